@@ -1,0 +1,453 @@
+"""What every recommender shares: ids in, tables out."""
+
+import functools
+import warnings
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf._model import Model
+from sklearn_mf._ratings import Ratings
+from sklearn_mf._retrieval import Ranking, seen_cells, top_n, unit_rows
+from sklearn_mf._validation import Observed, check_known, read_id_list, read_ids, split_ratings
+from sklearn_mf._vocabulary import Vocabulary
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def all_or_nothing(method: F) -> F:
+    """Make a method that fails or is interrupted leave the estimator as it was before.
+
+    Parameters
+    ----------
+    method : callable
+        A method that sets attributes.
+
+    Returns
+    -------
+    method : callable
+        The same, with the estimator's attributes put back on any exception.
+    """
+
+    @functools.wraps(method)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = self.__dict__.copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    return guarded  # type: ignore[return-value]
+
+
+class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+    """Base of all recommenders: fitted attributes, prediction, recommendation, neighbours.
+
+    A subclass has the parameters `clip`, `handle_unknown` and `verbose`, and a `fit` that calls
+    `_store_ids`, trains, and calls `_store_model`.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    # ------------------------------------------------------------------ what fit stores
+
+    def _store_ids(
+        self, observed: Observed, known: list[NDArray[Any] | None]
+    ) -> tuple[Ratings, list[NDArray[np.int32]]]:
+        """Number the ids and merge the ratings; also the row of each id in `known`."""
+        learnt = [
+            Vocabulary.learn(ids, dtype, old)
+            for ids, dtype, old in zip(observed.ids, observed.dtypes, known, strict=True)
+        ]
+        vocabularies = [vocabulary for vocabulary, _, _ in learnt]
+        self.categories_ = [vocabulary.ids for vocabulary in vocabularies]
+        self.id_types_ = [vocabulary.dtype for vocabulary in vocabularies]
+        self.target_range_ = np.array([observed.targets.min(), observed.targets.max()])
+        n_ids = tuple(len(vocabulary.ids) for vocabulary in vocabularies)
+        codes = [codes for _, codes, _ in learnt]
+        ratings = Ratings.merge(codes, observed.targets, observed.weights, n_ids)
+        return ratings, [known_codes for _, _, known_codes in learnt]
+
+    def _store_seen(
+        self, ratings: Ratings, previous: "BaseRecommender | None", known_codes: list[NDArray[np.int32]]
+    ) -> None:
+        """Index the rated items of each user as plain arrays: those of this fit and of the one it continues."""
+        if ratings.n_fields != 2:
+            return
+        users, items = ratings.codes.T
+        if previous is not None:
+            old = previous._seen.tocoo()
+            users = np.concatenate([users, known_codes[0][old.row]])
+            items = np.concatenate([items, known_codes[1][old.col]])
+        seen = sp.csr_array((np.ones(len(users), dtype=bool), (users, items)), shape=ratings.n_ids)
+        self._seen_starts, self._seen_items = seen.indptr, seen.indices
+
+    def _store_model(self, model: Model) -> None:
+        for name, value in self._model_attributes(model).items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def _model_attributes(model: Model) -> dict[str, Any]:
+        return {
+            "intercept_": model.intercept,
+            "scale_": model.scale,
+            "embeddings_": model.embeddings,
+            "biases_": model.biases,
+            "average_embeddings_": model.average_embeddings,
+            "average_biases_": model.average_biases,
+        }
+
+    # ------------------------------------------------------------------ what the rest reads
+
+    @property
+    def _model(self) -> Model:
+        return Model(
+            self.intercept_,
+            self.scale_,
+            self.embeddings_,
+            self.biases_,
+            self.average_embeddings_,
+            self.average_biases_,
+        )
+
+    @property
+    def _seen(self) -> sp.csr_array:
+        shape = len(self.categories_[0]), len(self.categories_[1])
+        stored = np.broadcast_to(np.True_, len(self._seen_items))
+        return sp.csr_array((stored, self._seen_items, self._seen_starts), shape=shape)
+
+    def _vocabulary(self, field: int) -> Vocabulary:
+        return Vocabulary(self.categories_[field], self.id_types_[field])
+
+    @property
+    def _names(self) -> list[str]:
+        """Column names of the tables."""
+        return list(getattr(self, "feature_names_in_", ["user", "item"]))
+
+    def _of_two_fields(self, parts: list[Any], field: int) -> Any:
+        if len(parts) != 2:
+            raise AttributeError(
+                f"Only a model of two fields has users and items, this one has {len(parts)}: use categories_, "
+                "embeddings_ and biases_."
+            )
+        return parts[field]
+
+    @property
+    def user_ids_(self) -> NDArray[Any]:
+        """Ids of the users, sorted: ndarray of shape (n_users,)."""
+        return self._of_two_fields(self.categories_, 0)
+
+    @property
+    def item_ids_(self) -> NDArray[Any]:
+        """Ids of the items, sorted: ndarray of shape (n_items,)."""
+        return self._of_two_fields(self.categories_, 1)
+
+    @property
+    def user_embeddings_(self) -> NDArray[np.float32]:
+        """Embeddings of the users: ndarray of shape (n_users, embedding_dim)."""
+        return self._of_two_fields(self.embeddings_, 0)
+
+    @property
+    def item_embeddings_(self) -> NDArray[np.float32]:
+        """Embeddings of the items: ndarray of shape (n_items, embedding_dim)."""
+        return self._of_two_fields(self.embeddings_, 1)
+
+    @property
+    def user_biases_(self) -> NDArray[np.float32]:
+        """Biases of the users: ndarray of shape (n_users,)."""
+        return self._of_two_fields(self.biases_, 0)
+
+    @property
+    def item_biases_(self) -> NDArray[np.float32]:
+        """Biases of the items: ndarray of shape (n_items,)."""
+        return self._of_two_fields(self.biases_, 1)
+
+    # ------------------------------------------------------------------ predict
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict the ratings of rows of ids.
+
+        An id that fit has not seen is answered with the average of its field: the rating-weighted mean
+        embedding and bias.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), float64
+            Predicted ratings; inside the range of the training ratings where `clip=True`.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None).
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4])
+        >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
+        (2,)
+        """
+        check_is_fitted(self)
+        ids, _, _ = read_ids(self, X, reset=False)
+        codes = np.stack([self._codes(field, column) for field, column in enumerate(ids)], axis=1)
+        for field, column in enumerate(codes.T):
+            if (column < 0).all():
+                self._warn_all_unknown(field, ids[field])
+        ratings = self._model.predict(codes)
+        return np.clip(ratings, *self.target_range_) if self.clip else ratings
+
+    def score(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+        """Coefficient of determination R2 of the predictions.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields), or (n_samples, 3) without y
+            Ids; without `y` three columns user, item, rating, as in fit.
+        y : array-like of shape (n_samples,), default=None
+            True ratings.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            R2 of `predict(X)` against `y`; 1 is perfect, 0 is predicting the mean.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_mf import MFRecommender
+        >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2], "film": [7, 8, 7, 9], "stars": [5.0, 1.0, 4.0, 2.0]})
+        >>> MFRecommender(random_state=0).fit(ratings).score(ratings) > 0
+        True
+        """
+        X, y = split_ratings(self, X, y)
+        return super().score(X, y, sample_weight=sample_weight)
+
+    def _codes(self, field: int, ids: NDArray[Any]) -> NDArray[np.intp]:
+        codes = self._vocabulary(field).codes(ids)
+        if self.handle_unknown == "error":
+            check_known(codes, ids, f"Ids of field {field} ({self._label(field)})")
+        return codes
+
+    def _label(self, field: int) -> str:
+        return repr(self._names[field]) if field < len(self._names) else f"column {field}"
+
+    def _warn_all_unknown(self, field: int, ids: NDArray[Any]) -> None:
+        known = self.categories_[field]
+        warnings.warn(
+            f"Every id of {self._label(field)} is unknown, the first is {ids[:1].tolist()[0]!r} while fit saw "
+            f"{known[:1].tolist()[0]!r} and others: if they are the same ids in another type, convert them.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    # ------------------------------------------------------------------ tables
+
+    def recommend(
+        self,
+        users: Any = None,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+    ) -> pd.DataFrame:
+        """Recommend items to users: the n of highest predicted rating.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids, default=None
+            Whom to recommend to; anything that is not one of those four containers is one id. None is every
+            user of fit. A user whom fit has not seen gets the ranking of the average user.
+        n : int, default=10
+            Items for each user.
+        exclude_seen : bool, default=True
+            Leave out the items that the user has rated.
+        candidates : id, or list, array, Series or Index of ids, default=None
+            Items to choose from. None is every item of fit.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_recommendations, 4)
+            The user and item columns under their names in fit ("user" and "item" where there were none), "rank"
+            from 1, and "score", the predicted rating without the clip. Best first, ties in order of the item
+            ids; fewer than n rows for a user with fewer candidates left.
+
+        Raises
+        ------
+        ValueError
+            Where n < 1, a candidate is unknown, the model has not two fields, or a column of fit is
+            called "rank" or "score".
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_mf import MFRecommender
+        >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2, 3], "film": ["up", "alien", "up", "heat", "heat"],
+        ...                         "stars": [5.0, 1.0, 4.0, 2.0, 3.0]})
+        >>> model = MFRecommender(random_state=0).fit(ratings)
+        >>> model.recommend(3, n=2)[["user", "film", "rank"]]
+           user   film  rank
+        0     3     up     1
+        1     3  alien     2
+        """
+        self._check_table("recommend", n, ("rank", "score"))
+        ids = self.categories_[0] if users is None else read_id_list(users, "users")
+        codes = self._codes(0, ids)
+        items = self._item_codes(candidates)
+        positions = np.full(len(self.categories_[1]), -1)
+        positions[items] = np.arange(len(items))
+        seen = self._seen if exclude_seen else sp.csr_array((len(self.categories_[0]), len(positions)), dtype=bool)
+        (u, b_u), (v, b_v) = self._model.rows(0, codes), self._model.rows(1, items)
+        ranking = top_n(
+            np.column_stack([u, b_u, np.ones(len(codes))]),
+            np.column_stack([v, np.ones(len(items)), b_v]),
+            n,
+            lambda block: seen_cells(seen, codes[block], positions),
+        )
+        score = self.intercept_ + self.scale_ * ranking.scores
+        columns = self._id_column(0, ids[ranking.rows], codes[ranking.rows]), self._known_column(1, items[ranking.columns])
+        return _table(dict(zip(self._names, columns, strict=True)), ranking, score)
+
+    def similar_items(self, items: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
+        """Find the items whose embeddings are nearest.
+
+        Parameters
+        ----------
+        items : id, or list, array, Series or Index of ids
+            Items to find neighbours of.
+        n : int, default=10
+            Neighbours of each.
+        metric : {"cosine", "dot"}, default="cosine"
+            Cosine or inner product of the embeddings; biases play no part. An embedding of zeros has score 0.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_neighbors, 4)
+            The item column under its name in fit, "neighbor", "rank" from 1, and "score". Best first, ties in
+            order of the ids, never the item itself.
+
+        Raises
+        ------
+        ValueError
+            Where n < 1, an item or the metric is unknown, or the model has not two fields.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.similar_items("up").columns.tolist()
+        ['item', 'neighbor', 'rank', 'score']
+        """
+        return self._similar("similar_items", 1, items, n, metric)
+
+    def similar_users(self, users: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
+        """Find the users whose embeddings are nearest.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids
+            Users to find neighbours of.
+        n : int, default=10
+            Neighbours of each.
+        metric : {"cosine", "dot"}, default="cosine"
+            As in :meth:`similar_items`.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_neighbors, 4)
+            As :meth:`similar_items` gives it, for users.
+
+        Raises
+        ------
+        ValueError
+            As in :meth:`similar_items`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.similar_users("ann")[["user", "neighbor", "rank"]]
+          user neighbor  rank
+        0  ann      bob     1
+        """
+        return self._similar("similar_users", 0, users, n, metric)
+
+    def _similar(self, method: str, field: int, wanted: Any, n: int, metric: str) -> pd.DataFrame:
+        self._check_table(method, n, ("neighbor", "rank", "score"))
+        if metric not in ("cosine", "dot"):
+            raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
+        ids = read_id_list(wanted, ("users", "items")[field])
+        codes = self._vocabulary(field).codes(ids)
+        check_known(codes, ids, ("users", "items")[field])
+        vectors = self.embeddings_[field].astype(np.float64)
+        vectors = unit_rows(vectors) if metric == "cosine" else vectors
+        ranking = top_n(
+            vectors[codes], vectors, n, lambda block: (np.arange(len(codes[block])), codes[block])
+        )
+        columns = {
+            self._names[field]: self._known_column(field, codes[ranking.rows]),
+            "neighbor": self._known_column(field, ranking.columns),
+        }
+        return _table(columns, ranking, ranking.scores)
+
+    def _check_table(self, method: str, n: int, reserved: tuple[str, ...]) -> None:
+        check_is_fitted(self)
+        if len(self.categories_) != 2:
+            raise ValueError(
+                f"{method} needs a model of two fields, users and items, but fit saw {len(self.categories_)}: "
+                "use predict, which takes any number of fields."
+            )
+        if not isinstance(n, Integral) or isinstance(n, bool):
+            raise TypeError(f"n must be a whole number, got {n!r}.")
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}.")
+        columns = [*self._names, *reserved]
+        if repeated := {name for name in columns if columns.count(name) > 1}:
+            raise ValueError(
+                f"{method} makes a table of the columns {', '.join(columns)}, where {sorted(repeated)} would stand "
+                "twice: rename that column of X before fit."
+            )
+
+    def _item_codes(self, candidates: Any) -> NDArray[np.intp]:
+        if candidates is None:
+            return np.arange(len(self.categories_[1]))
+        ids = read_id_list(candidates, "candidates")
+        codes = self._vocabulary(1).codes(ids)
+        check_known(codes, ids, "candidates")
+        return np.unique(codes)
+
+    def _known_column(self, field: int, codes: NDArray[np.integer]) -> "pd.Series[Any]":
+        vocabulary = self._vocabulary(field)
+        return vocabulary.column(vocabulary.ids[codes])
+
+    def _id_column(self, field: int, ids: NDArray[Any], codes: NDArray[np.integer]) -> "pd.Series[Any]":
+        """Ids in the column type of fit; as the caller gave them where some are unknown."""
+        return pd.Series(ids) if (codes < 0).any() else self._known_column(field, codes)
+
+
+def _table(columns: dict[str, Any], ranking: Ranking, scores: NDArray[np.float64]) -> pd.DataFrame:
+    return pd.DataFrame({**columns, "rank": ranking.ranks, "score": scores})
+

@@ -1,0 +1,210 @@
+"""The ratings that a solver sees: coded, sorted and merged."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Observed cells in sorted order, each once.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_ratings, n_fields), int32
+        The row number of each id in its field.
+    targets : ndarray of shape (n_ratings,), float64
+        The rating of each cell: the weighted mean where the cell was rated more than once.
+    weights : ndarray of shape (n_ratings,), float64
+        The summed sample weight of each cell.
+    n_ids : tuple of int, of length n_fields
+        The number of ids of each field.
+    spread : float
+        Weighted sum of squared distances of the ratings from their cell's mean: what merging took out of
+        the squared loss.
+    """
+
+    codes: NDArray[np.int32]
+    targets: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    n_ids: tuple[int, ...]
+    spread: float = 0.0
+
+    @classmethod
+    def merge(
+        cls,
+        codes: list[NDArray[np.int32]],
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        n_ids: tuple[int, ...],
+    ) -> "Ratings":
+        """Sort ratings by ids and merge repeated cells.
+
+        The result does not depend on the order of the rows, and a row of whole-number weight w gives the
+        same bits as the row w times.
+
+        Parameters
+        ----------
+        codes : list of ndarray of shape (n_samples,), int32
+            One array of codes for each field.
+        targets : ndarray of shape (n_samples,), float64
+            The ratings.
+        weights : ndarray of shape (n_samples,), float64
+            Positive sample weights.
+        n_ids : tuple of int, of length n_fields
+            The number of ids of each field.
+
+        Returns
+        -------
+        ratings : Ratings
+            Each cell once.
+        """
+        order, repeated = _sort(codes, targets, n_ids)
+        columns = np.stack([column[order] for column in codes], axis=1)
+        ratings = cls(columns, targets[order], weights[order], n_ids)
+        return _merge_cells(ratings) if repeated else ratings
+
+    @property
+    def n_fields(self) -> int:
+        """Number of fields F."""
+        return self.codes.shape[1]
+
+    @property
+    def total_weight(self) -> float:
+        """W, the sum of the sample weights."""
+        return float(self.weights.sum())
+
+    def id_weights(self, field: int) -> NDArray[np.float64]:
+        """Sum the weights of the ratings of each id.
+
+        Parameters
+        ----------
+        field : int
+            Number of the field.
+
+        Returns
+        -------
+        id_weights : ndarray of shape (n_ids[field],), float64
+            0 for an id without ratings.
+        """
+        return np.bincount(self.codes[:, field], self.weights, minlength=self.n_ids[field])
+
+    def take(self, rows: NDArray[np.intp]) -> "Ratings":
+        """Keep some of the cells.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_kept,), intp
+            Numbers of the cells to keep, rising.
+
+        Returns
+        -------
+        ratings : Ratings
+            The cells kept, over the same ids.
+        """
+        return replace(self, codes=self.codes[rows], targets=self.targets[rows], weights=self.weights[rows])
+
+
+def centre_and_scale(ratings: Ratings, centre: bool) -> tuple[float, float]:
+    """Weighted mean and standard deviation of the ratings, repeated rows counted each for itself.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        The training ratings.
+    centre : bool
+        False gives mean 0 and the root mean square.
+
+    Returns
+    -------
+    intercept : float
+        The mean m.
+    scale : float
+        The standard deviation s; 1 where all ratings are equal (to rounding).
+    """
+    total, targets = ratings.total_weight, ratings.targets
+    # Distances from the first rating: constant ratings then have exactly that mean.
+    shift = targets[0] if centre else 0.0
+    intercept = shift + float(ratings.weights @ (targets - shift)) / total if centre else 0.0
+    variance = (float(ratings.weights @ (targets - intercept) ** 2) + ratings.spread) / total
+    scale = float(np.sqrt(variance))
+    rounding = 8 * np.finfo(np.float64).eps * abs(intercept)
+    return float(intercept), scale if scale > rounding else 1.0
+
+
+def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Ratings | None]:
+    """Split ratings at random into those to learn from and those to stop on.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        All ratings.
+    fraction : float
+        Share of the ratings to hold out.
+    seed : int
+        Of the split.
+
+    Returns
+    -------
+    train : Ratings
+        All of them where the share is less than one rating.
+    held_out : Ratings or None
+        None where the share is less than one rating.
+    """
+    n_held_out = int(fraction * len(ratings.targets))
+    if n_held_out < 1:
+        return ratings, None
+    shuffled = np.random.default_rng(seed).permutation(len(ratings.targets))
+    train, held_out = ratings.take(np.sort(shuffled[n_held_out:])), ratings.take(np.sort(shuffled[:n_held_out]))
+    return replace(train, spread=ratings.spread * train.total_weight / ratings.total_weight), held_out
+
+
+def _sort(
+    codes: list[NDArray[np.int32]], targets: NDArray[np.float64], n_ids: tuple[int, ...]
+) -> tuple[NDArray[np.intp], bool]:
+    """Order by ids, then target where cells repeat; and whether any cell repeats."""
+    if np.prod([float(n) for n in n_ids]) < 2**62:
+        keys = [np.ravel_multi_index(tuple(codes), n_ids)]
+        order = np.argsort(keys[0])
+    else:
+        keys = list(codes)[::-1]
+        order = np.lexsort(keys)
+    repeated = bool(_same_as_previous([key[order] for key in keys]).any())
+    return np.lexsort([targets, *keys]) if repeated else order, repeated
+
+
+def _same_as_previous(columns: list[NDArray]) -> NDArray[np.bool_]:
+    """For each row but the first, whether it equals the row before in all columns."""
+    same = np.ones(len(columns[0]) - 1, dtype=bool)
+    for column in columns:
+        same &= column[1:] == column[:-1]
+    return same
+
+
+def _merge_cells(ratings: Ratings) -> Ratings:
+    """Merge sorted rows: first equal (ids, target), then equal ids, so that equal targets stay exact."""
+    fields = list(ratings.codes.T)
+    rows, weights = _merge_runs([*fields, ratings.targets], ratings.weights)
+    targets, fields = ratings.targets[rows], [field[rows] for field in fields]
+    cells, cell_weights = _merge_runs(fields, weights)
+    cell_of_row = np.repeat(np.arange(len(cells)), np.diff(np.append(cells, len(targets))))
+    first = targets[cells]
+    # Distances from the cell's first target: one target with any weight stays that target, to the bit.
+    means = first + np.add.reduceat(weights * (targets - first[cell_of_row]), cells) / cell_weights
+    spread = float(weights @ (targets - means[cell_of_row]) ** 2)
+    return replace(
+        ratings,
+        codes=np.stack([field[cells] for field in fields], axis=1),
+        targets=means,
+        weights=cell_weights,
+        spread=spread,
+    )
+
+
+def _merge_runs(
+    columns: list[NDArray], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Starts of the runs of equal rows, and the summed weight of each run."""
+    starts = np.flatnonzero(np.append(True, ~_same_as_previous(columns)))
+    return starts, np.add.reduceat(weights, starts)

@@ -1,0 +1,73 @@
+"""Where a solver begins: small random embeddings, or those of the last fit re-expressed."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_mf._model import Model
+from sklearn_mf._ratings import Ratings
+
+# Small, so that the strongest directions of taste grow first; a larger start costs accuracy.
+_START_STD = 0.01
+
+
+def fresh_start(ratings: Ratings, intercept: float, scale: float, embedding_dim: int, seed: int) -> Model:
+    """Draw embeddings from N(0, 0.01^2); biases are 0.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Gives the number of ids of each field.
+    intercept, scale : float
+        m and s.
+    embedding_dim : int
+        Length of an embedding.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    model : Model
+        Untrained.
+    """
+    rng = np.random.default_rng(seed)
+    std = np.float32(_START_STD)
+    return Model(
+        intercept,
+        scale,
+        [rng.standard_normal((n, embedding_dim), dtype=np.float32) * std for n in ratings.n_ids],
+        [np.zeros(n, dtype=np.float32) for n in ratings.n_ids],
+        np.zeros((ratings.n_fields, embedding_dim)),
+        np.zeros(ratings.n_fields),
+    )
+
+
+def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]]) -> Model:
+    """Put trained embeddings in place of a fresh start, in units of its mean and scale.
+
+    With s and m of the last fit and s' and m' of the new one, v' = v sqrt(s / s') and
+    b' = b s / s' + (m - m') / (F s'): the predictions of the last fit, unchanged.
+
+    Parameters
+    ----------
+    start : Model
+        Fresh start over all ids, old and new.
+    previous : Model
+        The last fit's.
+    known_codes : list of ndarray of shape (n_previous_ids[f],), int32
+        The row in `start` of each id of the last fit.
+
+    Returns
+    -------
+    model : Model
+        Old ids as they were, new ids fresh.
+    """
+    ratio = previous.scale / start.scale
+    shift = (previous.intercept - start.intercept) / (len(known_codes) * start.scale)
+    embeddings = [array.copy() for array in start.embeddings]
+    biases = [array.copy() for array in start.biases]
+    for field, codes in enumerate(known_codes):
+        embeddings[field][codes] = previous.embeddings[field] * np.float32(np.sqrt(ratio))
+        biases[field][codes] = previous.biases[field] * np.float32(ratio) + np.float32(shift)
+    return replace(start, embeddings=embeddings, biases=biases)

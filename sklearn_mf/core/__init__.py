@@ -1,0 +1,1 @@
+"""Solvers on arrays: the only part that imports TensorFlow."""

@@ -1,0 +1,383 @@
+"""Mini-batch stochastic gradient descent: one epoch is one compiled program."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from sklearn_mf._model import Model
+from sklearn_mf._ratings import Ratings
+from sklearn_mf.core import batches, penalties
+from sklearn_mf.core.training import History, Options, Report, train
+
+Tensor = Any
+
+# From this many padded rows on, compiling an epoch pays for itself within a default run.
+_COMPILE_FROM = 4096
+# The rate falls by this factor each epoch, to no less than the floor (a share of the first rate).
+_DECAY, _FLOOR = 0.87, 0.01
+# Lasso starts from ridge: the all-zero model is a stationary point that a small random start falls into.
+_RIDGE_EPOCHS = 5
+
+
+def solve(
+    ratings: Ratings, held_out: Ratings | None, start: Model, options: Options, report: Report
+) -> tuple[Model, History]:
+    """Minimise J by mini-batch SGD with capped steps and proximal lasso steps.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Ratings to learn from.
+    held_out : Ratings or None
+        Ratings to stop on.
+    start : Model
+        Where to begin.
+    options : Options
+        Penalty, rate, batch size and when to stop.
+    report : Report
+        Told of each epoch.
+
+    Returns
+    -------
+    model : Model
+        The learnt embeddings and biases.
+    history : History
+        The course of training.
+
+    Raises
+    ------
+    ValueError
+        Where training diverges.
+    """
+    return train(SGD(ratings, held_out, start, options), options, report)
+
+
+def rate(learning_rate: float, epoch: int) -> float:
+    """Step of one rating in an epoch.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Rate of the first epoch.
+    epoch : int
+        Counted from 0; the rate depends on nothing else, so that more epochs continue the same run.
+
+    Returns
+    -------
+    rate : float
+        Falls geometrically to a small floor.
+    """
+    return learning_rate * max(_DECAY**epoch, _FLOOR)
+
+
+class SGD:
+    """One run of stochastic gradient descent: the arrays, and the table of embeddings in TensorFlow.
+
+    Parameters
+    ----------
+    ratings, held_out, start, options
+        As in :func:`solve`.
+    """
+
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
+        self.start, self.options = start, options
+        self.rows = batches.arrange(ratings, held_out, start.intercept, start.scale, options.batch_size)
+        rows = self.rows
+        arrays = rows.codes, rows.targets, rows.weights, rows.held_out, rows.id_weights
+        self.data = [tf.constant(array) for array in arrays]
+        self.table = tf.constant(pack(start, len(rows.id_weights)))
+        self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+        self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
+
+    def run_epoch(self, epoch: int) -> tuple[float, float | None]:
+        """Pass over the training ratings once.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+
+        Returns
+        -------
+        loss : float
+            J at the end of the epoch.
+        rmse : float or None
+            Root mean squared error of the held-out ratings, in their units; None without any.
+        """
+        options, rows = self.options, self.rows
+        ridge = options.l1 > 0 and not options.warm and epoch < _RIDGE_EPOCHS
+        reals = rate(options.learning_rate, epoch), options.l1, options.l2, ridge, options.fit_bias
+        counts = -(-rows.n_train // rows.batch_size), -(-rows.n_rows // rows.batch_size)
+        self.table, sums = _program(len(rows.targets))(
+            self.table,
+            self.data,
+            tf.constant(rows.order(options.seed, epoch)),
+            _Numbers(*(tf.constant(float(real)) for real in reals), *(tf.constant(count) for count in counts)),
+            batch_size=rows.batch_size,
+            proximal=options.l1 > 0,
+        )
+        squares, held_out_squares, penalty = sums.numpy()
+        loss = (0.5 * squares + penalty) / rows.n_train + self.constant_loss
+        if not self.held_out_weight:
+            return float(loss), None
+        return float(loss), float(self.start.scale * np.sqrt(held_out_squares / self.held_out_weight))
+
+    def model(self) -> Model:
+        """Copy the table out of TensorFlow.
+
+        Returns
+        -------
+        model : Model
+            The present embeddings and biases.
+        """
+        return unpack(self.table.numpy(), self.rows.offsets, self.start)
+
+
+def pack(model: Model, n_rows: int) -> NDArray[np.float32]:
+    """Lay the embeddings of all fields in one table, the bias in the last column.
+
+    Parameters
+    ----------
+    model : Model
+        Embeddings and biases.
+    n_rows : int
+        Rows of the table; those beyond the ids are zero.
+
+    Returns
+    -------
+    table : ndarray of shape (n_rows, embedding_dim + 1), float32
+        One row an id, field after field.
+    """
+    embeddings, biases = np.concatenate(model.embeddings), np.concatenate(model.biases)
+    table = np.zeros((n_rows, embeddings.shape[1] + 1), dtype=np.float32)
+    table[: len(biases), :-1] = embeddings
+    table[: len(biases), -1] = biases
+    return table
+
+
+def unpack(table: NDArray[np.float32], offsets: NDArray[np.intp], start: Model) -> Model:
+    """Undo :func:`pack`.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, embedding_dim + 1), float32
+        As `pack` lays it.
+    offsets : ndarray of shape (n_fields + 1,), intp
+        First row of each field.
+    start : Model
+        Gives intercept, scale and averages.
+
+    Returns
+    -------
+    model : Model
+        A copy of the table in parts.
+    """
+    parts = [table[first:last] for first, last in zip(offsets[:-1], offsets[1:], strict=True)]
+    return Model(
+        start.intercept,
+        start.scale,
+        [part[:, :-1].copy() for part in parts],
+        [part[:, -1].copy() for part in parts],
+        start.average_embeddings,
+        start.average_biases,
+    )
+
+
+class _Numbers(NamedTuple):
+    """Scalars of an epoch, as tensors so that no value of theirs costs a compilation.
+
+    Parameters
+    ----------
+    step_size, l1, l2 : scalar tensors, float32
+        Rate and penalties of one rating.
+    ridge, has_bias : scalar tensors, float32
+        1 in a ridge epoch of lasso; 1 where ids have biases.
+    n_learn, n_score : scalar tensors, int32
+        Batches to learn from; batches to score.
+    """
+
+    step_size: Tensor
+    l1: Tensor
+    l2: Tensor
+    ridge: Tensor
+    has_bias: Tensor
+    n_learn: Tensor
+    n_score: Tensor
+
+
+def _epoch(
+    table: Tensor, data: Sequence[Tensor], order: Tensor, numbers: _Numbers, batch_size: Tensor, proximal: bool
+) -> tuple[Tensor, Tensor]:
+    """One epoch of steps, then the sums that J and the validation error are made of.
+
+    Parameters
+    ----------
+    table : tensor of shape (n_table, width), float32
+        Embedding and, in the last column, bias of each id.
+    data : codes (n_padded, n_fields) int32, targets, weights and held_out (n_padded,) and id_weights \
+            (n_table,) float32
+        The arrays of :class:`~sklearn_mf.core.batches.Rows`.
+    order : tensor of shape (n_padded,), int32
+        Visiting order.
+    numbers : _Numbers
+        Rate, penalties, number of batches.
+    batch_size : int
+        Ratings in a batch.
+    proximal : bool
+        Whether there is a lasso penalty to threshold by.
+
+    Returns
+    -------
+    table : tensor of shape (n_table, width), float32
+        After the epoch.
+    sums : tensor of shape (3,), float64
+        Weighted squared errors in training and held out, and the penalty.
+    """
+    codes, targets, weights, held_out, id_weights = data
+
+    def learn(batch: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        picked = tf.slice(order, [batch * batch_size], [batch_size])
+        ids = tf.unstack(tf.gather(codes, picked), axis=1)
+        z, w = tf.gather(targets, picked), tf.gather(weights, picked)
+        return batch + 1, _step(table, ids, z, w, numbers, proximal)
+
+    def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        first = batch * batch_size
+        ids = tf.unstack(tf.slice(codes, [first, 0], [batch_size, codes.shape[1]]), axis=1)
+        z, w, v = (tf.slice(array, [first], [batch_size]) for array in (targets, weights, held_out))
+        error = _errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
+        both = tf.stack([tf.reduce_sum(w * error), tf.reduce_sum(v * error)])
+        return batch + 1, squares + tf.cast(both, tf.float64)
+
+    _, table = tf.while_loop(lambda batch, _: batch < numbers.n_learn, learn, [0, table])
+    nothing = tf.zeros(2, tf.float64)
+    _, squares = tf.while_loop(lambda batch, _: batch < numbers.n_score, score, [0, nothing])
+    penalty = penalties.value(table, id_weights, numbers.l1, numbers.l2)
+    return table, tf.concat([squares, penalty[None]], 0)
+
+
+def _step(
+    table: Tensor, ids: list[Tensor], z: Tensor, w: Tensor, numbers: _Numbers, proximal: bool
+) -> Tensor:
+    """Move the rows of a batch down the gradient of J.
+
+    Parameters
+    ----------
+    table : tensor of shape (n_table, width), float32
+        Embeddings and biases.
+    ids : list of tensors of shape (batch,), int32
+        Table rows of each field.
+    z, w : tensors of shape (batch,), float32
+        Targets and weights.
+    numbers : _Numbers
+        Rate and penalties.
+    proximal : bool
+        Whether there is a lasso penalty to threshold by.
+
+    Returns
+    -------
+    table : tensor of shape (n_table, width), float32
+        After the step.
+    """
+    l1, l2 = numbers.l1 * (1 - numbers.ridge), numbers.l2 + numbers.l1 * numbers.ridge
+    rows = [tf.gather(table, field) for field in ids]
+    errors, partners = _errors(rows, z, numbers.has_bias), _partners(rows, numbers.has_bias)
+    curvatures = [w * (tf.reduce_sum(partner * partner, 1) + l2) for partner in partners]
+    steps = [
+        numbers.step_size / tf.maximum(1.0, numbers.step_size * len(ids) * total)
+        for total in _sums_by_id(table, ids, curvatures)
+    ]
+    for field, row, partner, step in zip(ids, rows, partners, steps, strict=True):
+        move = (w * errors * step)[:, None] * partner + (l2 * w * step)[:, None] * row
+        table = tf.tensor_scatter_nd_sub(table, field[:, None], move)
+    if not proximal:
+        return table
+    for field, step, seen in zip(ids, steps, _sums_by_id(table, ids, [w] * len(ids)), strict=True):
+        shrunk = penalties.soft_threshold(tf.gather(table, field), (l1 * step * seen)[:, None])
+        table = tf.tensor_scatter_nd_update(table, field[:, None], shrunk)
+    return table
+
+
+def _errors(rows: list[Tensor], z: Tensor, has_bias: Tensor) -> Tensor:
+    """Errors of a batch.
+
+    Parameters
+    ----------
+    rows : list of tensors of shape (batch, width), float32
+        Embeddings and biases of the ids of each field.
+    z : tensor of shape (batch,), float32
+        Targets.
+    has_bias : scalar tensor, float32
+        1 where ids have biases, else 0.
+
+    Returns
+    -------
+    errors : tensor of shape (batch,), float32
+        z_hat - z.
+    """
+    total, pairs = rows[0], tf.zeros_like(z)
+    for row in rows[1:]:
+        pairs += tf.reduce_sum(total[:, :-1] * row[:, :-1], 1)
+        total += row
+    return pairs + has_bias * total[:, -1] - z
+
+
+def _partners(rows: list[Tensor], has_bias: Tensor) -> list[Tensor]:
+    """Derivative of z_hat by the row of each field: the sum of the other fields' embeddings; 1 for a bias.
+
+    Parameters
+    ----------
+    rows : list of tensors of shape (batch, width), float32
+        Embeddings and biases of the ids of each field.
+    has_bias : scalar tensor, float32
+        1 where ids have biases, else 0.
+
+    Returns
+    -------
+    partners : list of tensors of shape (batch, width), float32
+        One for each field.
+    """
+    total = tf.add_n(rows)
+    others = rows[::-1] if len(rows) == 2 else [total - row for row in rows]
+    width = tf.shape(total)[1]
+    is_bias = tf.one_hot(width - 1, width)
+    return [other * (1 - is_bias) + has_bias * is_bias for other in others]
+
+
+def _sums_by_id(table: Tensor, ids: list[Tensor], sizes: list[Tensor]) -> list[Tensor]:
+    """Sum a number over the ratings that each id has in the batch.
+
+    With `sizes` the curvature of each rating, the sum L bounds the block of the Gauss-Newton matrix that
+    belongs to an id, and F times the blocks bound the whole: a step of at most 1 / (F L) cannot overshoot,
+    however often an id repeats and whatever its weights.
+
+    Parameters
+    ----------
+    table : tensor of shape (n_table, width), float32
+        Gives the number of rows.
+    ids : list of tensors of shape (batch,), int32
+        Table rows of each field.
+    sizes : list of tensors of shape (batch,), float32
+        One number for each id.
+
+    Returns
+    -------
+    sums : list of tensors of shape (batch,), float32
+        The sum that belongs to each id.
+    """
+    sums = tf.zeros_like(table[:, 0])
+    for field, size in zip(ids, sizes, strict=True):
+        sums = tf.tensor_scatter_nd_add(sums, field[:, None], size)
+    return [tf.gather(sums, field) for field in ids]
+
+
+_compiled = tf.function(_epoch, jit_compile=True, autograph=False)
+_any_shape = tf.function(_epoch, reduce_retracing=True, autograph=False)
+
+
+def _program(n_padded: int) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The compiled epoch; for few ratings one graph that serves every shape without compilation."""
+    return _compiled if n_padded >= _COMPILE_FROM else _any_shape

@@ -1,0 +1,147 @@
+"""What every solver shares: its options, the loop over epochs, when to stop. No TensorFlow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from sklearn_mf._model import Model
+
+
+@dataclass(frozen=True)
+class Options:
+    """Numbers that a solver needs; the estimator's parameters after validation.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        Weights of the lasso and of the ridge penalty of one rating: alpha * l1_ratio, alpha * (1 - l1_ratio).
+    fit_bias : bool
+        Whether ids have biases.
+    learning_rate : float
+        Step of one rating in the first epoch.
+    batch_size : int or "auto"
+        Ratings in one step.
+    max_iter : int
+        Most epochs.
+    tol : float
+        Relative change under which an epoch counts as no improvement.
+    n_iter_no_change : int
+        Epochs in a row without improvement that end the training.
+    seed : int
+        Of every random number.
+    warm : bool
+        Whether the start is a trained model.
+    """
+
+    l1: float
+    l2: float
+    fit_bias: bool
+    learning_rate: float
+    batch_size: int | str
+    max_iter: int
+    tol: float
+    n_iter_no_change: int
+    seed: int
+    warm: bool = False
+
+
+@dataclass
+class History:
+    """What happened in training.
+
+    Parameters
+    ----------
+    loss_curve : list of float
+        Objective J after each epoch.
+    validation_scores : list of float
+        Negated RMSE of the held-out ratings after each epoch, in units of the ratings; empty without any.
+    n_iter : int
+        Number of epochs done.
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    n_iter: int = 0
+
+
+class Solver(Protocol):
+    """One training run that can be advanced by an epoch."""
+
+    def run_epoch(self, epoch: int) -> tuple[float, float | None]:
+        """Pass over the data once; return J and, where ratings are held out, their RMSE."""
+
+    def model(self) -> Model:
+        """Copy the present embeddings and biases out."""
+
+
+class Report(Protocol):
+    """Whoever wants to hear of each epoch."""
+
+    def begin(self, epoch: int, model: Callable[[], Model]) -> None:
+        """An epoch begins; `model()` copies the present model out."""
+
+    def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Model]) -> bool:
+        """An epoch has ended; return True to stop the training."""
+
+
+def train(solver: Solver, options: Options, report: Report) -> tuple[Model, History]:
+    """Run epochs until nothing improves, the report says stop, or `max_iter`.
+
+    Parameters
+    ----------
+    solver : Solver
+        The run to advance.
+    options : Options
+        `max_iter`, `tol`, `n_iter_no_change`; `learning_rate`, `l1`, `l2` for the message on divergence.
+    report : Report
+        Told of the begin and end of each epoch.
+
+    Returns
+    -------
+    model : Model
+        After the last epoch; after the best one where ratings are held out.
+    history : History
+        The course of training.
+
+    Raises
+    ------
+    ValueError
+        Where the objective is no longer finite.
+    """
+    history, best, stalled = History(), None, 0
+    for epoch in range(options.max_iter):
+        report.begin(epoch, solver.model)
+        loss, rmse = solver.run_epoch(epoch)
+        _check_finite(loss, epoch, options)
+        improved, is_best = _record(history, loss, rmse, options.tol)
+        if rmse is not None and is_best:
+            best = solver.model()
+        stalled = 0 if improved else stalled + 1
+        stop = report.end(epoch, loss, rmse, solver.model)
+        if stop or stalled >= options.n_iter_no_change:
+            break
+    return best or solver.model(), history
+
+
+def _record(history: History, loss: float, rmse: float | None, tol: float) -> tuple[bool, bool]:
+    """Note an epoch; say whether it improved by more than tol, and whether it is the best by RMSE so far."""
+    if rmse is None:
+        previous, new = history.loss_curve[-1:], loss
+    else:
+        previous, new = [-score for score in history.validation_scores], rmse
+        history.validation_scores.append(-rmse)
+    history.loss_curve.append(loss)
+    history.n_iter += 1
+    best = min(previous, default=np.inf)
+    return not previous or best - new >= tol * abs(best), new < best
+
+
+def _check_finite(loss: float, epoch: int, options: Options) -> None:
+    if not np.isfinite(loss):
+        raise ValueError(
+            f"Training diverged in epoch {epoch + 1}: the objective became {loss} with "
+            f"learning_rate={options.learning_rate:g} and alpha={options.l1 + options.l2:g}; "
+            "lower learning_rate or raise alpha."
+        )
