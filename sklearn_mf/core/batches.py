@@ -20,8 +20,8 @@ class Rows:
 
     Parameters
     ----------
-    codes : ndarray of shape (n_padded, n_fields), int32
-        Row of the table for each id; the last row of the table in padding.
+    codes : list of ndarray of shape (n_padded,), int32
+        Row of the table for the ids of each field; the last row of the table in padding.
     targets : ndarray of shape (n_padded,), float32
         Standardised ratings z.
     weights : ndarray of shape (n_padded,), float32
@@ -38,7 +38,7 @@ class Rows:
         Ratings in one step.
     """
 
-    codes: NDArray[np.int32]
+    codes: list[NDArray[np.int32]]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
     held_out: NDArray[np.float32]
@@ -132,12 +132,12 @@ def arrange(
     offsets = np.cumsum([0, *train.n_ids])
     n_table = rounded_up(int(offsets[-1]) + 1)
     mean_weight = train.total_weight / n_train
-    codes = np.full((n_padded, train.n_fields), n_table - 1, dtype=np.int32)
-    codes[:n_rows] = np.concatenate([part.codes for part in parts]) + offsets[:-1].astype(np.int32)
+    codes = np.full((train.n_fields, n_padded), n_table - 1, dtype=np.int32)
+    codes[:, :n_rows] = np.concatenate([part.codes for part in parts]).T + offsets[:-1, None]
     z = [(part.targets - intercept) / scale for part in parts]
     id_weights = np.concatenate([train.id_weights(field) for field in range(train.n_fields)]) / mean_weight
     return Rows(
-        codes=codes,
+        codes=list(codes),
         targets=_padded(np.concatenate(z), n_padded),
         weights=_padded(train.weights / mean_weight, n_padded),
         held_out=_padded(np.zeros(0) if held_out is None else held_out.weights, n_padded, start=n_train),

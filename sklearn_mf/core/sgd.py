@@ -86,8 +86,9 @@ class SGD:
         self.start, self.options = start, options
         self.rows = batches.arrange(ratings, held_out, start.intercept, start.scale, options.batch_size)
         rows = self.rows
-        arrays = rows.codes, rows.targets, rows.weights, rows.held_out, rows.id_weights
+        arrays = rows.targets, rows.weights, rows.held_out, rows.id_weights
         self.data = [tf.constant(array) for array in arrays]
+        self.codes = [tf.constant(column) for column in rows.codes]
         self.table = tf.constant(pack(start, len(rows.id_weights)))
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
         self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
@@ -113,6 +114,7 @@ class SGD:
         counts = -(-rows.n_train // rows.batch_size), -(-rows.n_rows // rows.batch_size)
         self.table, sums = _program(len(rows.targets))(
             self.table,
+            self.codes,
             self.data,
             tf.constant(rows.order(options.seed, epoch)),
             _Numbers(*(tf.constant(float(real)) for real in reals), *(tf.constant(count) for count in counts)),
@@ -209,7 +211,13 @@ class _Numbers(NamedTuple):
 
 
 def _epoch(
-    table: Tensor, data: Sequence[Tensor], order: Tensor, numbers: _Numbers, batch_size: Tensor, proximal: bool
+    table: Tensor,
+    codes: Sequence[Tensor],
+    data: Sequence[Tensor],
+    order: Tensor,
+    numbers: _Numbers,
+    batch_size: Tensor,
+    proximal: bool,
 ) -> tuple[Tensor, Tensor]:
     """One epoch of steps, then the sums that J and the validation error are made of.
 
@@ -217,8 +225,9 @@ def _epoch(
     ----------
     table : tensor of shape (n_table, width), float32
         Embedding and, in the last column, bias of each id.
-    data : codes (n_padded, n_fields) int32, targets, weights and held_out (n_padded,) and id_weights \
-            (n_table,) float32
+    codes : list of tensors of shape (n_padded,), int32
+        Table row of each rating in each field.
+    data : targets, weights and held_out of shape (n_padded,), id_weights of shape (n_table,), float32
         The arrays of :class:`~sklearn_mf.core.batches.Rows`.
     order : tensor of shape (n_padded,), int32
         Visiting order.
@@ -236,18 +245,19 @@ def _epoch(
     sums : tensor of shape (3,), float64
         Weighted squared errors in training and held out, and the penalty.
     """
-    codes, targets, weights, held_out, id_weights = data
+    targets, weights, held_out, id_weights = data
 
     def learn(batch: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         picked = tf.slice(order, [batch * batch_size], [batch_size])
-        ids = tf.unstack(tf.gather(codes, picked), axis=1)
+        ids = [tf.gather(field, picked) for field in codes]
         z, w = tf.gather(targets, picked), tf.gather(weights, picked)
         return batch + 1, _step(table, ids, z, w, numbers, proximal)
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         first = batch * batch_size
-        ids = tf.unstack(tf.slice(codes, [first, 0], [batch_size, codes.shape[1]]), axis=1)
-        z, w, v = (tf.slice(array, [first], [batch_size]) for array in (targets, weights, held_out))
+        z, w, v, *ids = (
+            tf.slice(array, [first], [batch_size]) for array in (targets, weights, held_out, *codes)
+        )
         error = _errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
         both = tf.stack([tf.reduce_sum(w * error), tf.reduce_sum(v * error)])
         return batch + 1, squares + tf.cast(both, tf.float64)
