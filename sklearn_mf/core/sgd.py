@@ -52,7 +52,9 @@ def solve(
     ValueError
         Where training diverges.
     """
-    return train(SGD(ratings, held_out, start, options), options, report)
+    ridge_epochs = min(_RIDGE_EPOCHS, options.max_iter // 2) if options.l1 > 0 and not options.warm else 0
+    run = SGD(ratings, held_out, start, options, ridge_epochs)
+    return train(run, options, report, warmup=ridge_epochs)
 
 
 def rate(learning_rate: float, epoch: int) -> float:
@@ -80,10 +82,14 @@ class SGD:
     ----------
     ratings, held_out, start, options
         As in :func:`solve`.
+    ridge_epochs : int
+        First epochs that take the lasso penalty for a ridge penalty.
     """
 
-    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
-        self.start, self.options = start, options
+    def __init__(
+        self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options, ridge_epochs: int
+    ) -> None:
+        self.start, self.options, self.ridge_epochs = start, options, ridge_epochs
         self.rows = batches.arrange(ratings, held_out, start.intercept, start.scale, options.batch_size)
         rows = self.rows
         arrays = rows.targets, rows.weights, rows.held_out, rows.id_weights
@@ -109,7 +115,7 @@ class SGD:
             Root mean squared error of the held-out ratings, in their units; None without any.
         """
         options, rows = self.options, self.rows
-        ridge = options.l1 > 0 and not options.warm and epoch < _RIDGE_EPOCHS
+        ridge = epoch < self.ridge_epochs
         reals = rate(options.learning_rate, epoch), options.l1, options.l2, ridge, options.fit_bias
         counts = -(-rows.n_train // rows.batch_size), -(-rows.n_rows // rows.batch_size)
         self.table, sums = _program(len(rows.targets))(

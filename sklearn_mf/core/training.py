@@ -65,6 +65,21 @@ class History:
     validation_scores: list[float] = field(default_factory=list)
     n_iter: int = 0
 
+    def append(self, loss: float, rmse: float | None) -> None:
+        """Note an epoch.
+
+        Parameters
+        ----------
+        loss : float
+            Objective J.
+        rmse : float or None
+            Of the held-out ratings, in their units.
+        """
+        self.loss_curve.append(loss)
+        if rmse is not None:
+            self.validation_scores.append(-rmse)
+        self.n_iter += 1
+
 
 class Solver(Protocol):
     """One training run that can be advanced by an epoch."""
@@ -86,7 +101,7 @@ class Report(Protocol):
         """An epoch has ended; return True to stop the training."""
 
 
-def train(solver: Solver, options: Options, report: Report) -> tuple[Model, History]:
+def train(solver: Solver, options: Options, report: Report, warmup: int = 0) -> tuple[Model, History]:
     """Run epochs until nothing improves, the report says stop, or `max_iter`.
 
     Parameters
@@ -97,6 +112,8 @@ def train(solver: Solver, options: Options, report: Report) -> tuple[Model, Hist
         `max_iter`, `tol`, `n_iter_no_change`; `learning_rate`, `l1`, `l2` for the message on divergence.
     report : Report
         Told of the begin and end of each epoch.
+    warmup : int, default=0
+        First epochs that neither count as stalled nor can be the best: they prepare the training proper.
 
     Returns
     -------
@@ -115,7 +132,8 @@ def train(solver: Solver, options: Options, report: Report) -> tuple[Model, Hist
         report.begin(epoch, solver.model)
         loss, rmse = solver.run_epoch(epoch)
         _check_finite(loss, epoch, options)
-        improved, is_best = _record(history, loss, rmse, options.tol)
+        history.append(loss, rmse)
+        improved, is_best = _improvement(history, warmup, options.tol)
         if rmse is not None and is_best:
             best = solver.model()
         stalled = 0 if improved else stalled + 1
@@ -125,17 +143,19 @@ def train(solver: Solver, options: Options, report: Report) -> tuple[Model, Hist
     return best or solver.model(), history
 
 
-def _record(history: History, loss: float, rmse: float | None, tol: float) -> tuple[bool, bool]:
-    """Note an epoch; say whether it improved by more than tol, and whether it is the best by RMSE so far."""
-    if rmse is None:
-        previous, new = history.loss_curve[-1:], loss
+def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]:
+    """Whether the last epoch improved by more than tol, and whether it is the best by validation so far.
+
+    J is compared with the epoch before, the validation RMSE with the best epoch.
+    """
+    if not history.validation_scores:
+        before, now = history.loss_curve[warmup:-1][-1:], history.loss_curve[-1]
     else:
-        previous, new = [-score for score in history.validation_scores], rmse
-        history.validation_scores.append(-rmse)
-    history.loss_curve.append(loss)
-    history.n_iter += 1
-    best = min(previous, default=np.inf)
-    return not previous or best - new >= tol * abs(best), new < best
+        rmse = [-score for score in history.validation_scores]
+        before, now = rmse[warmup:-1], rmse[-1]
+    if history.n_iter <= warmup or not before:
+        return True, True
+    return min(before) - now > tol * min(before), now < min(before)
 
 
 def _check_finite(loss: float, epoch: int, options: Options) -> None:

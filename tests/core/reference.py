@@ -1,0 +1,48 @@
+"""The same algorithm in plain NumPy float64, for any number of fields: what the compiled core is held against."""
+
+import numpy as np
+
+
+class Reference:
+    """Embeddings [v; b] of each field in `tables`; J, its gradient and one epoch of capped proximal SGD."""
+
+    def __init__(self, codes, z, weights, tables, l1, l2, has_bias=True):
+        self.codes, self.z, self.w = codes, z, weights / weights.mean()
+        self.tables = [table.astype(np.float64) for table in tables]
+        self.l1, self.l2, self.has_bias = l1, l2, has_bias
+
+    def errors_and_partners(self, rows):
+        picked = [table[self.codes[rows, f]] for f, table in enumerate(self.tables)]
+        total = sum(picked)
+        partners = [total - row for row in picked]
+        for partner in partners:
+            partner[:, -1] = float(self.has_bias)
+        pairs = 0.5 * sum((row[:, :-1] * p[:, :-1]).sum(1) for row, p in zip(picked, partners, strict=True))
+        return pairs + self.has_bias * total[:, -1] - self.z[rows], partners, picked
+
+    def objective(self):
+        everything = np.arange(len(self.z))
+        errors, _, picked = self.errors_and_partners(everything)
+        penalty = sum(self.l1 * np.abs(row).sum(1) + self.l2 / 2 * (row**2).sum(1) for row in picked)
+        return (self.w * (errors**2 / 2 + penalty)).mean()
+
+    def gradient(self, rows, l2):
+        errors, partners, picked = self.errors_and_partners(rows)
+        gradients = [np.zeros_like(table) for table in self.tables]
+        curvatures = [np.zeros(len(table)) for table in self.tables]
+        seen = [np.zeros(len(table)) for table in self.tables]
+        for f, (partner, row) in enumerate(zip(partners, picked, strict=True)):
+            ids, w = self.codes[rows, f], self.w[rows]
+            np.add.at(gradients[f], ids, (w * errors)[:, None] * partner + (l2 * w)[:, None] * row)
+            np.add.at(curvatures[f], ids, w * ((partner**2).sum(1) + l2))
+            np.add.at(seen[f], ids, w)
+        return gradients, curvatures, seen
+
+    def epoch(self, order, batch_size, rate, ridge=False):
+        l1, l2 = (0.0, self.l1 + self.l2) if ridge else (self.l1, self.l2)
+        for first in range(0, len(order), batch_size):
+            parts = self.gradient(order[first : first + batch_size], l2)
+            for table, gradient, curvature, seen in zip(self.tables, *parts, strict=True):
+                step = rate / np.maximum(1.0, rate * len(self.tables) * curvature)[:, None]
+                table -= step * gradient
+                table[:] = np.sign(table) * np.maximum(np.abs(table) - l1 * step * seen[:, None], 0.0)

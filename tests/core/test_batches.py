@@ -1,0 +1,57 @@
+"""Shapes, padding and visiting order."""
+
+import numpy as np
+import pytest
+
+from sklearn_mf._ratings import Ratings, hold_out
+from sklearn_mf.core import batches
+
+
+def ratings_of(n, n_ids=(9, 5)):
+    rng = np.random.default_rng(0)
+    cells = rng.choice(np.prod(n_ids), n, replace=False)
+    codes = [code.astype(np.int32) for code in np.unravel_index(cells, n_ids)]
+    return Ratings.merge(codes, rng.normal(size=n), rng.integers(1, 4, n).astype(float), n_ids)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**20, 2**20 + 1, 3_000_000, 10**7])
+def test_rounded_up_is_not_less_and_not_much_more(size):
+    rounded = batches.rounded_up(size)
+    assert size <= rounded <= max(2 * size, 1)
+    assert rounded == batches.rounded_up(rounded)
+    if size > 2**20:
+        assert rounded <= 1.25 * size + 1
+
+
+def test_batch_size_is_a_power_of_two_between_its_limits():
+    sizes = [batches.choose_batch_size(n) for n in (1, 100, 80_000, 100_000, 10**6, 10**7)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (64, 4096)
+    assert sizes[2] == sizes[3], "folds of ML-100K and its refit must share a shape"
+    assert all(size & (size - 1) == 0 for size in sizes)
+
+
+def test_padding_has_no_weight_and_points_to_a_row_of_no_id():
+    ratings = ratings_of(20)
+    rows = batches.arrange(ratings, None, 0.0, 1.0, "auto")
+    assert rows.weights[20:].sum() == 0
+    assert all((column[20:] == len(rows.id_weights) - 1).all() for column in rows.codes)
+    assert rows.id_weights[rows.offsets[-1] :].sum() == 0
+    np.testing.assert_allclose(rows.weights[:20].mean(), 1)
+    np.testing.assert_allclose(rows.id_weights.sum(), 2 * 20)
+
+
+def test_held_out_ratings_are_scored_and_not_visited():
+    train, held_out = hold_out(ratings_of(40), 0.25, seed=0)
+    rows = batches.arrange(train, held_out, 0.0, 1.0, "auto")
+    assert (rows.n_train, rows.n_rows) == (30, 40)
+    assert rows.weights[30:].sum() == 0 and rows.held_out[:30].sum() == 0
+    np.testing.assert_allclose(rows.held_out.sum(), held_out.total_weight)
+    assert sorted(rows.order(0, 0)[:30]) == list(range(30))
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    rows = batches.arrange(ratings_of(40), None, 0.0, 1.0, "auto")
+    assert (rows.order(1, 2) == rows.order(1, 2)).all()
+    assert (rows.order(1, 2) != rows.order(1, 3)).any()
+    assert (rows.order(1, 2) != rows.order(2, 2)).any()

@@ -1,0 +1,174 @@
+"""The compiled epoch against a plain NumPy reference of the same mini-batches."""
+
+import numpy as np
+import pytest
+
+from sklearn_mf._ratings import Ratings, centre_and_scale
+from sklearn_mf._start import fresh_start
+from sklearn_mf.core import batches, sgd
+from sklearn_mf.core.training import Options
+from tests.conftest import low_rank_ratings
+from tests.core.reference import Reference
+
+OPTIONS = {"learning_rate": 0.06, "batch_size": 64, "max_iter": 20, "tol": 0.0, "n_iter_no_change": 99, "seed": 3}
+PENALTIES = {"l2": (0.0, 0.05), "l1": (0.02, 0.0), "elasticnet": (0.01, 0.03), "none": (0.0, 0.0)}
+
+
+class Silent:
+    def begin(self, epoch, model):
+        pass
+
+    def end(self, epoch, loss, rmse, model):
+        return False
+
+
+def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
+    X, y = low_rank_ratings(n_ratings=n_ratings, n_fields=n_fields)
+    weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
+    n_ids = tuple(int(column.max()) + 1 for column in X.T)
+    ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
+    return ratings, fresh_start(ratings, *centre_and_scale(ratings, True), dim, seed=0)
+
+
+def reference_of(ratings, start, l1, l2, has_bias=True):
+    z = (ratings.targets - start.intercept) / start.scale
+    tables = [np.column_stack([v, b]) for v, b in zip(start.embeddings, start.biases, strict=True)]
+    return Reference(ratings.codes, z, ratings.weights, tables, l1, l2, has_bias)
+
+
+def tables_of(model):
+    return [np.column_stack([v, b]) for v, b in zip(model.embeddings, model.biases, strict=True)]
+
+
+def options(l1, l2, **changes):
+    return Options(l1=l1, l2=l2, **{"fit_bias": True, **OPTIONS, **changes})
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("n_fields", [1, 2, 3, 5])
+def test_full_batch_step_is_the_gradient_of_J(n_fields, has_bias):
+    ratings, start = problem(n_fields)
+    rng = np.random.default_rng(0)
+    for part in (*start.embeddings, *(start.biases if has_bias else [])):
+        part += rng.normal(0, 0.3, part.shape).astype(np.float32)
+    reference = reference_of(ratings, start, 0.0, 0.05, has_bias)
+    rate, n = 1e-3, len(ratings.targets)
+    choice = options(0.0, 0.05, fit_bias=has_bias, learning_rate=rate, batch_size=1024)
+    run = sgd.SGD(ratings, None, start, choice, ridge_epochs=0)
+    run.run_epoch(0)
+    gradients, curvatures, _ = reference.gradient(np.arange(n), reference.l2)
+    for before, after, gradient, curvature in zip(
+        reference.tables, tables_of(run.model()), gradients, curvatures, strict=True
+    ):
+        step = rate / np.maximum(1.0, rate * n_fields * curvature)[:, None]
+        np.testing.assert_allclose((before - after) / step / n, gradient / n, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_fields", [1, 2, 3])
+def test_reference_gradient_is_the_derivative_of_J(n_fields):
+    ratings, start = problem(n_fields, n_ratings=80)
+    reference = reference_of(ratings, start, 0.0, 0.05)
+    for table in reference.tables:
+        table += np.random.default_rng(0).normal(0, 0.3, table.shape)
+    gradients, _, _ = reference.gradient(np.arange(len(ratings.targets)), reference.l2)
+    for table, gradient in zip(reference.tables, gradients, strict=True):
+        place, eps = np.unravel_index(np.argmax(np.abs(gradient)), gradient.shape), 1e-6
+        table[place] += eps
+        above = reference.objective()
+        table[place] -= 2 * eps
+        slope = (above - reference.objective()) / (2 * eps)
+        table[place] += eps
+        np.testing.assert_allclose(slope, gradient[place] / len(ratings.targets), rtol=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "any-shape"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("n_fields", [1, 2, 3])
+def test_a_run_follows_the_reference(n_fields, penalty, compiled, monkeypatch):
+    monkeypatch.setattr(sgd, "_COMPILE_FROM", 0 if compiled else 2**30)
+    ratings, start = problem(n_fields)
+    l1, l2 = PENALTIES[penalty]
+    choice = options(l1, l2)
+    model, history = sgd.solve(ratings, None, start, choice, Silent())
+    reference = reference_of(ratings, start, l1, l2)
+    rows = batches.arrange(ratings, None, start.intercept, start.scale, choice.batch_size)
+    for epoch in range(choice.max_iter):
+        order = rows.order(choice.seed, epoch)[: rows.n_train]
+        ridge = l1 > 0 and epoch < 5
+        reference.epoch(order, choice.batch_size, sgd.rate(choice.learning_rate, epoch), ridge)
+    spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+    np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
+    for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_converged_objective_equals_the_reference(penalty):
+    ratings, start = problem(n_ratings=400)
+    l1, l2 = PENALTIES[penalty]
+    choice = options(l1, l2, max_iter=150)
+    _, history = sgd.solve(ratings, None, start, choice, Silent())
+    reference = reference_of(ratings, start, l1, l2)
+    rows = batches.arrange(ratings, None, start.intercept, start.scale, choice.batch_size)
+    for epoch in range(choice.max_iter):
+        order = rows.order(choice.seed, epoch)[: rows.n_train]
+        rate = sgd.rate(choice.learning_rate, epoch)
+        reference.epoch(order, choice.batch_size, rate, ridge=l1 > 0 and epoch < 5)
+    spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+    np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
+
+
+def test_lasso_zeros_are_exact_and_rise_with_alpha():
+    ratings, start = problem(n_ratings=2000, weighted=False)
+    shares = []
+    for alpha in (1e-4, 0.03, 0.1, 1.0):
+        model, _ = sgd.solve(ratings, None, start, options(alpha, 0.0), Silent())
+        shares.append(np.mean(np.concatenate(model.embeddings) == 0))
+    assert shares == sorted(shares)
+    assert shares[0] < 0.05
+    assert shares[-1] == 1.0
+
+
+def test_lasso_at_high_alpha_falls_back_to_biases():
+    ratings, start = problem(n_ratings=2000, weighted=False)
+    model, _ = sgd.solve(ratings, None, start, options(0.15, 0.0), Silent())
+    assert all((part == 0).all() for part in model.embeddings)
+    assert any((part != 0).any() for part in model.biases)
+
+
+def test_more_epochs_continue_the_same_run():
+    ratings, start = problem()
+    _, short = sgd.solve(ratings, None, start, options(0.0, 0.05, max_iter=4), Silent())
+    _, long = sgd.solve(ratings, None, start, options(0.0, 0.05, max_iter=9), Silent())
+    assert long.loss_curve[:4] == short.loss_curve
+
+
+def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
+    monkeypatch.setattr(sgd, "_COMPILE_FROM", 0)
+    before = sgd._compiled.experimental_get_tracing_count()
+    for n_ratings in (530, 560, 600):  # folds, then all
+        ratings, start = problem(n_ratings=n_ratings, dim=11)
+        for l1, l2 in PENALTIES.values():
+            for changes in ({}, {"learning_rate": 0.1}, {"fit_bias": False}):
+                choice = options(l1, l2, max_iter=1, **changes)
+                sgd.solve(ratings, None, start, choice, Silent())
+    assert sgd._compiled.experimental_get_tracing_count() - before == 2
+
+
+def test_small_problems_of_any_size_share_one_graph():
+    def run(n_ratings, dim):
+        ratings, start = problem(n_ratings=n_ratings, dim=dim)
+        sgd.solve(ratings, None, start, options(0.0, 0.05, max_iter=1, batch_size="auto"), Silent())
+
+    run(50, 3), run(90, 5)  # one graph for the first shape, one for any shape
+    before = sgd._any_shape.experimental_get_tracing_count()
+    for n_ratings, dim in ((20, 2), (130, 7), (333, 9)):
+        run(n_ratings, dim)
+    assert sgd._any_shape.experimental_get_tracing_count() == before
+
+
+def test_divergence_names_epoch_rate_and_alpha():
+    ratings, start = problem()
+    start.embeddings[0][0, 0] = np.inf
+    with pytest.raises(ValueError, match=r"diverged in epoch 1.*learning_rate=0\.06 and alpha=0\.05; lower"):
+        sgd.solve(ratings, None, start, options(0.0, 0.05), Silent())
