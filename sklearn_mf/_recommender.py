@@ -46,7 +46,7 @@ class MFRecommender(BaseRecommender):
         Length of the embeddings. 0 leaves the biases alone.
     penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
         Ridge, lasso (coordinates become exactly 0), a mixture of both, or none.
-    alpha : float, default=0.05
+    alpha : float, default=0.045
         Weight of the penalty. One unit penalises the embedding and bias of an id, in units of z, by as much for
         each rating as an error of one standard deviation costs. It does not depend on the scale of the
         ratings or on their number.
@@ -177,7 +177,7 @@ class MFRecommender(BaseRecommender):
         embedding_dim: int = 32,
         *,
         penalty: str | None = "l2",
-        alpha: float = 0.05,
+        alpha: float = 0.045,
         l1_ratio: float = 0.5,
         solver: str = "sgd",
         learning_rate: float = 0.06,

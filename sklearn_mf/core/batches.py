@@ -10,8 +10,8 @@ from sklearn_mf._ratings import Ratings
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
 # About this many steps an epoch, within the sizes above: more steps cost time, fewer make stale gradients.
 _STEPS_AN_EPOCH = 256
-# Above this many rows arrays grow in quarters of an octave: memory matters more than a compilation.
-_LARGEST_OCTAVE = 2**20
+# Rows of ratings and of the table from which on memory matters more than a compilation.
+_LARGE, _LARGE_TABLE = 2**20, 2**16
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,26 @@ class Rows:
         return order
 
 
-def rounded_up(size: int) -> int:
-    """Round a size up so that similar sizes become equal.
+def rounded_up(size: int, large: int) -> int:
+    """Round a size up so that similar sizes, as those of folds and of all data, mostly become equal.
 
     Parameters
     ----------
     size : int
         Number of rows.
+    large : int
+        A power of four from which on rounding is finer.
 
     Returns
     -------
     rounded : int
-        The next power of two; above about a million the next quarter of an octave.
+        The next power of four; above `large` the next quarter of an octave.
     """
-    octave = 1 << max(size - 1, 0).bit_length()
-    quarter = octave // 8
-    return octave if octave <= _LARGEST_OCTAVE else -(-size // quarter) * quarter
+    bits = max(size - 1, 0).bit_length()
+    if size <= large:
+        return 1 << (bits + bits % 2)
+    quarter = 1 << (bits - 3)
+    return -(-size // quarter) * quarter
 
 
 def choose_batch_size(n_ratings: int) -> int:
@@ -99,7 +103,7 @@ def choose_batch_size(n_ratings: int) -> int:
     batch_size : int
         A power of two from 64 to 4096.
     """
-    share = rounded_up(n_ratings) // _STEPS_AN_EPOCH
+    share = rounded_up(n_ratings, _LARGE) // _STEPS_AN_EPOCH
     return min(max(share, _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
@@ -126,11 +130,11 @@ def arrange(
     """
     parts = [train] if held_out is None else [train, held_out]
     n_train, n_rows = len(train.targets), sum(len(part.targets) for part in parts)
-    size = choose_batch_size(n_train) if batch_size == "auto" else min(int(batch_size), rounded_up(n_train))
-    n_padded = rounded_up(n_rows + 1)
+    size = choose_batch_size(n_train) if batch_size == "auto" else min(int(batch_size), rounded_up(n_train, _LARGE))
+    n_padded = rounded_up(n_rows + 1, _LARGE)
     n_padded = -(-n_padded // size) * size
     offsets = np.cumsum([0, *train.n_ids])
-    n_table = rounded_up(int(offsets[-1]) + 1)
+    n_table = rounded_up(int(offsets[-1]) + 1, _LARGE_TABLE)
     mean_weight = train.total_weight / n_train
     codes = np.full((train.n_fields, n_padded), n_table - 1, dtype=np.int32)
     codes[:, :n_rows] = np.concatenate([part.codes for part in parts]).T + offsets[:-1, None]

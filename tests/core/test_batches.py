@@ -16,11 +16,17 @@ def ratings_of(n, n_ids=(9, 5)):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**20, 2**20 + 1, 3_000_000, 10**7])
 def test_rounded_up_is_not_less_and_not_much_more(size):
-    rounded = batches.rounded_up(size)
-    assert size <= rounded <= max(2 * size, 1)
-    assert rounded == batches.rounded_up(rounded)
+    rounded = batches.rounded_up(size, 2**20)
+    assert size <= rounded <= 4 * size
+    assert rounded == batches.rounded_up(rounded, 2**20)
     if size > 2**20:
         assert rounded <= 1.25 * size + 1
+
+
+@pytest.mark.parametrize("n", [20_000, 80_000, 100_000, 1_000_000])
+def test_folds_share_the_shape_of_all_ratings(n):
+    assert batches.rounded_up(4 * n // 5 + 1, 2**20) == batches.rounded_up(n + 1, 2**20)
+    assert batches.choose_batch_size(4 * n // 5) == batches.choose_batch_size(n)
 
 
 def test_batch_size_is_a_power_of_two_between_its_limits():

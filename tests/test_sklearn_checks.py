@@ -1,0 +1,62 @@
+"""scikit-learn's own checks: every one passes, none is skipped, none is expected to fail."""
+
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_estimator,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+from sklearn_mf import MFRecommender
+
+PENALTIES = ["l2", "l1", "elasticnet", None]
+
+
+class Untagged(MFRecommender):
+    """Without the tags of an estimator that takes categories and text, as a subclass may be."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = False
+        tags.input_tags.string = False
+        return tags
+
+
+@parametrize_with_checks([MFRecommender()])
+def test_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        *[MFRecommender(penalty=penalty) for penalty in PENALTIES],
+        MFRecommender(early_stopping=True),
+        MFRecommender(fit_bias=False),
+        MFRecommender(embedding_dim=0),
+        Untagged(),
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore:early_stopping needs", "ignore:Every id of")
+def test_all_checks_pass_and_none_is_skipped(estimator):
+    assert os.environ["SCIPY_ARRAY_API"] == "1", "without it scikit-learn skips its array API check"
+    results = check_estimator(estimator, on_fail=None, on_skip=None, expected_failed_checks={})
+    failed = {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"}
+    assert failed == {}
+    assert Counter(result["status"] for result in results)["passed"] >= 59
+
+
+def test_columns_and_parameters():
+    check_dataframe_column_names_consistency("MFRecommender", MFRecommender())
+    check_param_validation("MFRecommender", MFRecommender())
+
+
+def test_import_of_tensorflow_in_fit_only():
+    assert "tensorflow" not in MFRecommender.fit.__globals__
+    assert np.isfinite(MFRecommender(max_iter=1).fit([[1, 2], [2, 1]], [1, 2]).intercept_)
