@@ -1,182 +1,25 @@
 """What every recommender shares: ids in, tables out."""
 
-import functools
 import warnings
-from collections.abc import Callable
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf._model import Model
-from sklearn_mf._ratings import Ratings
 from sklearn_mf._retrieval import Ranking, seen_cells, top_n, unit_rows
-from sklearn_mf._validation import Observed, check_known, read_id_list, read_ids, split_ratings
-from sklearn_mf._vocabulary import Vocabulary
-
-F = TypeVar("F", bound=Callable[..., Any])
+from sklearn_mf._state import FittedState
+from sklearn_mf._validation import check_known, read_id_list, read_ids, split_ratings
 
 
-def all_or_nothing(method: F) -> F:
-    """Make a method that fails or is interrupted leave the estimator as it was before.
+class BaseRecommender(FittedState):
+    """Base of all recommenders: prediction, recommendation, neighbours.
 
-    Parameters
-    ----------
-    method : callable
-        A method that sets attributes.
-
-    Returns
-    -------
-    method : callable
-        The same, with the estimator's attributes put back on any exception.
+    A subclass has the parameters `clip` and `handle_unknown`.
     """
-
-    @functools.wraps(method)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = self.__dict__.copy()
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    return guarded  # type: ignore[return-value]
-
-
-class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
-    """Base of all recommenders: fitted attributes, prediction, recommendation, neighbours.
-
-    A subclass has the parameters `clip`, `handle_unknown` and `verbose`, and a `fit` that calls
-    `_store_ids`, trains, and calls `_store_model`.
-    """
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
-
-    # ------------------------------------------------------------------ what fit stores
-
-    def _store_ids(
-        self, observed: Observed, known: list[NDArray[Any] | None]
-    ) -> tuple[Ratings, list[NDArray[np.int32]]]:
-        """Number the ids and merge the ratings; also the row of each id in `known`."""
-        learnt = [
-            Vocabulary.learn(ids, dtype, old)
-            for ids, dtype, old in zip(observed.ids, observed.dtypes, known, strict=True)
-        ]
-        vocabularies = [vocabulary for vocabulary, _, _ in learnt]
-        self.categories_ = [vocabulary.ids for vocabulary in vocabularies]
-        self.id_types_ = [vocabulary.dtype for vocabulary in vocabularies]
-        self.target_range_ = np.array([observed.targets.min(), observed.targets.max()])
-        n_ids = tuple(len(vocabulary.ids) for vocabulary in vocabularies)
-        codes = [codes for _, codes, _ in learnt]
-        ratings = Ratings.merge(codes, observed.targets, observed.weights, n_ids)
-        return ratings, [known_codes for _, _, known_codes in learnt]
-
-    def _store_seen(
-        self, ratings: Ratings, previous: "BaseRecommender | None", known_codes: list[NDArray[np.int32]]
-    ) -> None:
-        """Index the rated items of each user as plain arrays: those of this fit and of the one it continues."""
-        if ratings.n_fields != 2:
-            return
-        users, items = ratings.codes.T
-        if previous is not None:
-            old = previous._seen.tocoo()
-            users = np.concatenate([users, known_codes[0][old.row]])
-            items = np.concatenate([items, known_codes[1][old.col]])
-        seen = sp.csr_array((np.ones(len(users), dtype=bool), (users, items)), shape=ratings.n_ids)
-        self._seen_starts, self._seen_items = seen.indptr, seen.indices
-
-    def _store_model(self, model: Model) -> None:
-        for name, value in self._model_attributes(model).items():
-            setattr(self, name, value)
-
-    @staticmethod
-    def _model_attributes(model: Model) -> dict[str, Any]:
-        return {
-            "intercept_": model.intercept,
-            "scale_": model.scale,
-            "embeddings_": model.embeddings,
-            "biases_": model.biases,
-            "average_embeddings_": model.average_embeddings,
-            "average_biases_": model.average_biases,
-        }
-
-    # ------------------------------------------------------------------ what the rest reads
-
-    @property
-    def _model(self) -> Model:
-        return Model(
-            self.intercept_,
-            self.scale_,
-            self.embeddings_,
-            self.biases_,
-            self.average_embeddings_,
-            self.average_biases_,
-        )
-
-    @property
-    def _seen(self) -> sp.csr_array:
-        shape = len(self.categories_[0]), len(self.categories_[1])
-        stored = np.broadcast_to(np.True_, len(self._seen_items))
-        return sp.csr_array((stored, self._seen_items, self._seen_starts), shape=shape)
-
-    def _vocabulary(self, field: int) -> Vocabulary:
-        return Vocabulary(self.categories_[field], self.id_types_[field])
-
-    @property
-    def _names(self) -> list[str]:
-        """Column names of the tables."""
-        return list(getattr(self, "feature_names_in_", ["user", "item"]))
-
-    def _of_two_fields(self, parts: list[Any], field: int) -> Any:
-        if len(parts) != 2:
-            raise AttributeError(
-                f"Only a model of two fields has users and items, this one has {len(parts)}: use categories_, "
-                "embeddings_ and biases_."
-            )
-        return parts[field]
-
-    @property
-    def user_ids_(self) -> NDArray[Any]:
-        """Ids of the users, sorted: ndarray of shape (n_users,)."""
-        return self._of_two_fields(self.categories_, 0)
-
-    @property
-    def item_ids_(self) -> NDArray[Any]:
-        """Ids of the items, sorted: ndarray of shape (n_items,)."""
-        return self._of_two_fields(self.categories_, 1)
-
-    @property
-    def user_embeddings_(self) -> NDArray[np.float32]:
-        """Embeddings of the users: ndarray of shape (n_users, embedding_dim)."""
-        return self._of_two_fields(self.embeddings_, 0)
-
-    @property
-    def item_embeddings_(self) -> NDArray[np.float32]:
-        """Embeddings of the items: ndarray of shape (n_items, embedding_dim)."""
-        return self._of_two_fields(self.embeddings_, 1)
-
-    @property
-    def user_biases_(self) -> NDArray[np.float32]:
-        """Biases of the users: ndarray of shape (n_users,)."""
-        return self._of_two_fields(self.biases_, 0)
-
-    @property
-    def item_biases_(self) -> NDArray[np.float32]:
-        """Biases of the items: ndarray of shape (n_items,)."""
-        return self._of_two_fields(self.biases_, 1)
-
-    # ------------------------------------------------------------------ predict
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict the ratings of rows of ids.
@@ -216,7 +59,9 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ratings = self._model.predict(codes)
         return np.clip(ratings, *self.target_range_) if self.clip else ratings
 
-    def score(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Coefficient of determination R2 of the predictions.
 
         Parameters
@@ -237,7 +82,7 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         --------
         >>> import pandas as pd
         >>> from sklearn_mf import MFRecommender
-        >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2], "film": [7, 8, 7, 9], "stars": [5.0, 1.0, 4.0, 2.0]})
+        >>> ratings = pd.DataFrame({"user": [1, 1, 2], "film": [7, 8, 7], "stars": [5.0, 1.0, 4.0]})
         >>> MFRecommender(random_state=0).fit(ratings).score(ratings) > 0
         True
         """
@@ -256,13 +101,12 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _warn_all_unknown(self, field: int, ids: NDArray[Any]) -> None:
         known = self.categories_[field]
         warnings.warn(
-            f"Every id of {self._label(field)} is unknown, the first is {ids[:1].tolist()[0]!r} while fit saw "
-            f"{known[:1].tolist()[0]!r} and others: if they are the same ids in another type, convert them.",
+            f"Every id of {self._label(field)} is unknown, the first is {ids[:1].tolist()[0]!r} "
+            f"while fit saw {known[:1].tolist()[0]!r} and others: if they are the same ids in another type, "
+            "convert them.",
             UserWarning,
             stacklevel=3,
         )
-
-    # ------------------------------------------------------------------ tables
 
     def recommend(
         self,
@@ -289,9 +133,9 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         table : DataFrame of shape (n_recommendations, 4)
-            The user and item columns under their names in fit ("user" and "item" where there were none), "rank"
-            from 1, and "score", the predicted rating without the clip. Best first, ties in order of the item
-            ids; fewer than n rows for a user with fewer candidates left.
+            The user and item columns under their names in fit ("user" and "item" where there were none),
+            "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
+            the item ids; fewer than n rows for a user with fewer candidates left.
 
         Raises
         ------
@@ -317,7 +161,11 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         items = self._item_codes(candidates)
         positions = np.full(len(self.categories_[1]), -1)
         positions[items] = np.arange(len(items))
-        seen = self._seen if exclude_seen else sp.csr_array((len(self.categories_[0]), len(positions)), dtype=bool)
+        seen = (
+            self._seen
+            if exclude_seen
+            else sp.csr_array((len(self.categories_[0]), len(positions)), dtype=bool)
+        )
         (u, b_u), (v, b_v) = self._model.rows(0, codes), self._model.rows(1, items)
         ranking = top_n(
             np.column_stack([u, b_u, np.ones(len(codes))]),
@@ -326,7 +174,10 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             lambda block: seen_cells(seen, codes[block], positions),
         )
         score = self.intercept_ + self.scale_ * ranking.scores
-        columns = self._id_column(0, ids[ranking.rows], codes[ranking.rows]), self._known_column(1, items[ranking.columns])
+        columns = (
+            self._id_column(0, ids[ranking.rows], codes[ranking.rows]),
+            self._known_column(1, items[ranking.columns]),
+        )
         return _table(dict(zip(self._names, columns, strict=True)), ranking, score)
 
     def similar_items(self, items: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
@@ -417,8 +268,8 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         if len(self.categories_) != 2:
             raise ValueError(
-                f"{method} needs a model of two fields, users and items, but fit saw {len(self.categories_)}: "
-                "use predict, which takes any number of fields."
+                f"{method} needs a model of two fields, users and items, but fit saw "
+                f"{len(self.categories_)}: use predict, which takes any number of fields."
             )
         if not isinstance(n, Integral) or isinstance(n, bool):
             raise TypeError(f"n must be a whole number, got {n!r}.")
@@ -427,8 +278,8 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         columns = [*self._names, *reserved]
         if repeated := {name for name in columns if columns.count(name) > 1}:
             raise ValueError(
-                f"{method} makes a table of the columns {', '.join(columns)}, where {sorted(repeated)} would stand "
-                "twice: rename that column of X before fit."
+                f"{method} makes a table of the columns {', '.join(columns)}, where {sorted(repeated)} would "
+                "stand twice: rename that column of X before fit."
             )
 
     def _item_codes(self, candidates: Any) -> NDArray[np.intp]:
@@ -450,4 +301,3 @@ class BaseRecommender(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
 def _table(columns: dict[str, Any], ranking: Ranking, scores: NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame({**columns, "rank": ranking.ranks, "score": scores})
-

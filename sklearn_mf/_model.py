@@ -1,11 +1,9 @@
 """What a solver learns, and the prediction formula; NumPy only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sklearn_mf._ratings import Ratings
 
 # Rows that predict takes at a time: bounds its memory whatever the number of rows.
 _CHUNK = 65_536
@@ -94,15 +92,15 @@ class Model:
         return z
 
 
-def finish(model: Model, ratings: Ratings, trained: list[NDArray[np.bool_]]) -> Model:
+def finish(model: Model, id_weights: list[NDArray[np.float64]], trained: list[NDArray[np.bool_]]) -> Model:
     """Fill in what an unknown id is answered with: the rating-weighted average of each field.
 
     Parameters
     ----------
     model : Model
         As a solver leaves it.
-    ratings : Ratings
-        The training ratings.
+    id_weights : list of ndarray of shape (n_ids[f],), float64
+        Summed weight of the training ratings of each id.
     trained : list of ndarray of shape (n_ids[f],), bool
         Ids that have been in training now or before; the others get the average too.
 
@@ -111,16 +109,19 @@ def finish(model: Model, ratings: Ratings, trained: list[NDArray[np.bool_]]) -> 
     model : Model
         The same with its averages.
     """
-    embeddings, biases, averages, bias_averages = [], [], [], []
-    for field in range(ratings.n_fields):
-        weights = ratings.id_weights(field)
-        average = weights @ model.embeddings[field] / weights.sum()
-        bias = weights @ model.biases[field] / weights.sum()
-        known = trained[field]
-        embeddings.append(np.where(known[:, None], model.embeddings[field], average.astype(np.float32)))
-        biases.append(np.where(known, model.biases[field], np.float32(bias)))
-        averages.append(average)
-        bias_averages.append(bias)
-    return Model(
-        model.intercept, model.scale, embeddings, biases, np.array(averages), np.array(bias_averages)
+    weights = [weight / weight.sum() for weight in id_weights]
+    averages = np.array([weight @ rows for weight, rows in zip(weights, model.embeddings, strict=True)])
+    bias_averages = np.array([weight @ bias for weight, bias in zip(weights, model.biases, strict=True)])
+    return replace(
+        model,
+        embeddings=[
+            np.where(known[:, None], rows, average.astype(np.float32))
+            for known, rows, average in zip(trained, model.embeddings, averages, strict=True)
+        ],
+        biases=[
+            np.where(known, bias, np.float32(average))
+            for known, bias, average in zip(trained, model.biases, bias_averages, strict=True)
+        ],
+        average_embeddings=averages,
+        average_biases=bias_averages,
     )

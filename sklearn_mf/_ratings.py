@@ -1,6 +1,8 @@
 """The ratings that a solver sees: coded, sorted and merged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,9 @@ class Ratings:
             Each cell once.
         """
         order, repeated = _sort(codes, targets, n_ids)
-        columns = np.stack([column[order] for column in codes], axis=1)
+        columns = np.empty((len(order), len(codes)), dtype=np.int32)
+        for field, column in enumerate(codes):
+            columns[:, field] = column[order]
         ratings = cls(columns, targets[order], weights[order], n_ids)
         return _merge_cells(ratings) if repeated else ratings
 
@@ -88,7 +92,9 @@ class Ratings:
         id_weights : ndarray of shape (n_ids[field],), float64
             0 for an id without ratings.
         """
-        return np.bincount(self.codes[:, field], self.weights, minlength=self.n_ids[field])
+        return np.bincount(self.codes[:, field], self.weights, self.n_ids[field]).astype(
+            np.float64, copy=False
+        )
 
     def take(self, rows: NDArray[np.intp]) -> "Ratings":
         """Keep some of the cells.
@@ -156,7 +162,10 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
     if n_held_out < 1:
         return ratings, None
     shuffled = np.random.default_rng(seed).permutation(len(ratings.targets))
-    train, held_out = ratings.take(np.sort(shuffled[n_held_out:])), ratings.take(np.sort(shuffled[:n_held_out]))
+    train, held_out = (
+        ratings.take(np.sort(shuffled[n_held_out:])),
+        ratings.take(np.sort(shuffled[:n_held_out])),
+    )
     return replace(train, spread=ratings.spread * train.total_weight / ratings.total_weight), held_out
 
 
@@ -164,8 +173,10 @@ def _sort(
     codes: list[NDArray[np.int32]], targets: NDArray[np.float64], n_ids: tuple[int, ...]
 ) -> tuple[NDArray[np.intp], bool]:
     """Order by ids, then target where cells repeat; and whether any cell repeats."""
-    if np.prod([float(n) for n in n_ids]) < 2**62:
-        keys = [np.ravel_multi_index(tuple(codes), n_ids)]
+    n_cells = np.prod([float(n) for n in n_ids])
+    if n_cells < 2**62:
+        small = n_cells < 2**31
+        keys = [np.ravel_multi_index(tuple(codes), n_ids).astype(np.int32 if small else np.int64, copy=False)]
         order = np.argsort(keys[0])
     else:
         keys = list(codes)[::-1]
@@ -174,7 +185,7 @@ def _sort(
     return np.lexsort([targets, *keys]) if repeated else order, repeated
 
 
-def _same_as_previous(columns: list[NDArray]) -> NDArray[np.bool_]:
+def _same_as_previous(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     """For each row but the first, whether it equals the row before in all columns."""
     same = np.ones(len(columns[0]) - 1, dtype=bool)
     for column in columns:
@@ -184,10 +195,9 @@ def _same_as_previous(columns: list[NDArray]) -> NDArray[np.bool_]:
 
 def _merge_cells(ratings: Ratings) -> Ratings:
     """Merge sorted rows: first equal (ids, target), then equal ids, so that equal targets stay exact."""
-    fields = list(ratings.codes.T)
-    rows, weights = _merge_runs([*fields, ratings.targets], ratings.weights)
-    targets, fields = ratings.targets[rows], [field[rows] for field in fields]
-    cells, cell_weights = _merge_runs(fields, weights)
+    rows, weights = _merge_runs([*ratings.codes.T, ratings.targets], ratings.weights)
+    codes, targets = ratings.codes[rows], ratings.targets[rows]
+    cells, cell_weights = _merge_runs(list(codes.T), weights)
     cell_of_row = np.repeat(np.arange(len(cells)), np.diff(np.append(cells, len(targets))))
     first = targets[cells]
     # Distances from the cell's first target: one target with any weight stays that target, to the bit.
@@ -195,7 +205,7 @@ def _merge_cells(ratings: Ratings) -> Ratings:
     spread = float(weights @ (targets - means[cell_of_row]) ** 2)
     return replace(
         ratings,
-        codes=np.stack([field[cells] for field in fields], axis=1),
+        codes=codes[cells],
         targets=means,
         weights=cell_weights,
         spread=spread,
@@ -203,7 +213,7 @@ def _merge_cells(ratings: Ratings) -> Ratings:
 
 
 def _merge_runs(
-    columns: list[NDArray], weights: NDArray[np.float64]
+    columns: Sequence[NDArray[Any]], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Starts of the runs of equal rows, and the summed weight of each run."""
     starts = np.flatnonzero(np.append(True, ~_same_as_previous(columns)))

@@ -2,6 +2,8 @@
 
 import copy
 import warnings
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -13,13 +15,14 @@ from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import BaseRecommender, all_or_nothing
+from sklearn_mf._base import BaseRecommender
 from sklearn_mf._model import Model, finish
 from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf._start import continued, fresh_start
+from sklearn_mf._state import all_or_nothing
 from sklearn_mf._validation import Observed, check_continues, read_ratings
-from sklearn_mf.core.training import History, Options
+from sklearn_mf.core.training import History, Options, Solver, train
 
 
 class MFRecommender(BaseRecommender):
@@ -37,8 +40,8 @@ class MFRecommender(BaseRecommender):
         \big( \rho \|t\|_1 + \tfrac{1 - \rho}{2} \|t\|_2^2 \big) \Big], \quad t = (v_f, b_f)
 
     over the observed ratings alone, where :math:`z = (y - m) / s`, w are the sample weights, W is their sum,
-    :math:`\rho` is `l1_ratio` and t is the embedding and bias of row n's id in field f. The penalty is counted once per
-    rating, as in Funk's SGD and in ALS-WR [2]_: an id with many ratings is penalised in proportion.
+    :math:`\rho` is `l1_ratio` and t is the embedding and bias of row n's id in field f. The penalty counts
+    once per rating, as in Funk's SGD and in ALS-WR [2]_: an id with many ratings is penalised in proportion.
 
     Parameters
     ----------
@@ -47,14 +50,15 @@ class MFRecommender(BaseRecommender):
     penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
         Ridge, lasso (coordinates become exactly 0), a mixture of both, or none.
     alpha : float, default=0.045
-        Weight of the penalty. One unit penalises the embedding and bias of an id, in units of z, by as much for
-        each rating as an error of one standard deviation costs. It does not depend on the scale of the
-        ratings or on their number.
+        Weight of the penalty, charged once per rating. With ridge, one unit charges an embedding of
+        length 1 (in units of z) as much for each of its ratings as an error of one standard deviation of
+        the ratings costs. It depends neither on the scale of the ratings nor on their number.
     l1_ratio : float, default=0.5
         Share of the lasso where `penalty="elasticnet"`.
     solver : {"sgd"}, default="sgd"
-        "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its ratings in
-        the batch; lasso takes proximal steps, after five epochs of ridge.
+        "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
+        ratings in the batch; lasso takes proximal steps, after a few epochs of ridge (five, or half of
+        `max_iter` where that is less).
     learning_rate : float, default=0.06
         Step of one rating in the first epoch; it falls by 13 % an epoch, to a hundredth.
     batch_size : int or "auto", default="auto"
@@ -62,12 +66,14 @@ class MFRecommender(BaseRecommender):
     max_iter : int, default=20
         Most epochs. More epochs continue the same run: the first ones are the same.
     tol : float, default=1e-4
-        Training ends when the objective (with `early_stopping` the validation RMSE) fell by less than this share of itself in each of
-        `n_iter_no_change` epochs.
+        Training ends when the objective fell by less than this share of itself in each of
+        `n_iter_no_change` epochs; with `early_stopping`, when the validation RMSE did not fall by as much
+        below its best.
     fit_bias : bool, default=True
         False leaves out m and the biases: y ~ s <v_u, v_i> with s the root mean square of the ratings.
     early_stopping : bool, default=False
-        Hold out `validation_fraction` of the ratings, stop on their RMSE, and keep the best epoch's embeddings.
+        Hold out `validation_fraction` of the ratings, stop on their RMSE, and keep the embeddings of the best
+        epoch.
     validation_fraction : float, default=0.1
         Share of the ratings to hold out for early stopping.
     n_iter_no_change : int, default=5
@@ -78,13 +84,13 @@ class MFRecommender(BaseRecommender):
         Keep predictions inside the range of the training ratings. Scores of recommendations are never
         clipped.
     warm_start : bool, default=False
-        Continue from the last fit: old ids keep their embeddings, also where the new data lack them, new ids start
-        fresh; the learning rate starts anew.
+        Continue from the last fit: old ids keep their embeddings, also where the new data lack them, new
+        ids start fresh; the learning rate starts anew.
     verbose : int, default=0
         Above 0 prints a line an epoch.
     random_state : int, RandomState instance or None, default=None
-        Seed of the start, the visiting order and the held-out ratings. With an int the same data give the same
-        bits on the same machine's CPU.
+        Seed of the start, the visiting order and the held-out ratings. With an int the same data give the
+        same bits on the same machine's CPU.
 
     Attributes
     ----------
@@ -131,8 +137,8 @@ class MFRecommender(BaseRecommender):
     References
     ----------
     .. [1] S. Rendle, "Factorization Machines", ICDM 2010.
-    .. [2] Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan, "Large-Scale Parallel Collaborative Filtering for the Netflix
-       Prize", AAIM 2008.
+    .. [2] Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan, "Large-Scale Parallel Collaborative Filtering for
+       the Netflix Prize", AAIM 2008.
 
     Examples
     --------
@@ -222,9 +228,9 @@ class MFRecommender(BaseRecommender):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor
-            One row of ids for each rating: numbers, text, dates, categories or a mixture. Without `y`: a table of
-            exactly three columns user, item, rating; or a sparse matrix of users x items, whose stored
-            cells are the ratings (zeros too) and whose row and column numbers are the ids.
+            One row of ids for each rating: numbers, text, dates, categories or a mixture. Without `y`: a
+            table of exactly three columns user, item, rating; or a sparse matrix of users x items, whose
+            stored cells are the ratings (zeros too) and whose row and column numbers are the ids.
         y : array-like of shape (n_samples,), default=None
             The ratings.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -238,8 +244,8 @@ class MFRecommender(BaseRecommender):
         Raises
         ------
         ValueError
-            Where ratings, weights or ids make no sense, where training diverges, or where a warm start does not fit
-            the last one. The estimator is then as it was before.
+            Where ratings, weights or ids make no sense, where training diverges, or where a warm start does
+            not fit the last one. The estimator is then as it was before.
         TypeError
             Where ids cannot be hashed or put in order.
 
@@ -250,45 +256,42 @@ class MFRecommender(BaseRecommender):
         2
         """
         previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
+        # All but the solver's own arrays is let go before training, which is when memory peaks.
+        solver, options, finished, arguments = self._prepare(X, y, sample_weight, previous)
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, **arguments)
+        progress = Progress(self, context, arguments, lambda model: self._model_attributes(finished(model)))
+        model, history = train(solver, options, progress)
+        self._store_model(finished(model))
+        self._store_history(history)
+        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        return self
+
+    def _prepare(
+        self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
+    ) -> tuple[Solver, Options, Callable[[Model], Model], dict[str, Any]]:
+        """Number the ids, merge the ratings, choose the start; also what callbacks get."""
         observed = read_ratings(self, X, y, sample_weight)
+        arguments = (
+            observed.for_callbacks(sample_weight is not None) if hasattr(self, "_skl_callbacks") else {}
+        )
         ratings, known_codes = self._store_ids(observed, _known_ids(self, previous, observed))
+        del observed
         self._store_seen(ratings, previous, known_codes)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        train, held_out = self._hold_out(ratings, seed)
-        start = fresh_start(train, *centre_and_scale(train, self.fit_bias), self.embedding_dim, seed)
-        trained = [train.id_weights(field) > 0 for field in range(train.n_fields)]
+        training, held_out = self._hold_out(ratings, seed)
+        start = fresh_start(training, *centre_and_scale(training, self.fit_bias), self.embedding_dim, seed)
+        id_weights = [training.id_weights(field) for field in range(training.n_fields)]
+        trained = [weights > 0 for weights in id_weights]
         if previous is not None:
             start = continued(start, previous._model, known_codes)
             for mask, codes in zip(trained, known_codes, strict=True):
                 mask[codes] = True
-        self._train(train, held_out, start, trained, seed, previous is not None, observed, sample_weight)
-        return self
-
-    def _train(
-        self,
-        train: Ratings,
-        held_out: Ratings | None,
-        start: Model,
-        trained: list[NDArray[np.bool_]],
-        seed: int,
-        warm: bool,
-        observed: Observed,
-        sample_weight: ArrayLike | None,
-    ) -> None:
-        """Run the solver under the callbacks and store what it learnt."""
         from sklearn_mf.core import sgd  # TensorFlow is imported here, not before
 
-        metadata = None if sample_weight is None else {"sample_weight": observed.weights}
-        arguments = {"X": observed.X, "y": observed.targets, "metadata": metadata}
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **arguments)
-        progress = Progress(
-            self, context, arguments, lambda model: self._model_attributes(finish(model, train, trained))
-        )
-        model, history = sgd.solve(train, held_out, start, self._options(seed, warm), progress)
-        self._store_model(finish(model, train, trained))
-        self._store_history(history)
-        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        options = self._options(seed, previous is not None)
+        solver = sgd.SGD(training, held_out, start, options)
+        return solver, options, partial(finish, id_weights=id_weights, trained=trained), arguments
 
     def _store_history(self, history: History) -> None:
         self.loss_curve_ = history.loss_curve
@@ -317,8 +320,9 @@ class MFRecommender(BaseRecommender):
         train, held_out = hold_out(ratings, self.validation_fraction, seed)
         if held_out is None:
             warnings.warn(
-                f"early_stopping needs at least one held-out rating, but validation_fraction={self.validation_fraction} of "
-                f"{len(ratings.targets)} ratings is less: training on all of them without it.",
+                f"early_stopping needs at least one held-out rating, but validation_fraction="
+                f"{self.validation_fraction} of {len(ratings.targets)} ratings is less: training on all of "
+                "them without it.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -12,7 +12,7 @@ _BLOCK_BYTES = 64 * 2**20
 # Candidates taken in float32 beyond n, so that the exact float64 scores decide who is among the n.
 _MARGIN = 16
 
-Cells = tuple[NDArray[np.integer], NDArray[np.integer]]
+Cells = tuple[NDArray[np.intp], ...]  # rows and columns
 
 
 class Ranking(NamedTuple):
@@ -22,7 +22,7 @@ class Ranking(NamedTuple):
     ----------
     rows, columns : ndarray of shape (n_found,), intp
         Query and candidate of each result; rows rise.
-    ranks : ndarray of shape (n_found,), int64
+    ranks : ndarray of shape (n_found,), intp
         1 for the best.
     scores : ndarray of shape (n_found,), float64
         Inner products.
@@ -30,7 +30,7 @@ class Ranking(NamedTuple):
 
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
-    ranks: NDArray[np.int64]
+    ranks: NDArray[np.intp]
     scores: NDArray[np.float64]
 
 
@@ -62,12 +62,12 @@ def top_n(
     columns32 = np.ascontiguousarray(candidates.T, dtype=np.float32)
     blocks = [slice(first, first + size) for first in range(0, len(queries), size)]
     found = [_top_n_of_block(queries, candidates, columns32, n, block, excluded(block)) for block in blocks]
-    if not found:
-        return Ranking(*(np.empty(0, dtype=dtype) for dtype in (np.intp, np.intp, np.int64, np.float64)))
+    nothing = np.empty(0, dtype=np.intp)
+    found.append(Ranking(nothing, nothing, nothing, np.empty(0)))
     return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def seen_cells(seen: sp.csr_array, codes: NDArray[np.integer], positions: NDArray[np.integer]) -> Cells:
+def seen_cells(seen: sp.csr_array, codes: NDArray[np.intp], positions: NDArray[np.intp]) -> Cells:
     """Cells to exclude because they were rated.
 
     Parameters
@@ -128,7 +128,7 @@ def _top_n_of_block(
 
 
 def _largest(scores: NDArray[np.float32], n: int) -> Cells:
-    """Cells of the n largest finite scores of each row, (n_rows, n_columns) -> rows, columns; ties by column."""
+    """Cells of the n largest finite scores of each row, (n_rows, n_columns) -> cells; ties by column."""
     if n >= scores.shape[1]:
         return np.nonzero(scores > -np.inf)
     place = scores.shape[1] - n

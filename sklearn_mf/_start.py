@@ -32,11 +32,13 @@ def fresh_start(ratings: Ratings, intercept: float, scale: float, embedding_dim:
         Untrained.
     """
     rng = np.random.default_rng(seed)
-    std = np.float32(_START_STD)
     return Model(
         intercept,
         scale,
-        [rng.standard_normal((n, embedding_dim), dtype=np.float32) * std for n in ratings.n_ids],
+        [
+            np.float32(_START_STD) * rng.standard_normal((n, embedding_dim), dtype=np.float32)
+            for n in ratings.n_ids
+        ],
         [np.zeros(n, dtype=np.float32) for n in ratings.n_ids],
         np.zeros((ratings.n_fields, embedding_dim)),
         np.zeros(ratings.n_fields),

@@ -1,23 +1,24 @@
-"""Whatever the user passes becomes id columns, ratings and weights; every sentence about bad input is here."""
+"""Whatever the user passes becomes id columns, ratings and weights; every error about bad input is here."""
 
+import contextlib
+import math
+import sys
 import warnings
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    assert_all_finite,
-    check_consistent_length,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.validation import validate_data
 
 IdType = str | dict[str, Any]
 _SPARSE_FORMATS = ("coo", "csr", "csc", "lil", "dok")
+# Ratings and weights beyond this have sums of squares that float64 cannot hold.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,22 @@ class Observed:
     targets: NDArray[np.float64]
     weights: NDArray[np.float64]
     X: Any
+
+    def for_callbacks(self, weighted: bool) -> dict[str, Any]:
+        """What scikit-learn's callbacks get of the training data.
+
+        Parameters
+        ----------
+        weighted : bool
+            Whether to pass the weights on.
+
+        Returns
+        -------
+        arguments : dict
+            `X`, `y` and `metadata`.
+        """
+        metadata = {"sample_weight": self.weights} if weighted else None
+        return {"X": self.X, "y": self.targets, "metadata": metadata}
 
 
 def read_ratings(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Observed:
@@ -77,9 +94,9 @@ def read_ratings(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Observed
     X, y = split_ratings(estimator, X, y)
     ids, dtypes, X = read_ids(estimator, X, reset=True)
     targets = read_targets(y)
-    check_consistent_length(X, targets)
+    _check_length(targets, len(X), "ratings")
     _warn_of_third_column(ids, targets)
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weights = read_weights(sample_weight, len(X))
     keep = weights > 0
     if not keep.all():
         ids, targets, weights = [column[keep] for column in ids], targets[keep], weights[keep]
@@ -110,19 +127,32 @@ def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[NDArray[Any]], l
     """
     if _is_sparse(X):
         raise TypeError(
-            "A sparse matrix is not a table of ids: pass one row for each (user, item) pair, "
-            "a column for each field. Only fit takes ratings as a sparse matrix, alone: fit(A)."
+            "A sparse matrix is not a table of ids: pass one row for each (user, item) pair and a column "
+            "for each field; only fit takes ratings as a sparse matrix, alone, as in fit(A)."
         )
     X = _as_table(X)
     if isinstance(X, pd.DataFrame):
         if 0 in X.shape:
             raise ValueError(
                 f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
-                "while a minimum of 1 is required."
+                "while a minimum of 1 is required: pass at least one row and one column of ids."
+            )
+        if not X.columns.is_unique:
+            raise ValueError(
+                f"Column {X.columns[X.columns.duplicated()][0]!r} stands in X more than once: rename it."
             )
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     else:
-        X = validate_data(estimator, X, dtype=None, reset=reset)
+        X = X if hasattr(X, "shape") else np.asarray(X)
+        if len(X.shape) != 2:
+            got = f"an array of shape {tuple(X.shape)}" if X.shape else _shown(X[()])
+            raise ValueError(
+                f"Expected a table of ids, 2D, got {got}: Reshape your data to one row for each rating "
+                "and one column for each field."
+            )
+        if np.iscomplexobj(X) and np.size(X):
+            _check_id(np.ravel(X)[0], 0, "Column 0")
+        X = validate_data(estimator, X, dtype=None, ensure_all_finite=False, reset=reset)
     columns = [X.iloc[:, f] if isinstance(X, pd.DataFrame) else X[:, f] for f in range(X.shape[1])]
     names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
     pairs = [id_array(column, f"Column {name!r}") for column, name in zip(columns, names, strict=True)]
@@ -144,11 +174,17 @@ def read_id_list(ids: Any, label: str) -> NDArray[Any]:
     ids : ndarray of shape (n,)
         The ids.
     """
-    if isinstance(ids, (pd.Series, pd.Index)):
-        return id_array(pd.Series(ids), label)[0]
-    if isinstance(ids, np.ndarray) and ids.ndim != 1:
+    if _is_polars(ids):
+        ids = pd.Series(_polars_column(ids))
+    elif isinstance(ids, pd.Index):
+        ids = ids.to_series()
+    elif isinstance(ids, pd.api.extensions.ExtensionArray):
+        ids = pd.Series(ids)
+    elif not isinstance(ids, (pd.Series, np.ndarray)):
+        ids = _objects(ids if isinstance(ids, list) else [ids])
+    if ids.ndim != 1:
         raise ValueError(f"{label} must be one id or a list of ids, got an array of shape {ids.shape}.")
-    return id_array(ids if isinstance(ids, np.ndarray) else _objects(ids if isinstance(ids, list) else [ids]), label)[0]
+    return id_array(ids, label)[0]
 
 
 def read_targets(y: Any) -> NDArray[np.float64]:
@@ -164,16 +200,39 @@ def read_targets(y: Any) -> NDArray[np.float64]:
     targets : ndarray of shape (n_samples,), float64
         Finite numbers.
     """
-    y = column_or_1d(y, warn=True)
-    if np.iscomplexobj(y):
-        raise ValueError(f"Complex data not supported: ratings must be real numbers, got {y[0]!r}.")
-    try:
-        targets = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        bad = next(rating for rating in y if not _is_number(rating))
-        raise ValueError(f"Ratings must be numbers, got {bad!r}; convert them before fit.") from None
-    assert_all_finite(targets, input_name="y")
-    return targets
+    return _real_numbers(y, "Ratings")
+
+
+def read_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Check sample weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), number or None
+        Weights, one for all where it is a number; 1 where None.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,), float64
+        Finite numbers of at least 0, not all 0.
+    """
+    if sample_weight is None:
+        return np.ones(n_samples)
+    if isinstance(sample_weight, Number):
+        sample_weight = np.full(n_samples, sample_weight)
+    weights = _real_numbers(sample_weight, "Sample weights")
+    _check_length(weights, n_samples, "sample weights")
+    if weights.min() < 0:
+        place = int(np.argmin(weights))
+        raise ValueError(
+            f"Sample weights must not be negative, got {weights[place]} at position {place}: "
+            "use 0 to drop a row."
+        )
+    if not weights.any():
+        raise ValueError("Sample weights are all zero: at least one row needs a weight above 0.")
+    return weights
 
 
 def split_ratings(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
@@ -196,12 +255,13 @@ def split_ratings(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
     if y is not None or _is_sparse(X):
         return X, y
     X = _as_table(X)
-    n_columns = X.shape[1] if getattr(X, "ndim", 0) == 2 else None
-    if n_columns != 3:
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] != 3:
+        got = _shown(X) if shape is None else f"an input of shape {tuple(shape)}"
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None: "
-            "call it with two arguments, ids and ratings, as in fit(X, y), or with one table of exactly three "
-            f"columns user, item, rating; got an input of {n_columns or 'unknown number of'} columns."
+            "call it with two arguments, ids and ratings, as in fit(X, y), or with one table of exactly "
+            f"three columns user, item, rating; got {got}."
         )
     if isinstance(X, pd.DataFrame):
         return X.iloc[:, :2], X.iloc[:, 2]
@@ -228,21 +288,21 @@ def id_array(column: Any, label: str) -> tuple[NDArray[Any], IdType]:
     series = column if isinstance(column, pd.Series) else _as_series(column)
     if (missing := series.isna().to_numpy(dtype=bool)).any():
         row = int(np.argmax(missing))
+        value = column.iloc[row] if isinstance(column, pd.Series) else column[row]
         raise ValueError(
-            f"{label} contains a missing id ({series.iloc[row]!r}, NaN, in row {row}): drop such rows or give them an id."
+            f"{label} contains a missing id (NaN, None or the like), {_shown(value)} in row {row}: "
+            "drop such rows or give them an id."
         )
-    dtype: IdType = str(series.dtype)
+    dtype: IdType = _restorable(series.dtype)
     if isinstance(series.dtype, pd.CategoricalDtype):
         categories = series.cat.categories
-        dtype = {"categories": id_array(categories.to_series(), label)[0], "ordered": bool(series.cat.ordered)}
+        dtype = {
+            "categories": id_array(categories.to_series(), label)[0],
+            "ordered": bool(series.cat.ordered),
+        }
         series = series.astype(categories.dtype)
     ids = _plain(series)
-    if ids.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {label} holds complex numbers, {ids[0]!r} first.")
-    if ids.dtype.kind == "f" and not np.isfinite(ids).all():
-        raise ValueError(f"{label} contains infinity, which is no id: drop such rows.")
-    if ids.dtype == object:
-        _check_hashable(ids, label)
+    _check_ids(ids, label)
     return ids, dtype
 
 
@@ -260,8 +320,12 @@ def check_known(codes: NDArray[np.integer], ids: NDArray[Any], label: str) -> No
     """
     unknown = ids[np.asarray(codes) < 0]
     if len(unknown):
-        first = ", ".join(repr(item) for item in pd.unique(unknown)[:5].tolist())
-        raise ValueError(f"{label} not known from fit: {first}{', ...' if len(unknown) > 5 else ''}.")
+        first, more = pd.unique(unknown)[:5], len(pd.unique(unknown)) > 5
+        listed = ", ".join(repr(item) for item in pd.Series(first).tolist())  # dates as dates
+        raise ValueError(
+            f"{label} not known from fit: {listed}{', and others' if more else ''}; "
+            "pass ids that fit has seen."
+        )
 
 
 def check_continues(previous: Any, current: Any, observed: Observed) -> None:
@@ -282,15 +346,31 @@ def check_continues(previous: Any, current: Any, observed: Observed) -> None:
             f"A warm start cannot change embedding_dim from {previous.embeddings_[0].shape[1]} to "
             f"{current.embedding_dim}: {advice}"
         )
-    old, new = (list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, current))
+    old, new = (
+        list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, current)
+    )
     if old != new:
         raise ValueError(f"A warm start cannot change the columns from {old} to {new}: {advice}")
     for name, known, ids in zip(new, previous.categories_, observed.ids, strict=True):
-        if known.dtype.kind != ids.dtype.kind:
+        if known.dtype.kind != ids.dtype.kind or (known.dtype.kind in "mM" and known.dtype != ids.dtype):
             raise ValueError(
                 f"A warm start cannot change the type of the ids in column {name!r} from {known.dtype} "
                 f"to {ids.dtype}: convert them, or {advice}"
             )
+
+
+def warn_user(message: str) -> None:
+    """Warn at the first line outside the package and scikit-learn, whose wrappers stand in between.
+
+    Parameters
+    ----------
+    message : str
+        What to say.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("sklearn_mf", "sklearn"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _is_sparse(X: Any) -> bool:
@@ -299,7 +379,7 @@ def _is_sparse(X: Any) -> bool:
 
 def _is_sparse_tensor(X: Any) -> bool:
     """Recognise tf.SparseTensor by its looks, without TensorFlow."""
-    return type(X).__module__.startswith("tensorflow") and hasattr(X, "dense_shape") and hasattr(X, "indices")
+    return type(X).__module__.startswith("tensorflow") and type(X).__name__ == "SparseTensor"
 
 
 def _read_matrix(estimator: Any, A: Any, y: Any, sample_weight: Any) -> Observed:
@@ -310,7 +390,10 @@ def _read_matrix(estimator: Any, A: Any, y: Any, sample_weight: Any) -> Observed
         )
     A = _tensor_to_coo(A) if _is_sparse_tensor(A) else _matrix_to_coo(A)
     if not A.nnz:
-        raise ValueError(f"Found no rating: the sparse matrix of shape {A.shape} stores no cell.")
+        raise ValueError(
+            f"Found no rating: the sparse matrix of shape {A.shape} stores no cell, "
+            "pass one with a cell for each rating."
+        )
     X = np.stack([A.row, A.col], axis=1).astype(np.int64)
     ids, dtypes, _ = read_ids(estimator, X, reset=True)
     targets, known = read_targets(A.data), [np.arange(size) for size in A.shape]
@@ -325,17 +408,17 @@ def _matrix_to_coo(A: Any) -> Any:
             "(it drops stored zeros or fills blocks with them): pass A.tocsr()."
         )
     if A.ndim != 2:
-        raise ValueError(f"Expected a sparse matrix of users x items, got shape {A.shape}.")
+        raise ValueError(f"Expected a sparse matrix of two dimensions, users x items, got shape {A.shape}.")
     copy = A.tocoo(copy=True)
     copy.sum_duplicates()
     return copy
 
 
 def _tensor_to_coo(tensor: Any) -> Any:
-    indices, values = np.asarray(tensor.indices), np.asarray(tensor.values)
+    indices, values = np.asarray(tensor.indices), read_targets(np.asarray(tensor.values))
     shape = tuple(int(size) for size in np.asarray(tensor.dense_shape))
     if len(shape) != 2:
-        raise ValueError(f"Expected a sparse tensor of users x items, got shape {shape}.")
+        raise ValueError(f"Expected a sparse tensor of two dimensions, users x items, got shape {shape}.")
     repeated = pd.DataFrame(indices).duplicated().to_numpy()
     if repeated.any():
         cell = tuple(indices[np.argmax(repeated)].tolist())
@@ -346,41 +429,67 @@ def _tensor_to_coo(tensor: Any) -> Any:
 def _as_table(X: Any) -> Any:
     """Lists become object arrays (so that 3 beside "u1" stays 3), frames of polars become those of pandas."""
     if isinstance(X, (list, tuple)):
-        return _objects(X)
+        return _rows_to_table(X)
     if isinstance(X, np.ndarray) and X.dtype.kind == "T":
         return X.astype(object)
-    if type(X).__module__.split(".")[0] == "polars":
+    if _is_polars(X):
         if not hasattr(X, "get_columns"):
-            raise TypeError(f"A polars {type(X).__name__} is not a table of ids: pass a polars or pandas DataFrame.")
+            raise TypeError(
+                f"A polars {type(X).__name__} is not a table of ids: pass a DataFrame, as collect() gives it "
+                "from a LazyFrame."
+            )
         return pd.DataFrame({column.name: _polars_column(column) for column in X.get_columns()})
     return X
+
+
+def _rows_to_table(rows: Any) -> NDArray[np.object_]:
+    """2-D array of objects from rows of equal length; 1-D with the items as they are if they are no rows."""
+    if not rows or not all(isinstance(row, (list, tuple, np.ndarray, pd.Series)) for row in rows):
+        return _objects(rows)
+    width = len(rows[0])
+    for place, row in enumerate(rows):
+        if len(row) != width:
+            raise ValueError(
+                f"The rows of X differ in length, {width} in row 0 and {len(row)} in row {place}: "
+                "every row needs one id for each field."
+            )
+    table = np.empty((len(rows), width), dtype=object)
+    for field, column in enumerate(zip(*rows, strict=True)):
+        table[:, field] = _objects(column)
+    return table
+
+
+def _is_polars(X: Any) -> bool:
+    return type(X).__module__.split(".")[0] == "polars"
 
 
 def _polars_column(column: Any) -> Any:
     missing = column.is_null()
     if missing.any():
-        raise ValueError(f"Column {column.name!r} contains a missing value (null, NaN): drop such rows or fill it.")
-    return column.to_numpy()
+        raise ValueError(
+            f"Column {column.name!r} contains a missing value (null, NaN) in row {missing.arg_max()}: "
+            "drop such rows or fill it."
+        )
+    values = column.to_numpy()
+    return values if values.ndim == 1 else _objects(column.to_list())  # structs make a 2-D array
 
 
 def _objects(items: Any) -> NDArray[np.object_]:
-    """Array of objects: 2-D for rows of equal length, else 1-D with the items as they are."""
-    if items and all(isinstance(item, (list, np.ndarray)) for item in items) and len({len(item) for item in items}) == 1:
-        return np.array([list(item) for item in items], dtype=object)
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
+    """1-D array of the items as they are, be they sequences themselves."""
+    return np.fromiter(items, dtype=object, count=len(items))
 
 
 def _as_series(column: NDArray[Any]) -> "pd.Series[Any]":
-    if column.dtype.kind in "OTUS":
+    if column.dtype.kind in "OTUSV":
         return pd.Series(column.astype(object), dtype=object).infer_objects()
     return pd.Series(column)
 
 
 def _plain(series: "pd.Series[Any]") -> NDArray[Any]:
     """NumPy array of numbers, dates, or objects."""
-    dtype: Any = getattr(series.dtype, "numpy_dtype", series.dtype)
+    dtype: Any = series.dtype
+    with contextlib.suppress(TypeError):  # types of Arrow that NumPy has no word for
+        dtype = getattr(dtype, "numpy_dtype", dtype)
     if not isinstance(dtype, np.dtype) or dtype.kind not in "biufcmM":
         return series.to_numpy(dtype=object)
     if dtype.kind == "f" and dtype.itemsize not in (4, 8):
@@ -388,29 +497,103 @@ def _plain(series: "pd.Series[Any]") -> NDArray[Any]:
     return series.to_numpy(dtype=dtype)
 
 
-def _check_hashable(ids: NDArray[Any], label: str) -> None:
-    if pd.api.types.infer_dtype(ids, skipna=False) == "string":
-        return
-    for item in ids:
-        try:
-            hash(item)
-        except TypeError:
-            raise TypeError(f"{label}: argument must be a string or a number as an id, got {item!r}.") from None
-
-
-def _is_number(rating: Any) -> bool:
+def _restorable(dtype: Any) -> str:
+    """Spelling of a column type that pandas can read; "object" where it cannot, as for some time zones."""
     try:
-        float(rating)
-    except (TypeError, ValueError):
+        pd.api.types.pandas_dtype(str(dtype))
+    except (TypeError, ValueError, NotImplementedError):
+        return "object"
+    return str(dtype)
+
+
+def _check_ids(ids: NDArray[Any], label: str) -> None:
+    """Refuse what cannot be looked up or put in order, and infinity."""
+    if ids.dtype.kind in "fc":
+        rows = np.flatnonzero(~np.isfinite(ids) | np.iscomplexobj(ids))[:1]
+    elif ids.dtype == object and pd.api.types.infer_dtype(ids, skipna=False) != "string":
+        rows = np.arange(len(ids))
+    else:
+        return
+    for row in rows:
+        _check_id(ids[row], row, label)
+
+
+def _check_id(item: Any, row: int, label: str) -> None:
+    try:
+        hash(item)
+    except TypeError:
+        raise TypeError(
+            f"{label}: argument must be a string or a number as an id, got {_shown(item)} in row {row}."
+        ) from None
+    if isinstance(item, (complex, np.complexfloating)):
+        raise ValueError(
+            f"Complex data not supported: {label} contains {_shown(item)} in row {row}, "
+            "make it a real number or text."
+        )
+    if isinstance(item, (float, np.floating)) and math.isinf(item):
+        raise ValueError(
+            f"{label} contains infinity, {_shown(item)} in row {row}: drop such rows or give them an id."
+        )
+
+
+def _real_numbers(values: Any, what: str) -> NDArray[np.float64]:
+    """Finite float64 numbers, or a sentence about the first value that is none, (n,) -> (n,)."""
+    is_array = hasattr(values, "dtype")
+    if is_array and np.iscomplexobj(values):
+        raise ValueError(f"Complex data not supported: {what} must be real numbers, got {_shown(values)}.")
+    dtype = None if is_array else object
+    column = check_array(
+        values, dtype=dtype, ensure_2d=False, ensure_all_finite=False, ensure_min_samples=0, input_name=what
+    )
+    if column.ndim != 1 and column.shape[1:] != (1,):
+        raise ValueError(f"{what} must be a 1d array, got an array of shape {column.shape}.")
+    column = column_or_1d(column, warn=True)
+    numbers = None
+    if column.dtype.kind not in "mM":
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            numbers = np.asarray(column, dtype=np.float64)
+    if numbers is None:
+        place = next((place for place, value in enumerate(column) if not _is_number(value)), 0)
+        raise ValueError(
+            f"{what} must be numbers, got {_shown(column[place])} at position {place}: "
+            "convert or drop such rows."
+        )
+    bad = ~(np.abs(numbers) <= _LARGEST)
+    if bad.any():
+        place = int(np.argmax(bad))
+        raise ValueError(
+            f"{what} must be finite numbers of at most {_LARGEST:g} in size, got {numbers[place]} "
+            f"at position {place}: correct or drop such rows."
+        )
+    return numbers
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 
 
+def _check_length(values: NDArray[np.float64], n_rows: int, what: str) -> None:
+    if len(values) != n_rows:
+        raise ValueError(f"X has {n_rows} rows but there are {len(values)} {what}: pass one for each row.")
+
+
+def _shown(value: Any) -> str:
+    """A value in one short line, for an error."""
+    plain = value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value
+    text = " ".join(repr(plain).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _warn_of_third_column(ids: list[NDArray[Any]], targets: NDArray[np.float64]) -> None:
-    if len(ids) == 3 and ids[2].dtype.kind in "iuf" and len(targets) > 1 and np.array_equal(ids[2], targets):
-        warnings.warn(
-            "The third column of X equals y and is taken as ids: call fit(ratings) with one argument, or fit(X, y) "
-            "with X the two id columns.",
-            UserWarning,
-            stacklevel=5,
+    numbers = len(ids) == 3 and ids[2].dtype.kind in "iufO"
+    if numbers and len(targets) > 1 and np.array_equal(ids[2], targets):
+        warn_user(
+            "The third column of X equals y and is taken as ids: call fit(ratings) with one argument, "
+            "or fit(X, y) with X the two id columns."
         )

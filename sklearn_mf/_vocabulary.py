@@ -1,5 +1,7 @@
 """The ids of one field and their codes: sorted ids, row numbers, -1 for an unknown id."""
 
+import contextlib
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +57,14 @@ class Vocabulary:
         """
         n_known = 0 if known is None else len(known)
         column = values if known is None else np.concatenate([known, values])
-        codes, ids = pd.factorize(column)
-        ids = np.asarray(ids)
+        numbers, found = pd.factorize(column)
+        ids = np.asarray(found)
         order = sorted_order(ids)
         rank = np.empty(len(ids), dtype=np.int32)
         rank[order] = np.arange(len(ids), dtype=np.int32)
-        codes = rank[codes]
-        return cls(ids[order], dtype), codes[n_known:], codes[:n_known]
+        codes = rank[numbers]
+        ids = ids[order]
+        return cls(ids, dtype if known is None else _holding(dtype, ids)), codes[n_known:], codes[:n_known]
 
     def codes(self, values: NDArray[Any]) -> NDArray[np.intp]:
         """Look ids up.
@@ -76,15 +79,20 @@ class Vocabulary:
         codes : ndarray of shape (n_samples,), intp
             The row number of each id, -1 where it is unknown.
         """
-        if len(values) <= _FEW and values.dtype == self.ids.dtype:
-            try:
+        if len(values) <= _FEW and values.dtype == self.ids.dtype and self._sorted_by_value:
+            with contextlib.suppress(TypeError):  # an id of a type that does not compare with text
                 return self._search(values)
-            except TypeError:  # mixed ids that Python cannot order
-                pass
         index, query = pd.Index(self.ids, dtype=self.ids.dtype), pd.Index(values, dtype=values.dtype)
-        if self.ids.dtype.kind != values.dtype.kind:  # compare as Python does: 3 == 3.0, and "3" != 3
-            index, query = index.astype(object), query.astype(object)
-        return index.get_indexer(query)
+        if self.ids.dtype.kind == values.dtype.kind:
+            with contextlib.suppress(pd.errors.OutOfBoundsDatetime, pd.errors.OutOfBoundsTimedelta):
+                return index.get_indexer(query)
+        # Compare as Python does: 3 == 3.0, and "3" != 3; also dates too far away for the other's unit.
+        return index.astype(object).get_indexer(query.astype(object))
+
+    @property
+    def _sorted_by_value(self) -> bool:
+        """Whether all ids are numbers, dates or text; ids of mixed types are sorted by type first."""
+        return self.ids.dtype != object or all(isinstance(self.ids[end], str) for end in (0, -1))
 
     def _search(self, values: NDArray[Any]) -> NDArray[np.intp]:
         places = np.searchsorted(self.ids, values)
@@ -105,7 +113,21 @@ class Vocabulary:
             The same ids.
         """
         dtype = pd.CategoricalDtype(**self.dtype) if isinstance(self.dtype, dict) else self.dtype
-        return pd.Series(ids, dtype=dtype)  # type: ignore[arg-type]
+        return pd.Series(ids, dtype=dtype)
+
+
+def _holding(dtype: str | dict[str, Any], ids: NDArray[Any]) -> str | dict[str, Any]:
+    """The column type if it can hold these ids, else the nearest that can: known ids may be of another."""
+    if isinstance(dtype, dict):
+        categories = dtype["categories"]
+        return {**dtype, "categories": np.concatenate([categories, ids[~pd.Series(ids).isin(categories)]])}
+    if dtype == str(ids.dtype):
+        return dtype
+    plain = pd.Series(ids, dtype=ids.dtype)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        if (pd.Series(ids, dtype=dtype).astype(object) == plain.astype(object)).all():
+            return dtype
+    return str(ids.dtype)
 
 
 def sorted_order(ids: NDArray[Any]) -> NDArray[np.intp]:
@@ -124,16 +146,23 @@ def sorted_order(ids: NDArray[Any]) -> NDArray[np.intp]:
     Raises
     ------
     TypeError
-        Where ids of one type do not compare with each other.
+        Where ids of one type do not compare, each with each other.
     """
-    try:
+    if ids.dtype != object:
         return np.argsort(ids, kind="stable")
-    except TypeError:
-        pass
+    with contextlib.suppress(TypeError):
+        return _strict_order(list(ids))
     try:
-        return np.array(sorted(range(len(ids)), key=lambda place: _type_and_id(ids[place])), dtype=np.intp)
+        return _strict_order([_type_and_id(item) for item in ids])
     except TypeError as error:
         raise TypeError(f"Ids must be numbers, text or dates that can be put in order: {error}.") from error
+
+
+def _strict_order(keys: list[Any]) -> NDArray[np.intp]:
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    if not all(keys[place] < keys[following] for place, following in itertools.pairwise(order)):
+        raise TypeError("they compare only in part, as sets do")
+    return np.array(order, dtype=np.intp)
 
 
 def _type_and_id(item: Any) -> tuple[str, Any]:

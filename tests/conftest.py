@@ -1,4 +1,4 @@
-"""Shared data: a small known low-rank truth, MovieLens from the package index, and silence from TensorFlow."""
+"""Shared data: a small known low-rank truth, real MovieLens ratings, and silence from TensorFlow."""
 
 import os
 
@@ -19,7 +19,9 @@ def low_rank_ratings(n_users=40, n_items=30, n_ratings=600, n_fields=2, noise=0.
     tastes = [rng.standard_normal((size, 2)) for size in sizes]
     total = sum(taste[column] for taste, column in zip(tastes, X.T, strict=True))
     squares = sum((taste[column] ** 2).sum(1) for taste, column in zip(tastes, X.T, strict=True))
-    y = sum(bias[column] for bias, column in zip(biases, X.T, strict=True)) + 0.5 * ((total**2).sum(1) - squares)
+    y = sum(bias[column] for bias, column in zip(biases, X.T, strict=True)) + 0.5 * (
+        (total**2).sum(1) - squares
+    )
     return X, 3 + y + noise * rng.standard_normal(n_ratings)
 
 

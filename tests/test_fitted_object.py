@@ -92,7 +92,8 @@ def test_serving_loads_nothing_heavy(tmp_path):
     path.write_bytes(pickle.dumps(MFRecommender(3, max_iter=2, random_state=0).fit(X, y)))
     code = (
         f"import pickle, pathlib; model = pickle.loads(pathlib.Path({str(path)!r}).read_bytes())\n"
-        "model.predict([['id1', 'id2']]); model.recommend(); model.similar_items('id1'); model.similar_users('id1')"
+        "model.predict([['id1', 'id2']]); model.recommend()\n"
+        "model.similar_items('id1'); model.similar_users('id1')"
     )
     assert loaded_modules(code) == []
 

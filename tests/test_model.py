@@ -16,7 +16,9 @@ def model_of(sizes=(4, 3, 2), dim=5, seed=0):
 
 
 def by_hand(model, row):
-    v = [e[c] if c >= 0 else a for e, c, a in zip(model.embeddings, row, model.average_embeddings, strict=True)]
+    v = [
+        e[c] if c >= 0 else a for e, c, a in zip(model.embeddings, row, model.average_embeddings, strict=True)
+    ]
     b = [e[c] if c >= 0 else a for e, c, a in zip(model.biases, row, model.average_biases, strict=True)]
     pairs = sum(np.dot(v[f].astype(float), v[g]) for f in range(len(v)) for g in range(f))
     return model.intercept + model.scale * (sum(float(x) for x in b) + pairs)
@@ -42,7 +44,8 @@ def test_finish_averages_by_rating_and_gives_untrained_ids_the_average():
     codes = [np.array([0, 0, 1], np.int32), np.array([0, 1, 1], np.int32)]
     ratings = Ratings.merge(codes, np.ones(3), np.array([1.0, 1.0, 2.0]), (3, 2))
     raw = model_of(sizes=(3, 2))
-    model = finish(raw, ratings, [ratings.id_weights(field) > 0 for field in range(2)])
+    weights = [ratings.id_weights(field) for field in range(2)]
+    model = finish(raw, weights, [weight > 0 for weight in weights])
     np.testing.assert_allclose(model.average_embeddings[0], raw.embeddings[0][:2].mean(0), rtol=1e-6)
     np.testing.assert_allclose(model.average_biases[1], raw.biases[1] @ [0.25, 0.75], rtol=1e-6)
     np.testing.assert_allclose(model.embeddings[0][2], model.average_embeddings[0], rtol=1e-6)

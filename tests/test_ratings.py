@@ -15,7 +15,8 @@ def merge(cells, targets, weights, n_ids=(5, 4)):
 
 def same(one, other):
     return all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("codes", "targets", "weights", "spread")
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("codes", "targets", "weights", "spread")
     )
 
 
@@ -37,9 +38,15 @@ rows = st.tuples(st.integers(0, 4), st.integers(0, 3), st.floats(-5, 5, allow_na
 def test_whole_weights_equal_repetition_and_row_order_does_not_matter(table, random):
     cells, targets, weights = [row[:2] for row in table], [row[2] for row in table], [row[3] for row in table]
     weighted = merge(cells, targets, weights)
-    repeated = [(cell, target) for cell, target, weight in zip(cells, targets, weights, strict=True) for _ in range(weight)]
+    repeated = [
+        (cell, target)
+        for cell, target, weight in zip(cells, targets, weights, strict=True)
+        for _ in range(weight)
+    ]
     random.shuffle(repeated)
-    assert same(weighted, merge([row[0] for row in repeated], [row[1] for row in repeated], np.ones(len(repeated))))
+    assert same(
+        weighted, merge([row[0] for row in repeated], [row[1] for row in repeated], np.ones(len(repeated)))
+    )
 
 
 @given(st.lists(rows, min_size=1, max_size=30))

@@ -237,7 +237,9 @@ def test_warm_start_keeps_old_ids_and_starts_new_ones_fresh():
     assert model.user_ids_.tolist() == list(range(40))
     assert set(codes_before) < set(model.user_ids_)
     assert np.corrcoef(kept, model.predict(X[old]))[0, 1] > 0.8
-    assert set(model.recommend(0, n=1000).item) == set(seen_before.item), "what user 0 has seen is not forgotten"
+    assert set(model.recommend(0, n=1000).item) == set(seen_before.item), (
+        "what user 0 has seen is not forgotten"
+    )
     assert rmse(model, X[~old], y[~old]) < y.std()
 
 
@@ -247,7 +249,10 @@ def test_warm_start_of_another_shape_raises():
     model = fit(frame, y, warm_start=True)
     for change, message in [
         (lambda: model.set_params(embedding_dim=3).fit(frame, y), "cannot change embedding_dim from 32 to 3"),
-        (lambda: model.set_params(embedding_dim=32).fit(frame.set_axis(["a", "b"], axis=1), y), "change the columns"),
+        (
+            lambda: model.set_params(embedding_dim=32).fit(frame.set_axis(["a", "b"], axis=1), y),
+            "change the columns",
+        ),
         (lambda: model.fit(frame.astype(str), y), "cannot change the type of the ids in column 'user'"),
         (lambda: model.fit(np.column_stack([X, X[:, :1]]), y), "change the columns"),
     ]:
@@ -274,11 +279,14 @@ def test_same_seed_same_bits_in_a_process_and_across_processes():
         "from tests.conftest import low_rank_ratings\n"
         "from sklearn_mf import MFRecommender\n"
         "X, y = low_rank_ratings(n_ratings=6000)\n"
-        "bits = [b''.join(p.tobytes() for m in [MFRecommender(random_state=s).fit(X, y)] for p in m.embeddings_)"
-        " for s in (0, 0, 1)]\n"
-        "print(*[hashlib.sha256(b).hexdigest() for b in bits])"
+        "def fit(seed): return MFRecommender(random_state=seed).fit(X, y).embeddings_\n"
+        "def bits(seed): return b''.join(p.tobytes() for p in fit(seed)))\n"
+        "print(*[hashlib.sha256(bits(seed)).hexdigest() for seed in (0, 0, 1)])"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
     first, second = (run.stdout.split()[-3:] for run in runs)
     assert first == second
     assert first[0] == first[1] != first[2]

@@ -38,7 +38,9 @@ def test_equals_sorting_everything_ties_by_column(seed, n_queries, n_candidates,
     expected = brute_force(queries, candidates, n, mask)
     ranking = top_n(queries, candidates, n, lambda block: np.nonzero(mask[block]))
     assert found(ranking) == expected
-    np.testing.assert_allclose(ranking.scores, [queries[r] @ candidates[c] for r, c, _ in expected], atol=1e-12)
+    np.testing.assert_allclose(
+        ranking.scores, [queries[r] @ candidates[c] for r, c, _ in expected], atol=1e-12
+    )
 
 
 def test_many_blocks_give_what_one_gives(monkeypatch):
@@ -48,7 +50,9 @@ def test_many_blocks_give_what_one_gives(monkeypatch):
     sizes = []
     monkeypatch.setattr(_retrieval, "_BLOCK_BYTES", 4 * 300 * 7)
     largest = _retrieval._largest
-    monkeypatch.setattr(_retrieval, "_largest", lambda scores, n: sizes.append(scores.nbytes) or largest(scores, n))
+    monkeypatch.setattr(
+        _retrieval, "_largest", lambda scores, n: sizes.append(scores.nbytes) or largest(scores, n)
+    )
     parts = top_n(queries, candidates, 5, none_excluded)
     assert all((one == other).all() for one, other in zip(whole, parts, strict=True))
     assert max(sizes) <= 4 * 300 * 7 and len(sizes) == 8

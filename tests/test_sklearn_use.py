@@ -53,8 +53,15 @@ def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
     search.fit(pairs, ratings.rating)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_score_ > baseline(ratings.rating) + 0.05
-    assert search.best_estimator_.recommend("user 500", n=5).columns.tolist() == ["user", "film", "rank", "score"]
-    serial = clone(search).set_params(n_jobs=1, param_grid={"embedding_dim": [4], "penalty": ["l2"], "alpha": [0.05]})
+    assert search.best_estimator_.recommend("user 500", n=5).columns.tolist() == [
+        "user",
+        "film",
+        "rank",
+        "score",
+    ]
+    serial = clone(search).set_params(
+        n_jobs=1, param_grid={"embedding_dim": [4], "penalty": ["l2"], "alpha": [0.05]}
+    )
     serial.fit(pairs, ratings.rating)
     same = pd.DataFrame(search.cv_results_).query(
         "param_embedding_dim == 4 and param_penalty == 'l2' and param_alpha == 0.05"
@@ -85,13 +92,18 @@ def test_pipeline_that_picks_the_id_columns(ratings):
 def test_pipeline_without_names(ratings, pairs):
     pipe = Pipeline([("keep", FunctionTransformer()), ("model", MFRecommender(random_state=0, max_iter=3))])
     np.testing.assert_array_equal(
-        pipe.fit(pairs, ratings.rating).predict(pairs[:9]), pipe.fit(pairs.to_numpy(), ratings.rating).predict(pairs.to_numpy()[:9])
+        pipe.fit(pairs, ratings.rating).predict(pairs[:9]),
+        pipe.fit(pairs.to_numpy(), ratings.rating).predict(pairs.to_numpy()[:9]),
     )
 
 
 def test_cross_validate_with_several_scorers(pairs, ratings):
     result = cross_validate(
-        MFRecommender(random_state=0, max_iter=5), pairs, ratings.rating, cv=3, scoring=["r2", RMSE, "neg_mean_absolute_error"]
+        MFRecommender(random_state=0, max_iter=5),
+        pairs,
+        ratings.rating,
+        cv=3,
+        scoring=["r2", RMSE, "neg_mean_absolute_error"],
     )
     assert all(np.isfinite(result[f"test_{name}"]).all() for name in ("r2", RMSE, "neg_mean_absolute_error"))
 

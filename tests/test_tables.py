@@ -20,7 +20,9 @@ def checkerboard():
     stars = np.where((users + films) % 2 == 0, 5.0, 1.0)
     held_out = films == (users + 2) % 8
     table = pd.DataFrame({"user": users, "film": films, "stars": stars})
-    return MFRecommender(8, alpha=0.001, max_iter=300, learning_rate=0.2, random_state=0).fit(table[~held_out])
+    return MFRecommender(8, alpha=0.001, max_iter=300, learning_rate=0.2, random_state=0).fit(
+        table[~held_out]
+    )
 
 
 def brute_force(model, user, n, exclude):
@@ -90,9 +92,15 @@ def test_unknown_users_get_the_ranking_of_the_average_user(model):
 
 def test_unknown_ids_are_answered_with_the_average_of_their_field(model, frame):
     weights = frame.user.value_counts().loc[model.user_ids_]
-    np.testing.assert_allclose(model.average_biases_[0], np.average(model.user_biases_, weights=weights), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.average_biases_[0], np.average(model.user_biases_, weights=weights), rtol=1e-5
+    )
     film = model.item_ids_[3]
-    z = model.average_biases_[0] + model.item_biases_[3] + model.average_embeddings_[0] @ model.item_embeddings_[3]
+    z = (
+        model.average_biases_[0]
+        + model.item_biases_[3]
+        + model.average_embeddings_[0] @ model.item_embeddings_[3]
+    )
     with pytest.warns(UserWarning, match="Every id of 'user' is unknown"):
         answer = model.predict(pd.DataFrame({"user": ["nobody"], "film": [film]}))
     low, high = model.target_range_
@@ -153,7 +161,9 @@ def test_other_numbers_of_fields_predict_but_do_not_recommend(n_fields):
     model = MFRecommender(random_state=0, max_iter=2).fit(X, X.sum(axis=1))
     assert model.predict(X).shape == (50,)
     for call in (model.recommend, lambda: model.similar_items(1), lambda: model.similar_users(1)):
-        with pytest.raises(ValueError, match=f"needs a model of two fields, users and items, but fit saw {n_fields}"):
+        with pytest.raises(
+            ValueError, match=f"needs a model of two fields, users and items, but fit saw {n_fields}"
+        ):
             call()
     with pytest.raises(AttributeError, match="two fields"):
         _ = model.user_embeddings_

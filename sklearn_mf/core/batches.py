@@ -1,6 +1,8 @@
 """Shapes of mini-batches, and arrays padded to them, so that runs of similar size share a compilation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,37 +17,28 @@ _LARGE, _LARGE_TABLE = 2**20, 2**16
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Ratings in the padded form that the compiled epoch reads.
+class Layout:
+    """Where the ratings and ids lie in the padded arrays.
 
     Parameters
     ----------
-    codes : list of ndarray of shape (n_padded,), int32
-        Row of the table for the ids of each field; the last row of the table in padding.
-    targets : ndarray of shape (n_padded,), float32
-        Standardised ratings z.
-    weights : ndarray of shape (n_padded,), float32
-        Weights with mean 1 over the training ratings; 0 for held-out ratings and padding.
-    held_out : ndarray of shape (n_padded,), float32
-        Weights of the held-out ratings; 0 for the others.
-    id_weights : ndarray of shape (n_table_rows,), float32
-        Summed training weight of each id.
     offsets : ndarray of shape (n_fields + 1,), intp
         First row of each field in the table.
+    n_table : int
+        Rows of the table of embeddings, padding included.
     n_train, n_rows : int
         Number of training ratings; of training and held-out ratings together.
+    n_padded : int
+        Rows of the arrays of ratings, padding included.
     batch_size : int
         Ratings in one step.
     """
 
-    codes: list[NDArray[np.int32]]
-    targets: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    held_out: NDArray[np.float32]
-    id_weights: NDArray[np.float32]
     offsets: NDArray[np.intp]
+    n_table: int
     n_train: int
     n_rows: int
+    n_padded: int
     batch_size: int
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int32]:
@@ -61,11 +54,31 @@ class Rows:
         order : ndarray of shape (n_padded,), int32
             A permutation of the training ratings, then padding.
         """
-        order = np.full(len(self.targets), len(self.targets) - 1, dtype=np.int32)
-        order[: self.n_train] = np.random.default_rng([seed, epoch]).permutation(
-            np.arange(self.n_train, dtype=np.int32)
-        )
+        order = np.arange(self.n_padded, dtype=np.int32)
+        order[self.n_train :] = self.n_padded - 1
+        np.random.default_rng([seed, epoch]).shuffle(order[: self.n_train])
         return order
+
+
+class Arrays(NamedTuple):
+    """Ratings in the padded form that the compiled epoch reads.
+
+    Parameters
+    ----------
+    codes : list of ndarray of shape (n_padded,), int32
+        Row of the table for the ids of each field; the last row of the table in padding.
+    targets : ndarray of shape (n_padded,), float32
+        Standardised ratings z.
+    weights : ndarray of shape (n_padded,), float32
+        Weights of the training ratings, with mean 1; of the held-out ratings, negated; 0 in padding.
+    id_weights : ndarray of shape (n_table,), float32
+        Summed training weight of each id.
+    """
+
+    codes: list[NDArray[np.int32]]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    id_weights: NDArray[np.float32]
 
 
 def rounded_up(size: int, large: int) -> int:
@@ -81,11 +94,13 @@ def rounded_up(size: int, large: int) -> int:
     Returns
     -------
     rounded : int
-        The next power of four; above `large` the next quarter of an octave.
+        The next of 31/32 of the powers of four (just under the powers, since sizes just above one are common:
+        64,000 of 80,000); above `large` the next quarter of an octave.
     """
     bits = max(size - 1, 0).bit_length()
-    if size <= large:
-        return 1 << (bits + bits % 2)
+    if size <= large - large // 32:
+        power = 1 << (bits + bits % 2)
+        return power - power // 32 if size <= power - power // 32 else 4 * (power - power // 32)
     quarter = 1 << (bits - 3)
     return -(-size // quarter) * quarter
 
@@ -104,13 +119,11 @@ def choose_batch_size(n_ratings: int) -> int:
         A power of two from 64 to 4096.
     """
     share = rounded_up(n_ratings, _LARGE) // _STEPS_AN_EPOCH
-    return min(max(share, _SMALLEST_BATCH), _LARGEST_BATCH)
+    return min(max(1 << share.bit_length(), _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
-def arrange(
-    train: Ratings, held_out: Ratings | None, intercept: float, scale: float, batch_size: int | str
-) -> Rows:
-    """Standardise and pad the ratings.
+def lay_out(train: Ratings, held_out: Ratings | None, batch_size: int | str) -> Layout:
+    """Choose the shapes.
 
     Parameters
     ----------
@@ -118,43 +131,90 @@ def arrange(
         Ratings to learn from.
     held_out : Ratings or None
         Ratings that are only scored; they share the arrays, so that holding out costs no compilation.
-    intercept, scale : float
-        m and s of z = (y - m) / s.
     batch_size : int or "auto"
         Ratings in one step.
 
     Returns
     -------
-    rows : Rows
-        Padded arrays.
+    layout : Layout
+        Shapes and offsets.
     """
-    parts = [train] if held_out is None else [train, held_out]
-    n_train, n_rows = len(train.targets), sum(len(part.targets) for part in parts)
-    size = choose_batch_size(n_train) if batch_size == "auto" else min(int(batch_size), rounded_up(n_train, _LARGE))
-    n_padded = rounded_up(n_rows + 1, _LARGE)
-    n_padded = -(-n_padded // size) * size
+    n_train = len(train.targets)
+    n_rows = n_train + (0 if held_out is None else len(held_out.targets))
+    largest = rounded_up(n_train, _LARGE)
+    size = choose_batch_size(n_train) if batch_size == "auto" else min(int(batch_size), largest)
     offsets = np.cumsum([0, *train.n_ids])
-    n_table = rounded_up(int(offsets[-1]) + 1, _LARGE_TABLE)
-    mean_weight = train.total_weight / n_train
-    codes = np.full((train.n_fields, n_padded), n_table - 1, dtype=np.int32)
-    codes[:, :n_rows] = np.concatenate([part.codes for part in parts]).T + offsets[:-1, None]
-    z = [(part.targets - intercept) / scale for part in parts]
-    id_weights = np.concatenate([train.id_weights(field) for field in range(train.n_fields)]) / mean_weight
-    return Rows(
-        codes=list(codes),
-        targets=_padded(np.concatenate(z), n_padded),
-        weights=_padded(train.weights / mean_weight, n_padded),
-        held_out=_padded(np.zeros(0) if held_out is None else held_out.weights, n_padded, start=n_train),
-        id_weights=_padded(id_weights, n_table),
+    return Layout(
         offsets=offsets,
+        n_table=rounded_up(int(offsets[-1]) + 1, _LARGE_TABLE),
         n_train=n_train,
         n_rows=n_rows,
+        n_padded=-(-rounded_up(n_rows + 1, _LARGE) // size) * size,
         batch_size=size,
     )
 
 
-def _padded(values: NDArray, size: int, start: int = 0) -> NDArray[np.float32]:
-    """Values from position `start` on in an array of zeros."""
-    padded = np.zeros(size, dtype=np.float32)
-    padded[start : start + len(values)] = values
+def arrange(
+    layout: Layout,
+    train: Ratings,
+    held_out: Ratings | None,
+    intercept: float,
+    scale: float,
+    convert: Callable[[NDArray[Any]], Any] = np.asarray,
+) -> Arrays:
+    """Standardise and pad the ratings.
+
+    Parameters
+    ----------
+    layout : Layout
+        Shapes.
+    train : Ratings
+        Ratings to learn from, first in the arrays.
+    held_out : Ratings or None
+        Ratings that are only scored.
+    intercept, scale : float
+        m and s of z = (y - m) / s.
+    convert : callable, default=np.asarray
+        Called with each array as soon as it is made, so that two copies never stand side by side.
+
+    Returns
+    -------
+    arrays : Arrays
+        Padded arrays.
+    """
+    parts = [train] if held_out is None else [train, held_out]
+    mean_weight = train.total_weight / layout.n_train
+    id_weights = [train.id_weights(field) for field in range(train.n_fields)]
+    targets = _padded(np.subtract, [(part.targets, intercept) for part in parts], layout.n_padded, 0.0)
+    targets[: layout.n_rows] /= np.float32(scale)
+    weights = [(part.weights, mean_weight if part is train else -1.0) for part in parts]
+    return Arrays(
+        codes=[
+            convert(
+                _padded(
+                    np.add,
+                    [(part.codes[:, field], first) for part in parts],
+                    layout.n_padded,
+                    layout.n_table - 1,
+                )
+            )
+            for field, first in enumerate(layout.offsets[:-1])
+        ],
+        targets=convert(targets),
+        weights=convert(_padded(np.divide, weights, layout.n_padded, 0.0)),
+        id_weights=convert(
+            _padded(np.divide, [(part, mean_weight) for part in id_weights], layout.n_table, 0.0)
+        ),
+    )
+
+
+def _padded(
+    operation: np.ufunc, parts: list[tuple[NDArray[Any], Any]], size: int, filler: float
+) -> NDArray[Any]:
+    """The results of an operation on the parts one after another, then filler; no copy of a part is made."""
+    padded = np.full(size, filler, dtype=np.int32 if isinstance(filler, int) else np.float32)
+    first = 0
+    for part, operand in parts:
+        operation(part, operand, out=padded[first : first + len(part)], casting="same_kind")
+        first += len(part)
     return padded

@@ -1,6 +1,7 @@
 """Mini-batch stochastic gradient descent: one epoch is one compiled program."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import batches, penalties
-from sklearn_mf.core.training import History, Options, Report, train
+from sklearn_mf.core.training import Options
 
 Tensor = Any
 
@@ -20,41 +21,6 @@ _COMPILE_FROM = 4096
 _DECAY, _FLOOR = 0.87, 0.01
 # Lasso starts from ridge: the all-zero model is a stationary point that a small random start falls into.
 _RIDGE_EPOCHS = 5
-
-
-def solve(
-    ratings: Ratings, held_out: Ratings | None, start: Model, options: Options, report: Report
-) -> tuple[Model, History]:
-    """Minimise J by mini-batch SGD with capped steps and proximal lasso steps.
-
-    Parameters
-    ----------
-    ratings : Ratings
-        Ratings to learn from.
-    held_out : Ratings or None
-        Ratings to stop on.
-    start : Model
-        Where to begin.
-    options : Options
-        Penalty, rate, batch size and when to stop.
-    report : Report
-        Told of each epoch.
-
-    Returns
-    -------
-    model : Model
-        The learnt embeddings and biases.
-    history : History
-        The course of training.
-
-    Raises
-    ------
-    ValueError
-        Where training diverges.
-    """
-    ridge_epochs = min(_RIDGE_EPOCHS, options.max_iter // 2) if options.l1 > 0 and not options.warm else 0
-    run = SGD(ratings, held_out, start, options, ridge_epochs)
-    return train(run, options, report, warmup=ridge_epochs)
 
 
 def rate(learning_rate: float, epoch: int) -> float:
@@ -76,28 +42,31 @@ def rate(learning_rate: float, epoch: int) -> float:
 
 
 class SGD:
-    """One run of stochastic gradient descent: the arrays, and the table of embeddings in TensorFlow.
+    """One run of stochastic gradient descent: the arrays, and the table of embeddings, in TensorFlow.
 
     Parameters
     ----------
-    ratings, held_out, start, options
-        As in :func:`solve`.
-    ridge_epochs : int
-        First epochs that take the lasso penalty for a ridge penalty.
+    ratings : Ratings
+        Ratings to learn from.
+    held_out : Ratings or None
+        Ratings to stop on.
+    start : Model
+        Where to begin.
+    options : Options
+        Penalty, rate and batch size.
     """
 
-    def __init__(
-        self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options, ridge_epochs: int
-    ) -> None:
-        self.start, self.options, self.ridge_epochs = start, options, ridge_epochs
-        self.rows = batches.arrange(ratings, held_out, start.intercept, start.scale, options.batch_size)
-        rows = self.rows
-        arrays = rows.targets, rows.weights, rows.held_out, rows.id_weights
-        self.data = [tf.constant(array) for array in arrays]
-        self.codes = [tf.constant(column) for column in rows.codes]
-        self.table = tf.constant(pack(start, len(rows.id_weights)))
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
+        self.start, self.options = start, options
+        self.layout = batches.lay_out(ratings, held_out, options.batch_size)
+        self.arrays = batches.arrange(
+            self.layout, ratings, held_out, start.intercept, start.scale, convert=tf.constant
+        )
+        self.table = tf.constant(pack(start, self.layout.n_table))
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
         self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
+        lasso_from_scratch = options.l1 > 0 and not options.warm
+        self.warmup = min(_RIDGE_EPOCHS, options.max_iter // 2) if lasso_from_scratch else 0
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
         """Pass over the training ratings once.
@@ -114,24 +83,32 @@ class SGD:
         rmse : float or None
             Root mean squared error of the held-out ratings, in their units; None without any.
         """
-        options, rows = self.options, self.rows
-        ridge = epoch < self.ridge_epochs
-        reals = rate(options.learning_rate, epoch), options.l1, options.l2, ridge, options.fit_bias
-        counts = -(-rows.n_train // rows.batch_size), -(-rows.n_rows // rows.batch_size)
-        self.table, sums = _program(len(rows.targets))(
+        layout, options = self.layout, self.options
+        self.table, sums = _program(layout.n_padded)(
             self.table,
-            self.codes,
-            self.data,
-            tf.constant(rows.order(options.seed, epoch)),
-            _Numbers(*(tf.constant(float(real)) for real in reals), *(tf.constant(count) for count in counts)),
-            batch_size=rows.batch_size,
+            self.arrays,
+            tf.constant(layout.order(options.seed, epoch)),
+            self._numbers(epoch),
+            batch_size=layout.batch_size,
             proximal=options.l1 > 0,
         )
         squares, held_out_squares, penalty = sums.numpy()
-        loss = (0.5 * squares + penalty) / rows.n_train + self.constant_loss
+        loss = float((0.5 * squares + penalty) / layout.n_train + self.constant_loss)
         if not self.held_out_weight:
-            return float(loss), None
-        return float(loss), float(self.start.scale * np.sqrt(held_out_squares / self.held_out_weight))
+            return loss, None
+        return loss, float(self.start.scale * np.sqrt(held_out_squares / self.held_out_weight))
+
+    def _numbers(self, epoch: int) -> "_Numbers":
+        layout, options = self.layout, self.options
+        reals = [
+            rate(options.learning_rate, epoch),
+            options.l1,
+            options.l2,
+            float(epoch < self.warmup),
+            float(options.fit_bias),
+        ]
+        counts = [-(-rows // layout.batch_size) for rows in (layout.n_train, layout.n_rows)]
+        return _Numbers(*(tf.constant(number) for number in reals + counts))
 
     def model(self) -> Model:
         """Copy the table out of TensorFlow.
@@ -141,7 +118,7 @@ class SGD:
         model : Model
             The present embeddings and biases.
         """
-        return unpack(self.table.numpy(), self.rows.offsets, self.start)
+        return unpack(self.table.numpy(), self.layout.offsets, self.start)
 
 
 def pack(model: Model, n_rows: int) -> NDArray[np.float32]:
@@ -183,7 +160,7 @@ def unpack(table: NDArray[np.float32], offsets: NDArray[np.intp], start: Model) 
     model : Model
         A copy of the table in parts.
     """
-    parts = [table[first:last] for first, last in zip(offsets[:-1], offsets[1:], strict=True)]
+    parts = [table[first:last] for first, last in itertools.pairwise(offsets)]
     return Model(
         start.intercept,
         start.scale,
@@ -218,8 +195,7 @@ class _Numbers(NamedTuple):
 
 def _epoch(
     table: Tensor,
-    codes: Sequence[Tensor],
-    data: Sequence[Tensor],
+    arrays: batches.Arrays,
     order: Tensor,
     numbers: _Numbers,
     batch_size: Tensor,
@@ -231,10 +207,8 @@ def _epoch(
     ----------
     table : tensor of shape (n_table, width), float32
         Embedding and, in the last column, bias of each id.
-    codes : list of tensors of shape (n_padded,), int32
-        Table row of each rating in each field.
-    data : targets, weights and held_out of shape (n_padded,), id_weights of shape (n_table,), float32
-        The arrays of :class:`~sklearn_mf.core.batches.Rows`.
+    arrays : Arrays of tensors
+        The ratings, padded.
     order : tensor of shape (n_padded,), int32
         Visiting order.
     numbers : _Numbers
@@ -251,7 +225,7 @@ def _epoch(
     sums : tensor of shape (3,), float64
         Weighted squared errors in training and held out, and the penalty.
     """
-    targets, weights, held_out, id_weights = data
+    codes, targets, weights, id_weights = arrays
 
     def learn(batch: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
         picked = tf.slice(order, [batch * batch_size], [batch_size])
@@ -261,12 +235,10 @@ def _epoch(
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         first = batch * batch_size
-        z, w, v, *ids = (
-            tf.slice(array, [first], [batch_size]) for array in (targets, weights, held_out, *codes)
-        )
-        error = _errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
-        both = tf.stack([tf.reduce_sum(w * error), tf.reduce_sum(v * error)])
-        return batch + 1, squares + tf.cast(both, tf.float64)
+        z, w, *ids = (tf.slice(array, [first], [batch_size]) for array in (targets, weights, *codes))
+        squared = _errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
+        sums = [tf.reduce_sum(tf.maximum(sign * w, 0.0) * squared) for sign in (1.0, -1.0)]
+        return batch + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
     _, table = tf.while_loop(lambda batch, _: batch < numbers.n_learn, learn, [0, table])
     nothing = tf.zeros(2, tf.float64)

@@ -82,7 +82,13 @@ class History:
 
 
 class Solver(Protocol):
-    """One training run that can be advanced by an epoch."""
+    """One training run that can be advanced by an epoch.
+
+    `warmup` is the number of first epochs that neither count as stalled nor can be the best: they prepare the
+    training proper.
+    """
+
+    warmup: int
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
         """Pass over the data once; return J and, where ratings are held out, their RMSE."""
@@ -101,7 +107,7 @@ class Report(Protocol):
         """An epoch has ended; return True to stop the training."""
 
 
-def train(solver: Solver, options: Options, report: Report, warmup: int = 0) -> tuple[Model, History]:
+def train(solver: Solver, options: Options, report: Report) -> tuple[Model, History]:
     """Run epochs until nothing improves, the report says stop, or `max_iter`.
 
     Parameters
@@ -112,8 +118,6 @@ def train(solver: Solver, options: Options, report: Report, warmup: int = 0) -> 
         `max_iter`, `tol`, `n_iter_no_change`; `learning_rate`, `l1`, `l2` for the message on divergence.
     report : Report
         Told of the begin and end of each epoch.
-    warmup : int, default=0
-        First epochs that neither count as stalled nor can be the best: they prepare the training proper.
 
     Returns
     -------
@@ -133,7 +137,7 @@ def train(solver: Solver, options: Options, report: Report, warmup: int = 0) -> 
         loss, rmse = solver.run_epoch(epoch)
         _check_finite(loss, epoch, options)
         history.append(loss, rmse)
-        improved, is_best = _improvement(history, warmup, options.tol)
+        improved, is_best = _improvement(history, solver.warmup, options.tol)
         if rmse is not None and is_best:
             best = solver.model()
         stalled = 0 if improved else stalled + 1

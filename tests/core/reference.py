@@ -1,4 +1,4 @@
-"""The same algorithm in plain NumPy float64, for any number of fields: what the compiled core is held against."""
+"""The same algorithm in plain NumPy float64, any number of fields: what the core is held against."""
 
 import numpy as np
 

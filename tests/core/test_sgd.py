@@ -6,11 +6,18 @@ import pytest
 from sklearn_mf._ratings import Ratings, centre_and_scale
 from sklearn_mf._start import fresh_start
 from sklearn_mf.core import batches, sgd
-from sklearn_mf.core.training import Options
+from sklearn_mf.core.training import Options, train
 from tests.conftest import low_rank_ratings
 from tests.core.reference import Reference
 
-OPTIONS = {"learning_rate": 0.06, "batch_size": 64, "max_iter": 20, "tol": 0.0, "n_iter_no_change": 99, "seed": 3}
+OPTIONS = {
+    "learning_rate": 0.06,
+    "batch_size": 64,
+    "max_iter": 20,
+    "tol": 0.0,
+    "n_iter_no_change": 99,
+    "seed": 3,
+}
 PENALTIES = {"l2": (0.0, 0.05), "l1": (0.02, 0.0), "elasticnet": (0.01, 0.03), "none": (0.0, 0.0)}
 
 
@@ -40,6 +47,10 @@ def tables_of(model):
     return [np.column_stack([v, b]) for v, b in zip(model.embeddings, model.biases, strict=True)]
 
 
+def solve(ratings, start, choice):
+    return train(sgd.SGD(ratings, None, start, choice), choice, Silent())
+
+
 def options(l1, l2, **changes):
     return Options(l1=l1, l2=l2, **{"fit_bias": True, **OPTIONS, **changes})
 
@@ -54,7 +65,7 @@ def test_full_batch_step_is_the_gradient_of_J(n_fields, has_bias):
     reference = reference_of(ratings, start, 0.0, 0.05, has_bias)
     rate, n = 1e-3, len(ratings.targets)
     choice = options(0.0, 0.05, fit_bias=has_bias, learning_rate=rate, batch_size=1024)
-    run = sgd.SGD(ratings, None, start, choice, ridge_epochs=0)
+    run = sgd.SGD(ratings, None, start, choice)
     run.run_epoch(0)
     gradients, curvatures, _ = reference.gradient(np.arange(n), reference.l2)
     for before, after, gradient, curvature in zip(
@@ -89,11 +100,11 @@ def test_a_run_follows_the_reference(n_fields, penalty, compiled, monkeypatch):
     ratings, start = problem(n_fields)
     l1, l2 = PENALTIES[penalty]
     choice = options(l1, l2)
-    model, history = sgd.solve(ratings, None, start, choice, Silent())
+    model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
-    rows = batches.arrange(ratings, None, start.intercept, start.scale, choice.batch_size)
+    layout = batches.lay_out(ratings, None, choice.batch_size)
     for epoch in range(choice.max_iter):
-        order = rows.order(choice.seed, epoch)[: rows.n_train]
+        order = layout.order(choice.seed, epoch)[: layout.n_train]
         ridge = l1 > 0 and epoch < 5
         reference.epoch(order, choice.batch_size, sgd.rate(choice.learning_rate, epoch), ridge)
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
@@ -107,11 +118,11 @@ def test_converged_objective_equals_the_reference(penalty):
     ratings, start = problem(n_ratings=400)
     l1, l2 = PENALTIES[penalty]
     choice = options(l1, l2, max_iter=150)
-    _, history = sgd.solve(ratings, None, start, choice, Silent())
+    _, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
-    rows = batches.arrange(ratings, None, start.intercept, start.scale, choice.batch_size)
+    layout = batches.lay_out(ratings, None, choice.batch_size)
     for epoch in range(choice.max_iter):
-        order = rows.order(choice.seed, epoch)[: rows.n_train]
+        order = layout.order(choice.seed, epoch)[: layout.n_train]
         rate = sgd.rate(choice.learning_rate, epoch)
         reference.epoch(order, choice.batch_size, rate, ridge=l1 > 0 and epoch < 5)
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
@@ -122,7 +133,7 @@ def test_lasso_zeros_are_exact_and_rise_with_alpha():
     ratings, start = problem(n_ratings=2000, weighted=False)
     shares = []
     for alpha in (1e-4, 0.03, 0.1, 1.0):
-        model, _ = sgd.solve(ratings, None, start, options(alpha, 0.0), Silent())
+        model, _ = solve(ratings, start, options(alpha, 0.0))
         shares.append(np.mean(np.concatenate(model.embeddings) == 0))
     assert shares == sorted(shares)
     assert shares[0] < 0.05
@@ -131,15 +142,15 @@ def test_lasso_zeros_are_exact_and_rise_with_alpha():
 
 def test_lasso_at_high_alpha_falls_back_to_biases():
     ratings, start = problem(n_ratings=2000, weighted=False)
-    model, _ = sgd.solve(ratings, None, start, options(0.15, 0.0), Silent())
+    model, _ = solve(ratings, start, options(0.15, 0.0))
     assert all((part == 0).all() for part in model.embeddings)
     assert any((part != 0).any() for part in model.biases)
 
 
 def test_more_epochs_continue_the_same_run():
     ratings, start = problem()
-    _, short = sgd.solve(ratings, None, start, options(0.0, 0.05, max_iter=4), Silent())
-    _, long = sgd.solve(ratings, None, start, options(0.0, 0.05, max_iter=9), Silent())
+    _, short = solve(ratings, start, options(0.0, 0.05, max_iter=4))
+    _, long = solve(ratings, start, options(0.0, 0.05, max_iter=9))
     assert long.loss_curve[:4] == short.loss_curve
 
 
@@ -151,14 +162,14 @@ def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
         for l1, l2 in PENALTIES.values():
             for changes in ({}, {"learning_rate": 0.1}, {"fit_bias": False}):
                 choice = options(l1, l2, max_iter=1, **changes)
-                sgd.solve(ratings, None, start, choice, Silent())
+                solve(ratings, start, choice)
     assert sgd._compiled.experimental_get_tracing_count() - before == 2
 
 
 def test_small_problems_of_any_size_share_one_graph():
     def run(n_ratings, dim):
         ratings, start = problem(n_ratings=n_ratings, dim=dim)
-        sgd.solve(ratings, None, start, options(0.0, 0.05, max_iter=1, batch_size="auto"), Silent())
+        solve(ratings, start, options(0.0, 0.05, max_iter=1, batch_size="auto"))
 
     run(50, 3), run(90, 5)  # one graph for the first shape, one for any shape
     before = sgd._any_shape.experimental_get_tracing_count()
@@ -171,4 +182,4 @@ def test_divergence_names_epoch_rate_and_alpha():
     ratings, start = problem()
     start.embeddings[0][0, 0] = np.inf
     with pytest.raises(ValueError, match=r"diverged in epoch 1.*learning_rate=0\.06 and alpha=0\.05; lower"):
-        sgd.solve(ratings, None, start, options(0.0, 0.05), Silent())
+        solve(ratings, start, options(0.0, 0.05))

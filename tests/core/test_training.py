@@ -11,8 +11,8 @@ DEFAULTS = {"l1": 0.0, "l2": 0.1, "fit_bias": True, "learning_rate": 0.1, "batch
 class Scripted:
     """A solver whose losses are written down; its model is the number of the epoch."""
 
-    def __init__(self, losses, rmses=None):
-        self.losses, self.rmses = losses, rmses or [None] * len(losses)
+    def __init__(self, losses, rmses=None, warmup=0):
+        self.losses, self.rmses, self.warmup = losses, rmses or [None] * len(losses), warmup
 
     def run_epoch(self, epoch):
         self.epoch = epoch
@@ -34,9 +34,9 @@ class Report:
         return epoch == self.stop_at
 
 
-def run(solver, report=None, warmup=0, max_iter=None, tol=0.01, patience=2):
+def run(solver, report=None, max_iter=None, tol=0.01, patience=2):
     options = Options(**DEFAULTS, max_iter=max_iter or len(solver.losses), tol=tol, n_iter_no_change=patience)
-    return train(solver, options, report or Report(), warmup)
+    return train(solver, options, report or Report())
 
 
 def test_stops_after_the_given_number_of_epochs_without_relative_improvement():
@@ -45,7 +45,9 @@ def test_stops_after_the_given_number_of_epochs_without_relative_improvement():
 
 
 def test_tol_is_relative():
-    assert run(Scripted([10e6, 9e6, 8e6, 7e6]))[1].n_iter == run(Scripted([10e-6, 9e-6, 8e-6, 7e-6]))[1].n_iter
+    assert (
+        run(Scripted([10e6, 9e6, 8e6, 7e6]))[1].n_iter == run(Scripted([10e-6, 9e-6, 8e-6, 7e-6]))[1].n_iter
+    )
 
 
 def test_constant_objective_of_zero_stops():
@@ -59,8 +61,8 @@ def test_returns_the_best_validation_epoch():
 
 
 def test_warmup_epochs_neither_stall_nor_win():
-    solver = Scripted([1, 2, 3, 4, 9, 8, 7], [0.1, 0.2, 0.3, 0.4, 5, 4, 3])
-    model, history = run(solver, warmup=4)
+    solver = Scripted([1, 2, 3, 4, 9, 8, 7], [0.1, 0.2, 0.3, 0.4, 5, 4, 3], warmup=4)
+    model, history = run(solver)
     assert (model, history.n_iter) == (7, 7)
 
 
@@ -73,5 +75,7 @@ def test_report_hears_of_each_epoch_and_can_stop():
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_raises(loss):
-    with pytest.raises(ValueError, match=r"epoch 2: the objective became (nan|inf) .*learning_rate=0.1 and alpha=0.1"):
+    with pytest.raises(
+        ValueError, match=r"epoch 2: the objective became (nan|inf) .*learning_rate=0.1 and alpha=0.1"
+    ):
         run(Scripted([4, loss, 2]))

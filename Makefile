@@ -1,0 +1,37 @@
+# Needs Python >= 3.11 and make. Everything is installed into .venv, each extra once.
+PYTHON ?= python3
+PY := .venv/bin/python
+DEMO := $(if $(RATINGS),--ratings "$(RATINGS)") $(if $(USER_ID),--user "$(USER_ID)")
+
+export MPLBACKEND := Agg
+export PYTHONUNBUFFERED := 1
+export SCIPY_ARRAY_API := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: demo test docs clean
+.DELETE_ON_ERROR:
+
+# make demo [RATINGS=file] [USER_ID=500]
+demo: .venv/examples.stamp
+	$(PY) examples/plot_recommend_movies.py $(DEMO)
+
+test: .venv/test.stamp
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	find sklearn_mf -name '*.py' -exec $(PY) -m numpydoc lint {} +
+	$(PY) -m pytest
+
+docs: .venv/docs.stamp
+	$(PY) -m sphinx -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv build dist *.egg-info docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst
+
+.venv/%.stamp: pyproject.toml | .venv/bin/pip
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+# pip is the last thing that venv writes, so a run that was cut short is made good.
+.venv/bin/pip:
+	$(PYTHON) -m venv --clear .venv

@@ -1,0 +1,57 @@
+"""Best settings per data set, by cross-validation on the training part; writes best_settings.json.
+
+SKLEARN_MF_DATA=folder python docs/benchmarks/tune.py [ml-100k ...]
+"""
+
+import json
+import sys
+
+from data import BEST_SETTINGS, DATA, PAIR, environment
+from sklearn.model_selection import GridSearchCV, KFold
+
+from sklearn_mf import MFRecommender
+
+# ML-1M: at most 14 epochs, which is what fits into the time that cornac's fit takes.
+GRIDS = {
+    "ml-1m": {
+        "embedding_dim": [64],
+        "alpha": [0.03, 0.035, 0.04, 0.045],
+        "learning_rate": [0.06, 0.07],
+        "max_iter": [12, 14],
+    },
+    "ml-100k": {
+        "embedding_dim": [64, 128, 256],
+        "alpha": [0.05, 0.06, 0.07],
+        "learning_rate": [0.06],
+        "max_iter": [32, 40, 50],
+    },
+    "ml-latest-small": {
+        "embedding_dim": [64, 128, 256],
+        "alpha": [0.04, 0.045, 0.05],
+        "learning_rate": [0.06],
+        "max_iter": [16, 20, 24],
+    },
+}
+SOLVER = "sgd"
+
+
+def tune(name: str) -> dict[str, object]:
+    """Search the grid of a data set with 5 folds of its training part."""
+    train, _ = DATA[name]()
+    search = GridSearchCV(
+        MFRecommender(solver=SOLVER, random_state=0),
+        GRIDS[name],
+        scoring="neg_root_mean_squared_error",
+        cv=KFold(5, shuffle=True, random_state=0),
+        refit=False,
+    ).fit(train[PAIR], train["rating"])
+    print(f"{name}: cross-validated RMSE {-search.best_score_:.4f} with {search.best_params_}", flush=True)
+    return {"solver": SOLVER, **search.best_params_}
+
+
+if __name__ == "__main__":
+    print(environment())
+    for name in sys.argv[1:] or DATA:
+        settings = json.loads(BEST_SETTINGS.read_text()) if BEST_SETTINGS.exists() else {}
+        settings.setdefault(name, {})[SOLVER] = tune(name)
+        BEST_SETTINGS.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")

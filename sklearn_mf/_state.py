@@ -1,0 +1,173 @@
+"""What fit stores in a recommender, and how the rest reads it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.callback import CallbackSupportMixin
+
+from sklearn_mf._model import Model
+from sklearn_mf._ratings import Ratings
+from sklearn_mf._validation import Observed
+from sklearn_mf._vocabulary import Vocabulary
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def all_or_nothing(method: F) -> F:
+    """Make a method that fails or is interrupted leave the estimator as it was before.
+
+    Parameters
+    ----------
+    method : callable
+        A method that sets attributes.
+
+    Returns
+    -------
+    method : callable
+        The same, with the estimator's attributes put back on any exception.
+    """
+
+    @functools.wraps(method)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = self.__dict__.copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    return guarded  # type: ignore[return-value]
+
+
+class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+    """Fitted attributes of a recommender: ids, embeddings, biases, and which items were rated.
+
+    A subclass calls `_store_ids`, `_store_seen` and `_store_model` in its fit.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    def _store_ids(
+        self, observed: Observed, known: list[NDArray[Any] | None]
+    ) -> tuple[Ratings, list[NDArray[np.int32]]]:
+        """Number the ids and merge the ratings; also the row of each id in `known`."""
+        learnt = [
+            Vocabulary.learn(ids, dtype, old)
+            for ids, dtype, old in zip(observed.ids, observed.dtypes, known, strict=True)
+        ]
+        vocabularies = [vocabulary for vocabulary, _, _ in learnt]
+        self.categories_ = [vocabulary.ids for vocabulary in vocabularies]
+        self.id_types_ = [vocabulary.dtype for vocabulary in vocabularies]
+        self.target_range_ = np.array([observed.targets.min(), observed.targets.max()])
+        n_ids = tuple(len(vocabulary.ids) for vocabulary in vocabularies)
+        codes = [codes for _, codes, _ in learnt]
+        ratings = Ratings.merge(codes, observed.targets, observed.weights, n_ids)
+        return ratings, [known_codes for _, _, known_codes in learnt]
+
+    def _store_seen(
+        self, ratings: Ratings, previous: "FittedState | None", known_codes: list[NDArray[np.int32]]
+    ) -> None:
+        """Index the rated items of each user, of this fit and of the one it continues, as plain arrays."""
+        if ratings.n_fields != 2:
+            return
+        if previous is None:  # sorted by user and item already
+            starts = np.concatenate(
+                [[0], np.cumsum(np.bincount(ratings.codes[:, 0], minlength=ratings.n_ids[0]))]
+            )
+            self._seen_starts, self._seen_items = starts, ratings.codes[:, 1].copy()
+            return
+        old = previous._seen.tocoo()
+        users = np.concatenate([ratings.codes[:, 0], known_codes[0][old.row]])
+        items = np.concatenate([ratings.codes[:, 1], known_codes[1][old.col]])
+        seen = sp.csr_array(
+            (np.ones(len(users), dtype=bool), (users, items)), shape=(ratings.n_ids[0], ratings.n_ids[1])
+        )
+        self._seen_starts, self._seen_items = seen.indptr, seen.indices
+
+    def _store_model(self, model: Model) -> None:
+        for name, value in self._model_attributes(model).items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def _model_attributes(model: Model) -> dict[str, Any]:
+        return {
+            "intercept_": model.intercept,
+            "scale_": model.scale,
+            "embeddings_": model.embeddings,
+            "biases_": model.biases,
+            "average_embeddings_": model.average_embeddings,
+            "average_biases_": model.average_biases,
+        }
+
+    @property
+    def _model(self) -> Model:
+        return Model(
+            self.intercept_,
+            self.scale_,
+            self.embeddings_,
+            self.biases_,
+            self.average_embeddings_,
+            self.average_biases_,
+        )
+
+    @property
+    def _seen(self) -> sp.csr_array:
+        shape = len(self.categories_[0]), len(self.categories_[1])
+        stored = np.broadcast_to(np.True_, len(self._seen_items))
+        return sp.csr_array((stored, self._seen_items, self._seen_starts), shape=shape)
+
+    def _vocabulary(self, field: int) -> Vocabulary:
+        return Vocabulary(self.categories_[field], self.id_types_[field])
+
+    @property
+    def _names(self) -> list[str]:
+        """Column names of the tables."""
+        return list(getattr(self, "feature_names_in_", ["user", "item"]))
+
+    def _of_two_fields(self, parts: list[Any], field: int) -> Any:
+        if len(parts) != 2:
+            raise AttributeError(
+                f"Only a model of two fields has users and items, this one has {len(parts)}: "
+                "use categories_, embeddings_ and biases_."
+            )
+        return parts[field]
+
+    @property
+    def user_ids_(self) -> NDArray[Any]:
+        """Ids of the users, sorted: ndarray of shape (n_users,)."""
+        return self._of_two_fields(self.categories_, 0)
+
+    @property
+    def item_ids_(self) -> NDArray[Any]:
+        """Ids of the items, sorted: ndarray of shape (n_items,)."""
+        return self._of_two_fields(self.categories_, 1)
+
+    @property
+    def user_embeddings_(self) -> NDArray[np.float32]:
+        """Embeddings of the users: ndarray of shape (n_users, embedding_dim)."""
+        return self._of_two_fields(self.embeddings_, 0)
+
+    @property
+    def item_embeddings_(self) -> NDArray[np.float32]:
+        """Embeddings of the items: ndarray of shape (n_items, embedding_dim)."""
+        return self._of_two_fields(self.embeddings_, 1)
+
+    @property
+    def user_biases_(self) -> NDArray[np.float32]:
+        """Biases of the users: ndarray of shape (n_users,)."""
+        return self._of_two_fields(self.biases_, 0)
+
+    @property
+    def item_biases_(self) -> NDArray[np.float32]:
+        """Biases of the items: ndarray of shape (n_items,)."""
+        return self._of_two_fields(self.biases_, 1)
