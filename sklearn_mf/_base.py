@@ -1,6 +1,5 @@
 """What every recommender shares: ids in, tables out."""
 
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._retrieval import Ranking, seen_cells, top_n, unit_rows
 from sklearn_mf._state import FittedState
-from sklearn_mf._validation import check_known, read_id_list, read_ids, split_ratings
+from sklearn_mf._validation import check_known, read_id_list, read_ids, split_ratings, warn_user
 
 
 class BaseRecommender(FittedState):
@@ -100,12 +99,10 @@ class BaseRecommender(FittedState):
 
     def _warn_all_unknown(self, field: int, ids: NDArray[Any]) -> None:
         known = self.categories_[field]
-        warnings.warn(
+        warn_user(
             f"Every id of {self._label(field)} is unknown, the first is {ids[:1].tolist()[0]!r} "
             f"while fit saw {known[:1].tolist()[0]!r} and others: if they are the same ids in another type, "
-            "convert them.",
-            UserWarning,
-            stacklevel=3,
+            "convert them."
         )
 
     def recommend(

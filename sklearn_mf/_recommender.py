@@ -1,7 +1,6 @@
 """MFRecommender: parameters and fit."""
 
 import copy
-import warnings
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
@@ -21,7 +20,7 @@ from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf._start import continued, fresh_start
 from sklearn_mf._state import all_or_nothing
-from sklearn_mf._validation import Observed, check_continues, read_ratings
+from sklearn_mf._validation import Observed, check_continues, read_ratings, warn_user
 from sklearn_mf.core.training import History, Options, Solver, train
 
 
@@ -319,12 +318,10 @@ class MFRecommender(BaseRecommender):
             return ratings, None
         train, held_out = hold_out(ratings, self.validation_fraction, seed)
         if held_out is None:
-            warnings.warn(
+            warn_user(
                 f"early_stopping needs at least one held-out rating, but validation_fraction="
                 f"{self.validation_fraction} of {len(ratings.targets)} ratings is less: training on all of "
-                "them without it.",
-                UserWarning,
-                stacklevel=5,
+                "them without it."
             )
         return train, held_out
 

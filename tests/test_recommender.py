@@ -280,7 +280,7 @@ def test_same_seed_same_bits_in_a_process_and_across_processes():
         "from sklearn_mf import MFRecommender\n"
         "X, y = low_rank_ratings(n_ratings=6000)\n"
         "def fit(seed): return MFRecommender(random_state=seed).fit(X, y).embeddings_\n"
-        "def bits(seed): return b''.join(p.tobytes() for p in fit(seed)))\n"
+        "def bits(seed): return b''.join(p.tobytes() for p in fit(seed))\n"
         "print(*[hashlib.sha256(bits(seed)).hexdigest() for seed in (0, 0, 1)])"
     )
     runs = [

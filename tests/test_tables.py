@@ -117,7 +117,7 @@ def test_a_column_of_ids_in_another_type_warns(frame):
 def test_handle_unknown_error_lists_the_first_ids(frame):
     model = MFRecommender(random_state=0, max_iter=2, handle_unknown="error").fit(frame)
     strangers = pd.DataFrame({"user": ["u00", *"abcdefg"], "film": 100})
-    with pytest.raises(ValueError, match=r"'user'\) not known from fit: 'a', 'b', 'c', 'd', 'e', \.\.\.\.$"):
+    with pytest.raises(ValueError, match=r"'user'\) not known from fit: 'a', 'b', 'c', 'd', 'e', and others"):
         model.predict(strangers)
     with pytest.raises(ValueError, match="not known from fit: 'nobody'"):
         model.recommend("nobody")
