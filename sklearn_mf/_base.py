@@ -9,9 +9,10 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf._columns import read_id_list, shown
 from sklearn_mf._retrieval import Ranking, seen_cells, top_n, unit_rows
 from sklearn_mf._state import FittedState
-from sklearn_mf._validation import check_known, read_id_list, read_ids, split_ratings, warn_user
+from sklearn_mf._validation import check_known, read_ids, split_ratings, warn_user
 
 
 class BaseRecommender(FittedState):
@@ -100,8 +101,8 @@ class BaseRecommender(FittedState):
     def _warn_all_unknown(self, field: int, ids: NDArray[Any]) -> None:
         known = self.categories_[field]
         warn_user(
-            f"Every id of {self._label(field)} is unknown, the first is {ids[:1].tolist()[0]!r} "
-            f"while fit saw {known[:1].tolist()[0]!r} and others: if they are the same ids in another type, "
+            f"Every id of {self._label(field)} is unknown, the first is {shown(ids[0])} "
+            f"while fit saw {shown(known[0])} and others: if they are the same ids in another type, "
             "convert them."
         )
 

@@ -62,7 +62,7 @@ class Ratings:
         ratings : Ratings
             Each cell once.
         """
-        order, repeated = _sort(codes, targets, n_ids)
+        order, repeated = _sort(codes, targets, weights, n_ids)
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
             columns[:, field] = column[order]
@@ -170,19 +170,20 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
 
 
 def _sort(
-    codes: list[NDArray[np.int32]], targets: NDArray[np.float64], n_ids: tuple[int, ...]
+    codes: list[NDArray[np.int32]],
+    targets: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    n_ids: tuple[int, ...],
 ) -> tuple[NDArray[np.intp], bool]:
-    """Order by ids, then target where cells repeat; and whether any cell repeats."""
+    """Order by ids, where cells repeat also by target and weight; and whether any cell repeats."""
     n_cells = np.prod([float(n) for n in n_ids])
-    if n_cells < 2**62:
-        small = n_cells < 2**31
-        keys = [np.ravel_multi_index(tuple(codes), n_ids).astype(np.int32 if small else np.int64, copy=False)]
-        order = np.argsort(keys[0])
-    else:
-        keys = list(codes)[::-1]
-        order = np.lexsort(keys)
+    keys: list[NDArray[Any]] = list(codes)[::-1]
+    if n_cells < 2**62:  # one number says which cell
+        small = np.int32 if n_cells < 2**31 else np.int64
+        keys = [np.ravel_multi_index(tuple(codes), n_ids).astype(small, copy=False)]
+    order = np.argsort(keys[0]) if len(keys) == 1 else np.lexsort(keys)
     repeated = bool(_same_as_previous([key[order] for key in keys]).any())
-    return np.lexsort([targets, *keys]) if repeated else order, repeated
+    return np.lexsort([weights, targets, *keys]) if repeated else order, repeated
 
 
 def _same_as_previous(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:

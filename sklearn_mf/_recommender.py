@@ -279,7 +279,9 @@ class MFRecommender(BaseRecommender):
         self._store_seen(ratings, previous, known_codes)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         training, held_out = self._hold_out(ratings, seed)
-        start = fresh_start(training, *centre_and_scale(training, self.fit_bias), self.embedding_dim, seed)
+        start = fresh_start(
+            training, *centre_and_scale(training, self.fit_bias), int(self.embedding_dim), seed
+        )
         id_weights = [training.id_weights(field) for field in range(training.n_fields)]
         trained = [weights > 0 for weights in id_weights]
         if previous is not None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_mf._validation import id_array
+from sklearn_mf._columns import id_array
 from sklearn_mf._vocabulary import Vocabulary
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from data import PAIR, environment, ml_1m
 
-from sklearn_mf._validation import id_array
+from sklearn_mf._columns import id_array
 from sklearn_mf._vocabulary import Vocabulary
 
 LIBRARIES = "import sklearn.base, sklearn.callback, pandas"

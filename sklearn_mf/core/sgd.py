@@ -108,7 +108,8 @@ class SGD:
             float(options.fit_bias),
         ]
         counts = [-(-rows // layout.batch_size) for rows in (layout.n_train, layout.n_rows)]
-        return _Numbers(*(tf.constant(number) for number in reals + counts))
+        numbers = [*np.array(reals, dtype=np.float32), *np.array(counts, dtype=np.int32)]
+        return _Numbers(*map(tf.constant, numbers))
 
     def model(self) -> Model:
         """Copy the table out of TensorFlow.

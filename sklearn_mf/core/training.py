@@ -91,7 +91,20 @@ class Solver(Protocol):
     warmup: int
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
-        """Pass over the data once; return J and, where ratings are held out, their RMSE."""
+        """Pass over the data once.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+
+        Returns
+        -------
+        loss : float
+            J at the end of the epoch.
+        rmse : float or None
+            Of the held-out ratings, in their units; None without any.
+        """
 
     def model(self) -> Model:
         """Copy the present embeddings and biases out."""
@@ -101,10 +114,35 @@ class Report(Protocol):
     """Whoever wants to hear of each epoch."""
 
     def begin(self, epoch: int, model: Callable[[], Model]) -> None:
-        """An epoch begins; `model()` copies the present model out."""
+        """Hear that an epoch begins.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        model : callable
+            Copies the present model out.
+        """
 
     def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Model]) -> bool:
-        """An epoch has ended; return True to stop the training."""
+        """Hear that an epoch has ended.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        loss : float
+            J at its end.
+        rmse : float or None
+            Of the held-out ratings.
+        model : callable
+            Copies the present model out.
+
+        Returns
+        -------
+        stop : bool
+            True stops the training.
+        """
 
 
 def train(solver: Solver, options: Options, report: Report) -> tuple[Model, History]:

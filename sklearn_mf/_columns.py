@@ -1,0 +1,294 @@
+"""One column of ids, ratings or weights becomes a plain array, or an error that says why not."""
+
+import contextlib
+import math
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_array, column_or_1d
+
+IdType = str | dict[str, Any]
+# Ratings and weights beyond this have sums of squares that float64 cannot hold.
+_LARGEST = 1e100
+
+
+def id_array(column: Any, label: str) -> tuple[NDArray[Any], IdType]:
+    """Turn a column of ids into a plain array.
+
+    Parameters
+    ----------
+    column : ndarray or Series of shape (n,)
+        Ids of any hashable type.
+    label : str
+        What to call the column in an error.
+
+    Returns
+    -------
+    ids : ndarray of shape (n,)
+        Numbers, dates, or objects for text and anything else.
+    dtype : str or dict
+        The column's type; see :class:`~sklearn_mf._vocabulary.Vocabulary`.
+    """
+    series = column if isinstance(column, pd.Series) else _as_series(column)
+    if (missing := series.isna().to_numpy(dtype=bool)).any():
+        row = int(np.argmax(missing))
+        value = column.iloc[row] if isinstance(column, pd.Series) else column[row]
+        raise ValueError(
+            f"{label} contains a missing id (NaN, None or the like), {shown(value)} in row {row}: "
+            "drop such rows or give them an id."
+        )
+    dtype: IdType = _restorable(series.dtype)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        categories = series.cat.categories
+        dtype = {
+            "categories": id_array(categories.to_series(), label)[0],
+            "ordered": bool(series.cat.ordered),
+        }
+        series = series.astype(categories.dtype)
+    ids = _plain(series)
+    _check_ids(ids, label)
+    return ids, dtype
+
+
+def read_id_list(ids: Any, label: str) -> NDArray[Any]:
+    """Check one id or several.
+
+    Parameters
+    ----------
+    ids : id, or list, array, Series or Index of ids
+        Anything else than those four containers is one id.
+    label : str
+        What to call them in an error.
+
+    Returns
+    -------
+    ids : ndarray of shape (n,)
+        The ids.
+    """
+    if is_polars(ids):
+        ids = pd.Series(polars_column(ids))
+    elif isinstance(ids, pd.Index):
+        ids = ids.to_series()
+    elif isinstance(ids, pd.api.extensions.ExtensionArray):
+        ids = pd.Series(ids)
+    elif not isinstance(ids, (pd.Series, np.ndarray)):
+        ids = objects(ids if isinstance(ids, list) else [ids])
+    if ids.ndim != 1:
+        raise ValueError(f"{label} must be one id or a list of ids, got an array of shape {ids.shape}.")
+    return id_array(ids, label)[0]
+
+
+def read_targets(y: Any) -> NDArray[np.float64]:
+    """Check ratings.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Ratings.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples,), float64
+        Finite numbers.
+    """
+    return _real_numbers(y, "Ratings")
+
+
+def read_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Check sample weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), number or None
+        Weights, one for all where it is a number; 1 where None.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,), float64
+        Finite numbers of at least 0, not all 0.
+    """
+    if sample_weight is None:
+        return np.ones(n_samples)
+    if isinstance(sample_weight, Number):
+        sample_weight = np.full(n_samples, sample_weight)
+    weights = _real_numbers(sample_weight, "Sample weights")
+    check_length(weights, n_samples, "sample weights")
+    if weights.min() < 0:
+        place = int(np.argmin(weights))
+        raise ValueError(
+            f"Sample weights must not be negative, got {weights[place]} at position {place}: "
+            "use 0 to drop a row."
+        )
+    if not weights.any():
+        raise ValueError("Sample weights are all zero: at least one row needs a weight above 0.")
+    return weights
+
+
+def polars_column(column: Any) -> Any:
+    missing = column.is_null()
+    if missing.any():
+        raise ValueError(
+            f"Column {column.name!r} contains a missing value (null, NaN) in row {missing.arg_max()}: "
+            "drop such rows or fill it."
+        )
+    values = column.to_numpy()
+    return values if values.ndim == 1 else objects(column.to_list())  # structs make a 2-D array
+
+
+def is_polars(X: Any) -> bool:
+    """Recognise what polars makes by its looks, without polars.
+
+    Parameters
+    ----------
+    X : object
+        Anything.
+
+    Returns
+    -------
+    is_polars : bool
+        Whether it is a frame, series or the like of polars.
+    """
+    return type(X).__module__.split(".")[0] == "polars"
+
+
+def objects(items: Any) -> NDArray[np.object_]:
+    """Make a 1-D array of the items as they are, be they sequences themselves.
+
+    Parameters
+    ----------
+    items : sequence of length n
+        Anything.
+
+    Returns
+    -------
+    array : ndarray of shape (n,), object
+        The items.
+    """
+    return np.fromiter(items, dtype=object, count=len(items))
+
+
+def _as_series(column: NDArray[Any]) -> "pd.Series[Any]":
+    if column.dtype.kind in "OTUSV":
+        return pd.Series(column.astype(object), dtype=object).infer_objects()
+    return pd.Series(column)
+
+
+def _plain(series: "pd.Series[Any]") -> NDArray[Any]:
+    """NumPy array of numbers, dates, or objects."""
+    dtype: Any = series.dtype
+    with contextlib.suppress(TypeError):  # types of Arrow that NumPy has no word for
+        dtype = getattr(dtype, "numpy_dtype", dtype)
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "biufcmM":
+        return series.to_numpy(dtype=object)
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        dtype = np.dtype(np.float64)  # pandas hashes no other floats
+    return series.to_numpy(dtype=dtype)
+
+
+def _restorable(dtype: Any) -> str:
+    """Spelling of a column type that pandas can read; "object" where it cannot, as for some time zones."""
+    try:
+        pd.api.types.pandas_dtype(str(dtype))
+    except (TypeError, ValueError, NotImplementedError):
+        return "object"
+    return str(dtype)
+
+
+def _check_ids(ids: NDArray[Any], label: str) -> None:
+    """Refuse what cannot be looked up or put in order, and infinity."""
+    if ids.dtype.kind in "fc":
+        rows = np.flatnonzero(~np.isfinite(ids) | np.iscomplexobj(ids))[:1]
+    elif ids.dtype == object and pd.api.types.infer_dtype(ids, skipna=False) != "string":
+        rows = np.arange(len(ids))
+    else:
+        return
+    for row in rows:
+        check_id(ids[row], row, label)
+
+
+def check_id(item: Any, row: int, label: str) -> None:
+    try:
+        hash(item)
+    except TypeError:
+        raise TypeError(
+            f"{label}: argument must be a string or a number as an id, got {shown(item)} in row {row}."
+        ) from None
+    if isinstance(item, (complex, np.complexfloating)):
+        raise ValueError(
+            f"Complex data not supported: {label} contains {shown(item)} in row {row}, "
+            "make it a real number or text."
+        )
+    if isinstance(item, (float, np.floating)) and math.isinf(item):
+        raise ValueError(
+            f"{label} contains infinity, {shown(item)} in row {row}: drop such rows or give them an id."
+        )
+
+
+def _real_numbers(values: Any, what: str) -> NDArray[np.float64]:
+    """Finite float64 numbers, or a sentence about the first value that is none, (n,) -> (n,)."""
+    is_array = hasattr(values, "dtype")
+    if is_array and np.iscomplexobj(values):
+        raise ValueError(f"Complex data not supported: {what} must be real numbers, got {shown(values)}.")
+    dtype = None if is_array else object
+    column = check_array(
+        values, dtype=dtype, ensure_2d=False, ensure_all_finite=False, ensure_min_samples=0, input_name=what
+    )
+    if column.ndim != 1 and column.shape[1:] != (1,):
+        raise ValueError(f"{what} must be a 1d array, got an array of shape {column.shape}.")
+    column = column_or_1d(column, warn=True)
+    numbers = None
+    if column.dtype.kind not in "mM":
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            numbers = np.asarray(column, dtype=np.float64)
+    if numbers is None:
+        place = next((place for place, value in enumerate(column) if not _is_number(value)), 0)
+        raise ValueError(
+            f"{what} must be numbers, got {shown(column[place])} at position {place}: "
+            "convert or drop such rows."
+        )
+    bad = ~(np.abs(numbers) <= _LARGEST)
+    if bad.any():
+        place = int(np.argmax(bad))
+        raise ValueError(
+            f"{what} must be finite numbers of at most {_LARGEST:g} in size, got {numbers[place]} "
+            f"at position {place}: correct or drop such rows."
+        )
+    return numbers
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def shown(value: Any) -> str:
+    """Spell a value in one short line, for an error.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    text : str
+        At most 60 characters.
+    """
+    plain = value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value
+    text = " ".join(repr(plain).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_length(values: NDArray[np.float64], n_rows: int, what: str) -> None:
+    if len(values) != n_rows:
+        raise ValueError(f"X has {n_rows} rows but there are {len(values)} {what}: pass one for each row.")
