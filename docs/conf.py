@@ -1,0 +1,112 @@
+"""Sphinx configuration. Needs no network: no inventory of another project, no script from elsewhere."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery_order; a clone that is not installed
+
+import sklearn_mf
+
+project = "sklearn_mf"
+author = "The sklearn_mf developers"
+copyright = author
+release = sklearn_mf.__version__
+version = release
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "benchmarks", "**/README.rst"]
+default_role = "literal"
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "groupwise"
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "ignore_pattern": r"__init__\.py|movielens\.py",
+    "within_subsection_order": "gallery_order.ReadingOrder",
+    "doc_module": ("sklearn_mf",),
+    "backreferences_dir": "generated/backreferences",
+    "download_all_examples": False,
+    "show_signature": False,
+    "plot_gallery": "True",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_mf"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_show_sourcelink = False
+html_math_renderer = "mathml"
+html_sidebars = {"**": []}
+html_theme_options = {
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "secondary_sidebar_items": ["page-toc"],
+}
+
+
+def link_to_scikit_learn(app, env, node, contnode):
+    """Classes and functions of scikit-learn lead to its pages."""
+    target = node.get("reftarget", "")
+    if not re.fullmatch(r"sklearn\.(\w+\.)+\w+", target):
+        return None
+    address = f"https://scikit-learn.org/stable/modules/generated/{target}.html"
+    return nodes.reference("", "", contnode, refuri=address, internal=False)
+
+
+def write_changelog(app):
+    """CHANGELOG.md as reStructuredText, for changelog.rst to include."""
+    text = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8").split("\n", 1)[1]
+    text = re.sub(r"^\[[^\]]+\]: .*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"`([^`]+)`", r"``\1``", text)
+    text = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
+    for marks, line in (("###", "~"), ("##", "-")):
+        text = re.sub(
+            rf"^{marks} \[?([^\]\n]+?)\]?( - .*)?$",
+            lambda match, line=line: (title := match[1] + (match[2] or "")) + "\n" + line * len(title),
+            text,
+            flags=re.MULTILINE,
+        )
+    folder = HERE / "generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "changelog.inc").write_text(text, encoding="utf-8")
+
+
+def show_math(display):
+    """Visitor that writes a formula as MathML, which browsers draw by themselves."""
+
+    def visit(self, node):
+        tag, kind = ("div", "block") if display else ("span", "inline")
+        formula = convert(node.astext(), display=kind)
+        self.body.append(f'<{tag} class="math">{formula}</{tag}>')
+        raise nodes.SkipNode
+
+    return visit
+
+
+def setup(app):
+    """Connect the functions above."""
+    app.connect("missing-reference", link_to_scikit_learn)
+    app.connect("builder-inited", write_changelog)
+    app.add_html_math_renderer("mathml", (show_math(False), None), (show_math(True), None))

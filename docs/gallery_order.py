@@ -1,0 +1,19 @@
+"""In which order the gallery shows the examples."""
+
+FIRST = ["plot_recommend_movies.py", "plot_article_walkthrough.py", "plot_grid_search.py", "plot_pipeline.py"]
+
+
+class ReadingOrder:
+    """Key that sorts the named examples first, others after them by name.
+
+    Parameters
+    ----------
+    folder : str
+        Where the examples lie.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, name):
+        return FIRST.index(name) if name in FIRST else len(FIRST), name
