@@ -27,6 +27,8 @@ class Model:
         What an unknown id of each field is answered with.
     average_biases : ndarray of shape (n_fields,), float64
         Its bias.
+    epochs : list of ndarray of shape (n_ids[f],), int32
+        Epochs that each id has been in training, 0 for an id without ratings; a warm start goes on there.
     """
 
     intercept: float
@@ -35,6 +37,7 @@ class Model:
     biases: list[NDArray[np.float32]]
     average_embeddings: NDArray[np.float64]
     average_biases: NDArray[np.float64]
+    epochs: list[NDArray[np.int32]]
 
     @property
     def embedding_dim(self) -> int:
@@ -92,17 +95,15 @@ class Model:
         return z
 
 
-def finish(model: Model, id_weights: list[NDArray[np.float64]], trained: list[NDArray[np.bool_]]) -> Model:
-    """Fill in what an unknown id is answered with: the rating-weighted average of each field.
+def finish(model: Model, id_weights: list[NDArray[np.float64]]) -> Model:
+    """Fill in what an unknown id, and one without ratings, is answered with: the average of each field.
 
     Parameters
     ----------
     model : Model
         As a solver leaves it.
     id_weights : list of ndarray of shape (n_ids[f],), float64
-        Summed weight of the training ratings of each id.
-    trained : list of ndarray of shape (n_ids[f],), bool
-        Ids that have been in training now or before; the others get the average too.
+        Summed weight of the training ratings of each id: the average is over ratings.
 
     Returns
     -------
@@ -115,12 +116,12 @@ def finish(model: Model, id_weights: list[NDArray[np.float64]], trained: list[ND
     return replace(
         model,
         embeddings=[
-            np.where(known[:, None], rows, average.astype(np.float32))
-            for known, rows, average in zip(trained, model.embeddings, averages, strict=True)
+            np.where(epochs[:, None] > 0, rows, average.astype(np.float32))
+            for epochs, rows, average in zip(model.epochs, model.embeddings, averages, strict=True)
         ],
         biases=[
-            np.where(known, bias, np.float32(average))
-            for known, bias, average in zip(trained, model.biases, bias_averages, strict=True)
+            np.where(epochs > 0, bias, np.float32(average))
+            for epochs, bias, average in zip(model.epochs, model.biases, bias_averages, strict=True)
         ],
         average_embeddings=averages,
         average_biases=bias_averages,

@@ -59,7 +59,7 @@ class MFRecommender(BaseRecommender):
         ratings in the batch; lasso takes proximal steps, after a few epochs of ridge (five, or half of
         `max_iter` where that is less).
     learning_rate : float, default=0.06
-        Step of one rating in the first epoch; it falls by 13 % an epoch, to a hundredth.
+        Step of one rating in the first epoch of an id; it falls by 13 % an epoch, to a hundredth.
     batch_size : int or "auto", default="auto"
         Ratings in one step. "auto" takes 64 to 4096, so that an epoch has some 256 steps.
     max_iter : int, default=20
@@ -83,8 +83,9 @@ class MFRecommender(BaseRecommender):
         Keep predictions inside the range of the training ratings. Scores of recommendations are never
         clipped.
     warm_start : bool, default=False
-        Continue from the last fit: old ids keep their embeddings, also where the new data lack them, new
-        ids start fresh; the learning rate starts anew.
+        Continue from the last fit. Old ids keep their embeddings, also where the new data lack them, and
+        their learning rate goes on falling; new ids start fresh. On the same data, `max_iter` 5 and then 5
+        more is the same as 10.
     verbose : int, default=0
         Above 0 prints a line an epoch.
     random_state : int, RandomState instance or None, default=None
@@ -120,7 +121,7 @@ class MFRecommender(BaseRecommender):
         Number of epochs.
     n_features_in_ : int
         Number of fields.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_fields,)
         Names of the id columns, where X has names that are all strings.
 
     See Also
@@ -135,9 +136,9 @@ class MFRecommender(BaseRecommender):
 
     References
     ----------
-    .. [1] S. Rendle, "Factorization Machines", ICDM 2010.
-    .. [2] Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan, "Large-Scale Parallel Collaborative Filtering for
-       the Netflix Prize", AAIM 2008.
+    .. [1] Steffen Rendle, "Factorization Machines", ICDM 2010.
+    .. [2] Yunhong Zhou, Dennis Wilkinson, Robert Schreiber, Rong Pan, "Large-Scale Parallel Collaborative
+       Filtering for the Netflix Prize", AAIM 2008.
 
     Examples
     --------
@@ -283,16 +284,13 @@ class MFRecommender(BaseRecommender):
             training, *centre_and_scale(training, self.fit_bias), int(self.embedding_dim), seed
         )
         id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        trained = [weights > 0 for weights in id_weights]
         if previous is not None:
             start = continued(start, previous._model, known_codes)
-            for mask, codes in zip(trained, known_codes, strict=True):
-                mask[codes] = True
         from sklearn_mf.core import sgd  # TensorFlow is imported here, not before
 
         options = self._options(seed, previous is not None)
         solver = sgd.SGD(training, held_out, start, options)
-        return solver, options, partial(finish, id_weights=id_weights, trained=trained), arguments
+        return solver, options, partial(finish, id_weights=id_weights), arguments
 
     def _store_history(self, history: History) -> None:
         self.loss_curve_ = history.loss_curve

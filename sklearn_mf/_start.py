@@ -42,6 +42,7 @@ def fresh_start(ratings: Ratings, intercept: float, scale: float, embedding_dim:
         [np.zeros(n, dtype=np.float32) for n in ratings.n_ids],
         np.zeros((ratings.n_fields, embedding_dim)),
         np.zeros(ratings.n_fields),
+        [np.zeros(n, dtype=np.int32) for n in ratings.n_ids],
     )
 
 
@@ -63,13 +64,15 @@ def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]
     Returns
     -------
     model : Model
-        Old ids as they were, new ids fresh.
+        Old ids as they were, and as old; new ids fresh.
     """
     ratio = previous.scale / start.scale
     shift = (previous.intercept - start.intercept) / (len(known_codes) * start.scale)
     embeddings = [array.copy() for array in start.embeddings]
     biases = [array.copy() for array in start.biases]
+    epochs = [array.copy() for array in start.epochs]
     for field, codes in enumerate(known_codes):
         embeddings[field][codes] = previous.embeddings[field] * np.float32(np.sqrt(ratio))
         biases[field][codes] = previous.biases[field] * np.float32(ratio) + np.float32(shift)
-    return replace(start, embeddings=embeddings, biases=biases)
+        epochs[field][codes] = previous.epochs[field]
+    return replace(start, embeddings=embeddings, biases=biases, epochs=epochs)

@@ -107,6 +107,7 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             "biases_": model.biases,
             "average_embeddings_": model.average_embeddings,
             "average_biases_": model.average_biases,
+            "_epochs": model.epochs,
         }
 
     @property
@@ -118,6 +119,7 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self.biases_,
             self.average_embeddings_,
             self.average_biases_,
+            self._epochs,
         )
 
     @property

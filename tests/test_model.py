@@ -12,7 +12,7 @@ def model_of(sizes=(4, 3, 2), dim=5, seed=0):
     embeddings = [rng.normal(size=(n, dim)).astype(np.float32) for n in sizes]
     biases = [rng.normal(size=n).astype(np.float32) for n in sizes]
     averages = np.array([part.mean(0) for part in embeddings]), np.array([part.mean() for part in biases])
-    return Model(3.5, 2.0, embeddings, biases, *averages)
+    return Model(3.5, 2.0, embeddings, biases, *averages, [np.ones(n, dtype=np.int32) for n in sizes])
 
 
 def by_hand(model, row):
@@ -45,7 +45,8 @@ def test_finish_averages_by_rating_and_gives_untrained_ids_the_average():
     ratings = Ratings.merge(codes, np.ones(3), np.array([1.0, 1.0, 2.0]), (3, 2))
     raw = model_of(sizes=(3, 2))
     weights = [ratings.id_weights(field) for field in range(2)]
-    model = finish(raw, weights, [weight > 0 for weight in weights])
+    raw.epochs[0][2] = 0
+    model = finish(raw, weights)
     np.testing.assert_allclose(model.average_embeddings[0], raw.embeddings[0][:2].mean(0), rtol=1e-6)
     np.testing.assert_allclose(model.average_biases[1], raw.biases[1] @ [0.25, 0.75], rtol=1e-6)
     np.testing.assert_allclose(model.embeddings[0][2], model.average_embeddings[0], rtol=1e-6)

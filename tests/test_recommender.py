@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 from sklearn_mf import MFRecommender
 from tests.conftest import low_rank_ratings
@@ -208,13 +209,24 @@ def test_verbose_prints_a_line_an_epoch(capsys):
 # ---------------------------------------------------------------- warm start
 
 
-def test_warm_start_continues_and_improves():
-    X, y = low_rank_ratings()
-    model = fit(X, y, warm_start=True, max_iter=3, alpha=0.01)
-    first = model.loss_curve_[-1]
-    model.fit(X, y)
-    assert model.loss_curve_[0] < first
-    assert fit(X, y, max_iter=3, alpha=0.01).loss_curve_[-1] == first
+@pytest.mark.parametrize("way", ["pairs", "matrix", "three fields"])
+def test_warm_start_on_the_same_data_continues_the_run(way):
+    X, y = low_rank_ratings(n_fields=3 if way == "three fields" else 2)
+    X, y = (sp.csr_array((y, tuple(X.T))), None) if way == "matrix" else (X, y)
+    model = fit(X, y, warm_start=True, max_iter=3).fit(X, y).set_params(max_iter=4).fit(X, y)
+    once = fit(X, y, max_iter=10)
+    assert model.loss_curve_ == once.loss_curve_[6:]
+    for ours, theirs in zip(model.embeddings_, once.embeddings_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_warm_start_on_more_ratings_is_as_good_as_starting_anew(movielens):
+    X, y = movielens[["userId", "movieId"]], movielens.rating
+    parts = np.random.default_rng(0).integers(0, 10, len(y))
+    early, train, test = parts > 1, parts > 0, parts == 0
+    anew = fit(X[train], y[train])
+    warm = fit(X[early], y[early], warm_start=True).fit(X[train], y[train])
+    assert rmse(warm, X[test], y[test]) < rmse(anew, X[test], y[test]) + 0.005
 
 
 def test_warm_start_re_expresses_old_embeddings_so_that_predictions_do_not_jump():

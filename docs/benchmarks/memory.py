@@ -1,4 +1,4 @@
-"""Peak memory of fit on ML-1M (embedding_dim 64) above the process with TensorFlow and the data loaded. Linux.
+"""Peak memory of fit on ML-1M (embedding_dim 64) above the process with TensorFlow and data loaded. Linux.
 
 SKLEARN_MF_DATA=folder python docs/benchmarks/memory.py
 """

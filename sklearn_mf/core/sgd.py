@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,22 +24,24 @@ _DECAY, _FLOOR = 0.87, 0.01
 _RIDGE_EPOCHS = 5
 
 
-def rate(learning_rate: float, epoch: int) -> float:
-    """Step of one rating in an epoch.
+def rates(learning_rate: float, ages: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Step of one rating, by the age of the id.
 
     Parameters
     ----------
     learning_rate : float
-        Rate of the first epoch.
-    epoch : int
-        Counted from 0; the rate depends on nothing else, so that more epochs continue the same run.
+        Rate of a new id.
+    ages : ndarray of shape (n_ids,), int32
+        Epochs that each id has been in training; the rate depends on nothing else, so that more epochs
+        continue the same run.
 
     Returns
     -------
-    rate : float
+    rates : ndarray of shape (n_ids,), float32
         Falls geometrically to a small floor.
     """
-    return learning_rate * max(_DECAY**epoch, _FLOOR)
+    with np.errstate(over="ignore"):  # an infinite rate is capped like any other
+        return np.asarray(learning_rate * np.maximum(_DECAY**ages, _FLOOR), dtype=np.float32)
 
 
 class SGD:
@@ -63,6 +66,11 @@ class SGD:
             self.layout, ratings, held_out, start.intercept, start.scale, convert=tf.constant
         )
         self.table = tf.constant(pack(start, self.layout.n_table))
+        self.has_ratings = [ratings.id_weights(field) > 0 for field in range(ratings.n_fields)]
+        # Ids that go on from a warm start have an age; the visiting order goes on with the oldest.
+        self.ages = np.zeros(self.layout.n_table, dtype=np.int32)
+        self.ages[: self.layout.offsets[-1]] = np.concatenate(start.epochs)
+        self.first_epoch, self.n_epochs = int(self.ages.max()), 0
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
         self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
         lasso_from_scratch = options.l1 > 0 and not options.warm
@@ -87,11 +95,13 @@ class SGD:
         self.table, sums = _program(layout.n_padded)(
             self.table,
             self.arrays,
-            tf.constant(layout.order(options.seed, epoch)),
+            tf.constant(layout.order(options.seed, self.first_epoch + epoch)),
+            tf.constant(rates(options.learning_rate, self.ages + epoch)),
             self._numbers(epoch),
             batch_size=layout.batch_size,
             proximal=options.l1 > 0,
         )
+        self.n_epochs += 1
         squares, held_out_squares, penalty = sums.numpy()
         loss = float((0.5 * squares + penalty) / layout.n_train + self.constant_loss)
         if not self.held_out_weight:
@@ -100,15 +110,10 @@ class SGD:
 
     def _numbers(self, epoch: int) -> "_Numbers":
         layout, options = self.layout, self.options
-        reals = [
-            rate(options.learning_rate, epoch),
-            options.l1,
-            options.l2,
-            float(epoch < self.warmup),
-            float(options.fit_bias),
-        ]
+        reals = [options.l1, options.l2, epoch < self.warmup, options.fit_bias]
         counts = [-(-rows // layout.batch_size) for rows in (layout.n_train, layout.n_rows)]
-        numbers = [*np.array(reals, dtype=np.float32), *np.array(counts, dtype=np.int32)]
+        with np.errstate(over="ignore"):  # the objective says so
+            numbers = [*np.array(reals, dtype=np.float32), *np.array(counts, dtype=np.int32)]
         return _Numbers(*map(tf.constant, numbers))
 
     def model(self) -> Model:
@@ -119,7 +124,10 @@ class SGD:
         model : Model
             The present embeddings and biases.
         """
-        return unpack(self.table.numpy(), self.layout.offsets, self.start)
+        epochs = [
+            old + self.n_epochs * new for old, new in zip(self.start.epochs, self.has_ratings, strict=True)
+        ]
+        return unpack(self.table.numpy(), self.layout.offsets, replace(self.start, epochs=epochs))
 
 
 def pack(model: Model, n_rows: int) -> NDArray[np.float32]:
@@ -154,7 +162,7 @@ def unpack(table: NDArray[np.float32], offsets: NDArray[np.intp], start: Model) 
     offsets : ndarray of shape (n_fields + 1,), intp
         First row of each field.
     start : Model
-        Gives intercept, scale and averages.
+        Gives all but the embeddings and biases.
 
     Returns
     -------
@@ -162,14 +170,8 @@ def unpack(table: NDArray[np.float32], offsets: NDArray[np.intp], start: Model) 
         A copy of the table in parts.
     """
     parts = [table[first:last] for first, last in itertools.pairwise(offsets)]
-    return Model(
-        start.intercept,
-        start.scale,
-        [part[:, :-1].copy() for part in parts],
-        [part[:, -1].copy() for part in parts],
-        start.average_embeddings,
-        start.average_biases,
-    )
+    embeddings, biases = [part[:, :-1].copy() for part in parts], [part[:, -1].copy() for part in parts]
+    return replace(start, embeddings=embeddings, biases=biases)
 
 
 class _Numbers(NamedTuple):
@@ -177,15 +179,14 @@ class _Numbers(NamedTuple):
 
     Parameters
     ----------
-    step_size, l1, l2 : scalar tensors, float32
-        Rate and penalties of one rating.
+    l1, l2 : scalar tensors, float32
+        Penalties of one rating.
     ridge, has_bias : scalar tensors, float32
         1 in a ridge epoch of lasso; 1 where ids have biases.
     n_learn, n_score : scalar tensors, int32
         Batches to learn from; batches to score.
     """
 
-    step_size: Tensor
     l1: Tensor
     l2: Tensor
     ridge: Tensor
@@ -198,6 +199,7 @@ def _epoch(
     table: Tensor,
     arrays: batches.Arrays,
     order: Tensor,
+    rates: Tensor,
     numbers: _Numbers,
     batch_size: Tensor,
     proximal: bool,
@@ -212,8 +214,10 @@ def _epoch(
         The ratings, padded.
     order : tensor of shape (n_padded,), int32
         Visiting order.
+    rates : tensor of shape (n_table,), float32
+        Rate of each id.
     numbers : _Numbers
-        Rate, penalties, number of batches.
+        Penalties, number of batches.
     batch_size : int
         Ratings in a batch.
     proximal : bool
@@ -232,7 +236,7 @@ def _epoch(
         picked = tf.slice(order, [batch * batch_size], [batch_size])
         ids = [tf.gather(field, picked) for field in codes]
         z, w = tf.gather(targets, picked), tf.gather(weights, picked)
-        return batch + 1, _step(table, ids, z, w, numbers, proximal)
+        return batch + 1, _step(table, ids, z, w, rates, numbers, proximal)
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         first = batch * batch_size
@@ -249,7 +253,13 @@ def _epoch(
 
 
 def _step(
-    table: Tensor, ids: list[Tensor], z: Tensor, w: Tensor, numbers: _Numbers, proximal: bool
+    table: Tensor,
+    ids: list[Tensor],
+    z: Tensor,
+    w: Tensor,
+    rates: Tensor,
+    numbers: _Numbers,
+    proximal: bool,
 ) -> Tensor:
     """Move the rows of a batch down the gradient of J.
 
@@ -261,8 +271,10 @@ def _step(
         Table rows of each field.
     z, w : tensors of shape (batch,), float32
         Targets and weights.
+    rates : tensor of shape (n_table,), float32
+        Rate of each id.
     numbers : _Numbers
-        Rate and penalties.
+        Penalties.
     proximal : bool
         Whether there is a lasso penalty to threshold by.
 
@@ -276,8 +288,8 @@ def _step(
     errors, partners = _errors(rows, z, numbers.has_bias), _partners(rows, numbers.has_bias)
     curvatures = [w * (tf.reduce_sum(partner * partner, 1) + l2) for partner in partners]
     steps = [
-        numbers.step_size / tf.maximum(1.0, numbers.step_size * len(ids) * total)
-        for total in _sums_by_id(table, ids, curvatures)
+        1 / tf.maximum(1 / tf.gather(rates, field), len(ids) * total)
+        for field, total in zip(ids, _sums_by_id(table, ids, curvatures), strict=True)
     ]
     for field, row, partner, step in zip(ids, rows, partners, steps, strict=True):
         move = (w * errors * step)[:, None] * partner + (l2 * w * step)[:, None] * row

@@ -106,7 +106,9 @@ def test_a_run_follows_the_reference(n_fields, penalty, compiled, monkeypatch):
     for epoch in range(choice.max_iter):
         order = layout.order(choice.seed, epoch)[: layout.n_train]
         ridge = l1 > 0 and epoch < 5
-        reference.epoch(order, choice.batch_size, sgd.rate(choice.learning_rate, epoch), ridge)
+        reference.epoch(
+            order, choice.batch_size, float(sgd.rates(choice.learning_rate, np.int32(epoch))), ridge
+        )
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
@@ -123,7 +125,7 @@ def test_converged_objective_equals_the_reference(penalty):
     layout = batches.lay_out(ratings, None, choice.batch_size)
     for epoch in range(choice.max_iter):
         order = layout.order(choice.seed, epoch)[: layout.n_train]
-        rate = sgd.rate(choice.learning_rate, epoch)
+        rate = float(sgd.rates(choice.learning_rate, np.int32(epoch)))
         reference.epoch(order, choice.batch_size, rate, ridge=l1 > 0 and epoch < 5)
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
