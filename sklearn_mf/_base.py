@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,6 +12,10 @@ from sklearn_mf._columns import read_id_list, shown
 from sklearn_mf._retrieval import Ranking, seen_cells, top_n, unit_rows
 from sklearn_mf._state import FittedState
 from sklearn_mf._validation import check_known, read_ids, split_ratings, warn_user
+from sklearn_mf._vocabulary import Vocabulary, holding
+
+# Columns that the tables add to those of fit.
+_RESERVED = ("neighbor", "rank", "score")
 
 
 class BaseRecommender(FittedState):
@@ -139,7 +142,7 @@ class BaseRecommender(FittedState):
         ------
         ValueError
             Where n < 1, a candidate is unknown, the model has not two fields, or a column of fit is
-            called "rank" or "score".
+            called "rank", "score" or "neighbor".
 
         Examples
         --------
@@ -153,29 +156,22 @@ class BaseRecommender(FittedState):
         0     3     up     1
         1     3  alien     2
         """
-        self._check_table("recommend", n, ("rank", "score"))
+        self._check_table("recommend", n)
         ids = self.categories_[0] if users is None else read_id_list(users, "users")
-        codes = self._codes(0, ids)
-        items = self._item_codes(candidates)
+        codes, items = self._codes(0, ids), self._item_codes(candidates)
         positions = np.full(len(self.categories_[1]), -1)
         positions[items] = np.arange(len(items))
-        seen = (
-            self._seen
-            if exclude_seen
-            else sp.csr_array((len(self.categories_[0]), len(positions)), dtype=bool)
-        )
-        (u, b_u), (v, b_v) = self._model.rows(0, codes), self._model.rows(1, items)
+        seen = self._seen if exclude_seen else None
+        (u, user_bias), (v, item_bias) = self._model.rows(0, codes), self._model.rows(1, items)
         ranking = top_n(
-            np.column_stack([u, b_u, np.ones(len(codes))]),
-            np.column_stack([v, np.ones(len(items)), b_v]),
+            np.column_stack([u, np.ones(len(codes))]),
+            np.column_stack([v, item_bias]),
             n,
             lambda block: seen_cells(seen, codes[block], positions),
         )
-        score = self.intercept_ + self.scale_ * ranking.scores
-        columns = (
-            self._id_column(0, ids[ranking.rows], codes[ranking.rows]),
-            self._known_column(1, items[ranking.columns]),
-        )
+        rows = ranking.rows
+        score = self.intercept_ + self.scale_ * (ranking.scores + user_bias[rows])
+        columns = self._user_column(ids[rows], codes[rows]), self._known_column(1, items[ranking.columns])
         return _table(dict(zip(self._names, columns, strict=True)), ranking, score)
 
     def similar_items(self, items: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
@@ -245,7 +241,7 @@ class BaseRecommender(FittedState):
         return self._similar("similar_users", 0, users, n, metric)
 
     def _similar(self, method: str, field: int, wanted: Any, n: int, metric: str) -> pd.DataFrame:
-        self._check_table(method, n, ("neighbor", "rank", "score"))
+        self._check_table(method, n)
         if metric not in ("cosine", "dot"):
             raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
         ids = read_id_list(wanted, ("users", "items")[field])
@@ -262,7 +258,7 @@ class BaseRecommender(FittedState):
         }
         return _table(columns, ranking, ranking.scores)
 
-    def _check_table(self, method: str, n: int, reserved: tuple[str, ...]) -> None:
+    def _check_table(self, method: str, n: int) -> None:
         check_is_fitted(self)
         if len(self.categories_) != 2:
             raise ValueError(
@@ -273,11 +269,10 @@ class BaseRecommender(FittedState):
             raise TypeError(f"n must be a whole number, got {n!r}.")
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}.")
-        columns = [*self._names, *reserved]
-        if repeated := {name for name in columns if columns.count(name) > 1}:
+        if taken := [name for name in self._names if name in _RESERVED or self._names.count(name) > 1]:
             raise ValueError(
-                f"{method} makes a table of the columns {', '.join(columns)}, where {sorted(repeated)} would "
-                "stand twice: rename that column of X before fit."
+                f"{method} makes a table with columns of its own, {', '.join(_RESERVED)}, where a column "
+                f"{taken[0]!r} of X would stand twice: rename it before fit."
             )
 
     def _item_codes(self, candidates: Any) -> NDArray[np.intp]:
@@ -292,9 +287,11 @@ class BaseRecommender(FittedState):
         vocabulary = self._vocabulary(field)
         return vocabulary.column(vocabulary.ids[codes])
 
-    def _id_column(self, field: int, ids: NDArray[Any], codes: NDArray[np.integer]) -> "pd.Series[Any]":
-        """Ids in the column type of fit; as the caller gave them where some are unknown."""
-        return pd.Series(ids) if (codes < 0).any() else self._known_column(field, codes)
+    def _user_column(self, ids: NDArray[Any], codes: NDArray[np.intp]) -> "pd.Series[Any]":
+        """Users as fit spells them; unknown ones as the caller gave them, in the same type if it can be."""
+        if (codes >= 0).all():
+            return self._known_column(0, codes)
+        return Vocabulary(ids, holding(self.id_types_[0], ids)).column(ids)
 
 
 def _table(columns: dict[str, Any], ranking: Ranking, scores: NDArray[np.float64]) -> pd.DataFrame:

@@ -242,7 +242,7 @@ def _real_numbers(values: Any, what: str) -> NDArray[np.float64]:
         raise ValueError(f"{what} must be a 1d array, got an array of shape {column.shape}.")
     column = column_or_1d(column, warn=True)
     numbers = None
-    if column.dtype.kind not in "mM":
+    if column.dtype.kind not in "mMUS" and not _has_text(column):
         with contextlib.suppress(TypeError, ValueError, OverflowError):
             numbers = np.asarray(column, dtype=np.float64)
     if numbers is None:
@@ -261,8 +261,12 @@ def _real_numbers(values: Any, what: str) -> NDArray[np.float64]:
     return numbers
 
 
+def _has_text(column: NDArray[Any]) -> bool:
+    return column.dtype == object and any(isinstance(value, (str, bytes)) for value in column)
+
+
 def _is_number(value: Any) -> bool:
-    if isinstance(value, (np.datetime64, np.timedelta64)):
+    if isinstance(value, (np.datetime64, np.timedelta64, str, bytes)):
         return False
     try:
         float(value)

@@ -96,20 +96,21 @@ class Ratings:
             np.float64, copy=False
         )
 
-    def take(self, rows: NDArray[np.intp]) -> "Ratings":
+    def take(self, rows: NDArray[np.bool_]) -> "Ratings":
         """Keep some of the cells.
 
         Parameters
         ----------
-        rows : ndarray of shape (n_kept,), intp
-            Numbers of the cells to keep, rising.
+        rows : ndarray of shape (n_ratings,), bool
+            True for the cells to keep.
 
         Returns
         -------
         ratings : Ratings
-            The cells kept, over the same ids.
+            The cells kept, over the same ids; their spread is not known and taken as 0.
         """
-        return replace(self, codes=self.codes[rows], targets=self.targets[rows], weights=self.weights[rows])
+        codes, targets, weights = self.codes[rows], self.targets[rows], self.weights[rows]
+        return replace(self, codes=codes, targets=targets, weights=weights, spread=0.0)
 
 
 def centre_and_scale(ratings: Ratings, centre: bool) -> tuple[float, float]:
@@ -147,25 +148,25 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
     ratings : Ratings
         All ratings.
     fraction : float
-        Share of the ratings to hold out.
+        Share of the ratings to hold out. A rating stays in training where an id would be left without any.
     seed : int
         Of the split.
 
     Returns
     -------
     train : Ratings
-        All of them where the share is less than one rating.
+        All of them where none can be held out.
     held_out : Ratings or None
-        None where the share is less than one rating.
+        None where none can be held out.
     """
-    n_held_out = int(fraction * len(ratings.targets))
-    if n_held_out < 1:
+    out = np.zeros(len(ratings.targets), dtype=bool)
+    shuffled = np.random.default_rng(seed).permutation(len(out))
+    out[shuffled[: int(fraction * len(out))]] = True
+    for codes, n_ids in zip(ratings.codes.T, ratings.n_ids, strict=True):
+        out &= np.bincount(codes[~out], minlength=n_ids)[codes] > 0
+    if not out.any():
         return ratings, None
-    shuffled = np.random.default_rng(seed).permutation(len(ratings.targets))
-    train, held_out = (
-        ratings.take(np.sort(shuffled[n_held_out:])),
-        ratings.take(np.sort(shuffled[:n_held_out])),
-    )
+    train, held_out = ratings.take(~out), ratings.take(out)
     return replace(train, spread=ratings.spread * train.total_weight / ratings.total_weight), held_out
 
 

@@ -7,8 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
@@ -20,7 +19,7 @@ from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf._start import continued, fresh_start
 from sklearn_mf._state import all_or_nothing
-from sklearn_mf._validation import Observed, check_continues, read_ratings, warn_user
+from sklearn_mf._validation import check_continues, read_ratings, warn_user
 from sklearn_mf.core.training import History, Options, Solver, train
 
 
@@ -56,12 +55,12 @@ class MFRecommender(BaseRecommender):
         Share of the lasso where `penalty="elasticnet"`.
     solver : {"sgd"}, default="sgd"
         "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
-        ratings in the batch; lasso takes proximal steps, after a few epochs of ridge (five, or half of
-        `max_iter` where that is less).
+        ratings in the batch. Lasso takes proximal steps, and takes over from ridge in the course of the
+        first eight epochs.
     learning_rate : float, default=0.06
-        Step of one rating in the first epoch of an id; it falls by 13 % an epoch, to a hundredth.
+        Step of one rating in the first epoch of an id; it falls by 13 % an epoch, to a tenth.
     batch_size : int or "auto", default="auto"
-        Ratings in one step. "auto" takes 64 to 4096, so that an epoch has some 256 steps.
+        Ratings in one step. "auto" takes 64 to 4096, more where there are more ratings.
     max_iter : int, default=20
         Most epochs. More epochs continue the same run: the first ones are the same.
     tol : float, default=1e-4
@@ -84,8 +83,8 @@ class MFRecommender(BaseRecommender):
         clipped.
     warm_start : bool, default=False
         Continue from the last fit. Old ids keep their embeddings, also where the new data lack them, and
-        their learning rate goes on falling; new ids start fresh. On the same data, `max_iter` 5 and then 5
-        more is the same as 10.
+        their learning rate goes on falling; new ids start fresh. On the same data and with an int as
+        `random_state`, 5 epochs and then 5 more are the same as 10.
     verbose : int, default=0
         Above 0 prints a line an epoch.
     random_state : int, RandomState instance or None, default=None
@@ -101,7 +100,7 @@ class MFRecommender(BaseRecommender):
     categories_ : list of ndarray of shape (n_ids[f],)
         Sorted ids of each field.
     embeddings_ : list of ndarray of shape (n_ids[f], embedding_dim), float32
-        Embeddings of each field, in units of z.
+        Embeddings of each field; inner products are in units of z.
     biases_ : list of ndarray of shape (n_ids[f],), float32
         Biases of each field, in units of z.
     average_embeddings_, average_biases_ : ndarray of shape (n_fields, embedding_dim) and (n_fields,)
@@ -272,10 +271,12 @@ class MFRecommender(BaseRecommender):
     ) -> tuple[Solver, Options, Callable[[Model], Model], dict[str, Any]]:
         """Number the ids, merge the ratings, choose the start; also what callbacks get."""
         observed = read_ratings(self, X, y, sample_weight)
+        if previous is not None:
+            check_continues(previous, self, observed)
         arguments = (
             observed.for_callbacks(sample_weight is not None) if hasattr(self, "_skl_callbacks") else {}
         )
-        ratings, known_codes = self._store_ids(observed, _known_ids(self, previous, observed))
+        ratings, known_codes = self._store_ids(observed, previous)
         del observed
         self._store_seen(ratings, previous, known_codes)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -288,7 +289,7 @@ class MFRecommender(BaseRecommender):
             start = continued(start, previous._model, known_codes)
         from sklearn_mf.core import sgd  # TensorFlow is imported here, not before
 
-        options = self._options(seed, previous is not None)
+        options = self._options(seed)
         solver = sgd.SGD(training, held_out, start, options)
         return solver, options, partial(finish, id_weights=id_weights), arguments
 
@@ -297,7 +298,7 @@ class MFRecommender(BaseRecommender):
         self.validation_scores_ = history.validation_scores
         self.n_iter_ = history.n_iter
 
-    def _options(self, seed: int, warm: bool) -> Options:
+    def _options(self, seed: int) -> Options:
         alpha = 0.0 if self.penalty is None else float(self.alpha)
         l1_share = {"l1": 1.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty or "", 0.0)
         return Options(
@@ -310,7 +311,6 @@ class MFRecommender(BaseRecommender):
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             seed=seed,
-            warm=warm,
         )
 
     def _hold_out(self, ratings: Ratings, seed: int) -> tuple[Ratings, Ratings | None]:
@@ -319,19 +319,8 @@ class MFRecommender(BaseRecommender):
         train, held_out = hold_out(ratings, self.validation_fraction, seed)
         if held_out is None:
             warn_user(
-                f"early_stopping needs at least one held-out rating, but validation_fraction="
-                f"{self.validation_fraction} of {len(ratings.targets)} ratings is less: training on all of "
-                "them without it."
+                f"early_stopping needs at least one held-out rating, but of {len(ratings.targets)} ratings "
+                f"validation_fraction={self.validation_fraction} leaves none that its ids can spare: "
+                "training on all of them without it."
             )
         return train, held_out
-
-
-def _known_ids(
-    current: MFRecommender, previous: MFRecommender | None, observed: Observed
-) -> list[NDArray[Any] | None]:
-    """Ids that each field has whatever the ratings: first those of the last fit, then those of a matrix."""
-    if previous is None:
-        return observed.known
-    check_continues(previous, current, observed)
-    pairs = zip(previous.categories_, observed.known, strict=True)
-    return [old if new is None else pd.unique(np.concatenate([old, new])) for old, new in pairs]

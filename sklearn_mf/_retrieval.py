@@ -7,8 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-# Bytes of float32 scores held at a time, whatever the number of items.
-_BLOCK_BYTES = 64 * 2**20
+# Bytes of float32 scores held at a time, whatever the number of items; sorting takes about as much again,
+# and smaller blocks stay in the cache.
+_BLOCK_BYTES = 16 * 2**20
 # Candidates taken in float32 beyond n, so that the exact float64 scores decide who is among the n.
 _MARGIN = 16
 
@@ -67,13 +68,13 @@ def top_n(
     return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def seen_cells(seen: sp.csr_array, codes: NDArray[np.intp], positions: NDArray[np.intp]) -> Cells:
+def seen_cells(seen: sp.csr_array | None, codes: NDArray[np.intp], positions: NDArray[np.intp]) -> Cells:
     """Cells to exclude because they were rated.
 
     Parameters
     ----------
     seen : csr_array of shape (n_users, n_items)
-        A stored cell for each rating.
+        A stored cell for each rating; None excludes nothing.
     codes : ndarray of shape (n_rows,), integer
         Users, -1 for an unknown one.
     positions : ndarray of shape (n_items,), integer
@@ -84,6 +85,8 @@ def seen_cells(seen: sp.csr_array, codes: NDArray[np.intp], positions: NDArray[n
     rows, columns : ndarray of shape (n_cells,)
         Row in `codes` and column among the candidates.
     """
+    if seen is None:
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
     known = np.flatnonzero(codes >= 0)
     part = seen[codes[known]]
     rows, columns = np.repeat(known, np.diff(part.indptr)), positions[part.indices]

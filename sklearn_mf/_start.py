@@ -59,7 +59,7 @@ def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]
     previous : Model
         The last fit's.
     known_codes : list of ndarray of shape (n_previous_ids[f],), int32
-        The row in `start` of each id of the last fit.
+        The row in `start` of each id of the last fit. Of those, ids that never had a rating start fresh.
 
     Returns
     -------
@@ -71,8 +71,10 @@ def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]
     embeddings = [array.copy() for array in start.embeddings]
     biases = [array.copy() for array in start.biases]
     epochs = [array.copy() for array in start.epochs]
-    for field, codes in enumerate(known_codes):
-        embeddings[field][codes] = previous.embeddings[field] * np.float32(np.sqrt(ratio))
-        biases[field][codes] = previous.biases[field] * np.float32(ratio) + np.float32(shift)
-        epochs[field][codes] = previous.epochs[field]
+    for field, all_codes in enumerate(known_codes):
+        old = previous.epochs[field] > 0
+        codes = all_codes[old]
+        embeddings[field][codes] = previous.embeddings[field][old] * np.float32(np.sqrt(ratio))
+        biases[field][codes] = previous.biases[field][old] * np.float32(ratio) + np.float32(shift)
+        epochs[field][codes] = previous.epochs[field][old]
     return replace(start, embeddings=embeddings, biases=biases, epochs=epochs)

@@ -2,9 +2,10 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -51,6 +52,9 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     A subclass calls `_store_ids`, `_store_seen` and `_store_model` in its fit.
     """
 
+    categories_: list[NDArray[Any]]
+    target_range_: NDArray[np.float64]
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
@@ -58,26 +62,32 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return tags
 
     def _store_ids(
-        self, observed: Observed, known: list[NDArray[Any] | None]
+        self, observed: Observed, previous: Self | None
     ) -> tuple[Ratings, list[NDArray[np.int32]]]:
-        """Number the ids and merge the ratings; also the row of each id in `known`."""
+        """Number the ids and merge the ratings; also the row of each id of the fit that goes on."""
+        n_fields = len(observed.ids)
+        before = [None] * n_fields if previous is None else previous.categories_
         learnt = [
-            Vocabulary.learn(ids, dtype, old)
-            for ids, dtype, old in zip(observed.ids, observed.dtypes, known, strict=True)
+            Vocabulary.learn(ids, dtype, _known_ids(old, more))
+            for ids, dtype, old, more in zip(
+                observed.ids, observed.dtypes, before, observed.known, strict=True
+            )
         ]
-        vocabularies = [vocabulary for vocabulary, _, _ in learnt]
-        self.categories_ = [vocabulary.ids for vocabulary in vocabularies]
-        self.id_types_ = [vocabulary.dtype for vocabulary in vocabularies]
-        self.target_range_ = np.array([observed.targets.min(), observed.targets.max()])
-        n_ids = tuple(len(vocabulary.ids) for vocabulary in vocabularies)
-        codes = [codes for _, codes, _ in learnt]
-        ratings = Ratings.merge(codes, observed.targets, observed.weights, n_ids)
-        return ratings, [known_codes for _, _, known_codes in learnt]
+        self.categories_ = [vocabulary.ids for vocabulary, _, _ in learnt]
+        self.id_types_ = [vocabulary.dtype for vocabulary, _, _ in learnt]
+        ranges = [observed.targets] if previous is None else [observed.targets, previous.target_range_]
+        self.target_range_ = np.array([min(map(np.min, ranges)), max(map(np.max, ranges))])
+        n_ids = tuple(map(len, self.categories_))
+        ratings = Ratings.merge([codes for _, codes, _ in learnt], observed.targets, observed.weights, n_ids)
+        n_old = [0] * n_fields if previous is None else [len(ids) for ids in previous.categories_]
+        return ratings, [codes[:n] for (_, _, codes), n in zip(learnt, n_old, strict=True)]
 
     def _store_seen(
-        self, ratings: Ratings, previous: "FittedState | None", known_codes: list[NDArray[np.int32]]
+        self, ratings: Ratings, previous: Self | None, known_codes: list[NDArray[np.int32]]
     ) -> None:
         """Index the rated items of each user, of this fit and of the one it continues, as plain arrays."""
+        for name in ("_seen_starts", "_seen_items"):  # of an earlier fit
+            self.__dict__.pop(name, None)
         if ratings.n_fields != 2:
             return
         if previous is None:  # sorted by user and item already
@@ -173,3 +183,10 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def item_biases_(self) -> NDArray[np.float32]:
         """Biases of the items: ndarray of shape (n_items,)."""
         return self._of_two_fields(self.biases_, 1)
+
+
+def _known_ids(old: NDArray[Any] | None, more: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Ids that a field has whatever the ratings: first those of the last fit, then those of a matrix."""
+    if old is None or more is None:
+        return more if old is None else old
+    return np.asarray(pd.unique(np.concatenate([old, more])))

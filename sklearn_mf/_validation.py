@@ -238,13 +238,16 @@ def check_continues(previous: Any, current: Any, observed: Observed) -> None:
             f"A warm start cannot change embedding_dim from {previous.embeddings_[0].shape[1]} to "
             f"{current.embedding_dim}: {advice}"
         )
+    if (previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)) and not current.fit_bias:
+        raise ValueError(f"A warm start cannot leave out the biases that the last fit learnt: {advice}")
     old, new = (
         list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, current)
     )
     if old != new:
         raise ValueError(f"A warm start cannot change the columns from {old} to {new}: {advice}")
     for name, known, ids in zip(new, previous.categories_, observed.ids, strict=True):
-        if known.dtype.kind != ids.dtype.kind or (known.dtype.kind in "mM" and known.dtype != ids.dtype):
+        numbers = {known.dtype.kind, ids.dtype.kind} <= set("biuf")
+        if known.dtype != ids.dtype and (known.dtype.kind in "mM" or not numbers):
             raise ValueError(
                 f"A warm start cannot change the type of the ids in column {name!r} from {known.dtype} "
                 f"to {ids.dtype}: convert them, or {advice}"

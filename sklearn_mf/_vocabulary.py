@@ -56,7 +56,7 @@ class Vocabulary:
             The row number of each known id.
         """
         n_known = 0 if known is None else len(known)
-        column = values if known is None else np.concatenate([known, values])
+        column = values if known is None else _joined(known, values)
         numbers, found = pd.factorize(column)
         ids = np.asarray(found)
         order = sorted_order(ids)
@@ -64,7 +64,7 @@ class Vocabulary:
         rank[order] = np.arange(len(ids), dtype=np.int32)
         codes = rank[numbers]
         ids = ids[order]
-        return cls(ids, dtype if known is None else _holding(dtype, ids)), codes[n_known:], codes[:n_known]
+        return cls(ids, dtype if known is None else holding(dtype, ids)), codes[n_known:], codes[:n_known]
 
     def codes(self, values: NDArray[Any]) -> NDArray[np.intp]:
         """Look ids up.
@@ -116,8 +116,21 @@ class Vocabulary:
         return pd.Series(ids, dtype=dtype)
 
 
-def _holding(dtype: str | dict[str, Any], ids: NDArray[Any]) -> str | dict[str, Any]:
-    """The column type if it can hold these ids, else the nearest that can: known ids may be of another."""
+def holding(dtype: str | dict[str, Any], ids: NDArray[Any]) -> str | dict[str, Any]:
+    """Find the column type for ids of which some came in another type.
+
+    Parameters
+    ----------
+    dtype : str or dict
+        The type of most.
+    ids : ndarray of shape (n,)
+        All of them.
+
+    Returns
+    -------
+    dtype : str or dict
+        The same if it can hold these ids, else the nearest that can.
+    """
     if isinstance(dtype, dict):
         categories = dtype["categories"]
         return {**dtype, "categories": np.concatenate([categories, ids[~pd.Series(ids).isin(categories)]])}
@@ -128,6 +141,13 @@ def _holding(dtype: str | dict[str, Any], ids: NDArray[Any]) -> str | dict[str, 
         if (pd.Series(ids, dtype=dtype).astype(object) == plain.astype(object)).all():
             return dtype
     return str(ids.dtype)
+
+
+def _joined(known: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """One array of both; numbers of different types as objects, since a float cannot hold every integer."""
+    if known.dtype.kind == values.dtype.kind:
+        return np.concatenate([known, values])
+    return np.concatenate([known.astype(object), values.astype(object)])
 
 
 def sorted_order(ids: NDArray[Any]) -> NDArray[np.intp]:

@@ -83,4 +83,5 @@ def test_hold_out_splits_without_loss():
     train, held_out = hold_out(ratings, 0.25, seed=0)
     assert (len(train.targets), len(held_out.targets)) == (15, 5)
     assert sorted([*train.targets, *held_out.targets]) == list(range(20))
+    assert all((train.id_weights(field) > 0).all() for field in range(2))
     assert hold_out(ratings, 0.04, seed=0) == (ratings, None)

@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 
-import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -55,8 +54,3 @@ def test_all_checks_pass_and_none_is_skipped(estimator):
 def test_columns_and_parameters():
     check_dataframe_column_names_consistency("MFRecommender", MFRecommender())
     check_param_validation("MFRecommender", MFRecommender())
-
-
-def test_import_of_tensorflow_in_fit_only():
-    assert "tensorflow" not in MFRecommender.fit.__globals__
-    assert np.isfinite(MFRecommender(max_iter=1).fit([[1, 2], [2, 1]], [1, 2]).intercept_)

@@ -1,6 +1,6 @@
 """Shapes of mini-batches, and arrays padded to them, so that runs of similar size share a compilation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn_mf._ratings import Ratings
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
-# About this many steps an epoch, within the sizes above: more steps cost time, fewer make stale gradients.
+# The padded ratings make about this many steps, within the sizes above: more steps cost time, fewer make
+# stale gradients.
 _STEPS_AN_EPOCH = 256
 # Rows of ratings and of the table from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**16
@@ -185,9 +186,8 @@ def arrange(
     parts = [train] if held_out is None else [train, held_out]
     mean_weight = train.total_weight / layout.n_train
     id_weights = [train.id_weights(field) for field in range(train.n_fields)]
-    targets = _padded(np.subtract, [(part.targets, intercept) for part in parts], layout.n_padded, 0.0)
-    targets[: layout.n_rows] /= np.float32(scale)
-    weights = [(part.weights, mean_weight if part is train else -1.0) for part in parts]
+    centred = ((part.targets - intercept, scale) for part in parts)
+    weights = ((part.weights, mean_weight if part is train else -1.0) for part in parts)
     return Arrays(
         codes=[
             convert(
@@ -200,7 +200,7 @@ def arrange(
             )
             for field, first in enumerate(layout.offsets[:-1])
         ],
-        targets=convert(targets),
+        targets=convert(_padded(np.divide, centred, layout.n_padded, 0.0)),
         weights=convert(_padded(np.divide, weights, layout.n_padded, 0.0)),
         id_weights=convert(
             _padded(np.divide, [(part, mean_weight) for part in id_weights], layout.n_table, 0.0)
@@ -209,7 +209,7 @@ def arrange(
 
 
 def _padded(
-    operation: np.ufunc, parts: list[tuple[NDArray[Any], Any]], size: int, filler: float
+    operation: np.ufunc, parts: Iterable[tuple[NDArray[Any], Any]], size: int, filler: float
 ) -> NDArray[Any]:
     """The results of an operation on the parts one after another, then filler; no copy of a part is made."""
     padded = np.full(size, filler, dtype=np.int32 if isinstance(filler, int) else np.float32)

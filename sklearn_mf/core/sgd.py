@@ -19,9 +19,10 @@ Tensor = Any
 # From this many padded rows on, compiling an epoch pays for itself within a default run.
 _COMPILE_FROM = 4096
 # The rate falls by this factor each epoch, to no less than the floor (a share of the first rate).
-_DECAY, _FLOOR = 0.87, 0.01
-# Lasso starts from ridge: the all-zero model is a stationary point that a small random start falls into.
-_RIDGE_EPOCHS = 5
+_DECAY, _FLOOR = 0.87, 0.1
+# Lasso comes in over this many epochs of ridge: the all-zero model is a stationary point that a small random
+# start falls into.
+_RAMP = 8
 
 
 def rates(learning_rate: float, ages: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -42,6 +43,22 @@ def rates(learning_rate: float, ages: NDArray[np.int32]) -> NDArray[np.float32]:
     """
     with np.errstate(over="ignore"):  # an infinite rate is capped like any other
         return np.asarray(learning_rate * np.maximum(_DECAY**ages, _FLOOR), dtype=np.float32)
+
+
+def ridge_share(epoch: int) -> float:
+    """Share of the lasso penalty that is still ridge.
+
+    Parameters
+    ----------
+    epoch : int
+        Counted from 0; as the rate, the share depends on nothing else.
+
+    Returns
+    -------
+    share : float
+        1 in the first epoch, falling to 0.
+    """
+    return 1.0 - min(1.0, epoch / _RAMP) ** 2
 
 
 class SGD:
@@ -73,8 +90,7 @@ class SGD:
         self.first_epoch, self.n_epochs = int(self.ages.max()), 0
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
         self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
-        lasso_from_scratch = options.l1 > 0 and not options.warm
-        self.warmup = min(_RIDGE_EPOCHS, options.max_iter // 2) if lasso_from_scratch else 0
+        self.warmup = max(0, _RAMP - self.first_epoch) if options.l1 > 0 else 0
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
         """Pass over the training ratings once.
@@ -110,7 +126,7 @@ class SGD:
 
     def _numbers(self, epoch: int) -> "_Numbers":
         layout, options = self.layout, self.options
-        reals = [options.l1, options.l2, epoch < self.warmup, options.fit_bias]
+        reals = [options.l1, options.l2, ridge_share(self.first_epoch + epoch), options.fit_bias]
         counts = [-(-rows // layout.batch_size) for rows in (layout.n_train, layout.n_rows)]
         with np.errstate(over="ignore"):  # the objective says so
             numbers = [*np.array(reals, dtype=np.float32), *np.array(counts, dtype=np.int32)]
@@ -125,7 +141,8 @@ class SGD:
             The present embeddings and biases.
         """
         epochs = [
-            old + self.n_epochs * new for old, new in zip(self.start.epochs, self.has_ratings, strict=True)
+            old + np.int32(self.n_epochs) * new
+            for old, new in zip(self.start.epochs, self.has_ratings, strict=True)
         ]
         return unpack(self.table.numpy(), self.layout.offsets, replace(self.start, epochs=epochs))
 
@@ -182,7 +199,7 @@ class _Numbers(NamedTuple):
     l1, l2 : scalar tensors, float32
         Penalties of one rating.
     ridge, has_bias : scalar tensors, float32
-        1 in a ridge epoch of lasso; 1 where ids have biases.
+        Share of the lasso penalty that is still ridge; 1 where ids have biases.
     n_learn, n_score : scalar tensors, int32
         Batches to learn from; batches to score.
     """

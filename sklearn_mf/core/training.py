@@ -31,8 +31,6 @@ class Options:
         Epochs in a row without improvement that end the training.
     seed : int
         Of every random number.
-    warm : bool
-        Whether the start is a trained model.
     """
 
     l1: float
@@ -44,7 +42,6 @@ class Options:
     tol: float
     n_iter_no_change: int
     seed: int
-    warm: bool = False
 
 
 @dataclass

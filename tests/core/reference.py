@@ -38,8 +38,8 @@ class Reference:
             np.add.at(seen[f], ids, w)
         return gradients, curvatures, seen
 
-    def epoch(self, order, batch_size, rate, ridge=False):
-        l1, l2 = (0.0, self.l1 + self.l2) if ridge else (self.l1, self.l2)
+    def epoch(self, order, batch_size, rate, ridge=0.0):
+        l1, l2 = self.l1 * (1 - ridge), self.l2 + self.l1 * ridge
         for first in range(0, len(order), batch_size):
             parts = self.gradient(order[first : first + batch_size], l2)
             for table, gradient, curvature, seen in zip(self.tables, *parts, strict=True):
