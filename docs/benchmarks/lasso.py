@@ -1,5 +1,7 @@
 """Lasso at rising alpha beside ridge and biases only, on ML-100K u1: exact zeros and test RMSE.
 
+The RMSE at every alpha is that of the test part: a picture of what the penalty does, not a choice of alpha.
+
 SKLEARN_MF_DATA=folder python docs/benchmarks/lasso.py [figure.png]
 """
 

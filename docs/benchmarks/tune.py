@@ -23,7 +23,7 @@ GRIDS = {
         "embedding_dim": [64, 128, 256],
         "alpha": [0.05, 0.06, 0.07],
         "learning_rate": [0.06],
-        "max_iter": [32, 40, 50],
+        "max_iter": [20, 26, 32],
     },
     "ml-latest-small": {
         "embedding_dim": [64, 128, 256],
