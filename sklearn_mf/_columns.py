@@ -130,6 +130,18 @@ def read_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
 
 
 def polars_column(column: Any) -> Any:
+    """Turn a polars series into what pandas can hold.
+
+    Parameters
+    ----------
+    column : polars.Series of length n
+        Without nulls.
+
+    Returns
+    -------
+    values : ndarray of shape (n,)
+        Its values.
+    """
     missing = column.is_null()
     if missing.any():
         raise ValueError(
@@ -212,6 +224,17 @@ def _check_ids(ids: NDArray[Any], label: str) -> None:
 
 
 def check_id(item: Any, row: int, label: str) -> None:
+    """Refuse an id that cannot be hashed, is complex or infinite.
+
+    Parameters
+    ----------
+    item : object
+        The id.
+    row : int
+        Where it stands.
+    label : str
+        What to call its column.
+    """
     try:
         hash(item)
     except TypeError:
@@ -294,5 +317,16 @@ def shown(value: Any) -> str:
 
 
 def check_length(values: NDArray[np.float64], n_rows: int, what: str) -> None:
+    """Refuse a column of another length than X.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Ratings or weights.
+    n_rows : int
+        Number of rows of X.
+    what : str
+        What to call the values.
+    """
     if len(values) != n_rows:
         raise ValueError(f"X has {n_rows} rows but there are {len(values)} {what}: pass one for each row.")

@@ -250,12 +250,14 @@ def _epoch(
     codes, targets, weights, id_weights = arrays
 
     def learn(batch: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a step down the gradient of one batch."""
         picked = tf.slice(order, [batch * batch_size], [batch_size])
         ids = [tf.gather(field, picked) for field in codes]
         z, w = tf.gather(targets, picked), tf.gather(weights, picked)
         return batch + 1, _step(table, ids, z, w, rates, numbers, proximal)
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the squared errors of one batch."""
         first = batch * batch_size
         z, w, *ids = (tf.slice(array, [first], [batch_size]) for array in (targets, weights, *codes))
         squared = _errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
