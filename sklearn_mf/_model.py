@@ -39,11 +39,6 @@ class Model:
     average_biases: NDArray[np.float64]
     epochs: list[NDArray[np.int32]]
 
-    @property
-    def embedding_dim(self) -> int:
-        """Length of an embedding."""
-        return self.embeddings[0].shape[1]
-
     def rows(self, field: int, codes: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Embeddings and biases of some ids.
 

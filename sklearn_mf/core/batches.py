@@ -95,8 +95,9 @@ def rounded_up(size: int, large: int) -> int:
     Returns
     -------
     rounded : int
-        The next of 31/32 of the powers of four (just under the powers, since sizes just above one are common:
-        64,000 of 80,000); above `large` the next quarter of an octave.
+        The next of 31/32 of the powers of four, a little under the powers, so that folds of a size just under
+        one (64,000 of 80,000 ratings) lie on the side of the whole; above `large` the next quarter of an
+        octave.
     """
     bits = max(size - 1, 0).bit_length()
     if size <= large - large // 32:

@@ -39,7 +39,7 @@ def rates(learning_rate: float, ages: NDArray[np.int32]) -> NDArray[np.float32]:
     Returns
     -------
     rates : ndarray of shape (n_ids,), float32
-        Falls geometrically to a small floor.
+        Falls geometrically to a tenth.
     """
     with np.errstate(over="ignore"):  # an infinite rate is capped like any other
         return np.asarray(learning_rate * np.maximum(_DECAY**ages, _FLOOR), dtype=np.float32)
@@ -83,7 +83,6 @@ class SGD:
             self.layout, ratings, held_out, start.intercept, start.scale, convert=tf.constant
         )
         self.table = tf.constant(pack(start, self.layout.n_table))
-        self.has_ratings = [ratings.id_weights(field) > 0 for field in range(ratings.n_fields)]
         # Ids that go on from a warm start have an age; the visiting order goes on with the oldest.
         self.ages = np.zeros(self.layout.n_table, dtype=np.int32)
         self.ages[: self.layout.offsets[-1]] = np.concatenate(start.epochs)
@@ -140,11 +139,8 @@ class SGD:
         model : Model
             The present embeddings and biases.
         """
-        epochs = [
-            old + np.int32(self.n_epochs) * new
-            for old, new in zip(self.start.epochs, self.has_ratings, strict=True)
-        ]
-        return unpack(self.table.numpy(), self.layout.offsets, replace(self.start, epochs=epochs))
+        ages = self.ages + np.int32(self.n_epochs) * (np.asarray(self.arrays.id_weights) > 0)
+        return unpack(self.table.numpy(), ages, self.layout.offsets, self.start)
 
 
 def pack(model: Model, n_rows: int) -> NDArray[np.float32]:
@@ -169,26 +165,34 @@ def pack(model: Model, n_rows: int) -> NDArray[np.float32]:
     return table
 
 
-def unpack(table: NDArray[np.float32], offsets: NDArray[np.intp], start: Model) -> Model:
+def unpack(
+    table: NDArray[np.float32], ages: NDArray[np.int32], offsets: NDArray[np.intp], start: Model
+) -> Model:
     """Undo :func:`pack`.
 
     Parameters
     ----------
     table : ndarray of shape (n_rows, embedding_dim + 1), float32
         As `pack` lays it.
+    ages : ndarray of shape (n_rows,), int32
+        Epochs that each id has been in training.
     offsets : ndarray of shape (n_fields + 1,), intp
         First row of each field.
     start : Model
-        Gives all but the embeddings and biases.
+        Gives intercept, scale and averages.
 
     Returns
     -------
     model : Model
         A copy of the table in parts.
     """
-    parts = [table[first:last] for first, last in itertools.pairwise(offsets)]
-    embeddings, biases = [part[:, :-1].copy() for part in parts], [part[:, -1].copy() for part in parts]
-    return replace(start, embeddings=embeddings, biases=biases)
+    fields = [slice(first, last) for first, last in itertools.pairwise(offsets)]
+    return replace(
+        start,
+        embeddings=[table[field, :-1].copy() for field in fields],
+        biases=[table[field, -1].copy() for field in fields],
+        epochs=[ages[field].copy() for field in fields],
+    )
 
 
 class _Numbers(NamedTuple):
