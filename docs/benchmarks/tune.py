@@ -27,9 +27,9 @@ GRIDS = {
     },
     "ml-latest-small": {
         "embedding_dim": [64, 128, 256],
-        "alpha": [0.04, 0.045, 0.05],
+        "alpha": [0.035, 0.04, 0.045],
         "learning_rate": [0.06],
-        "max_iter": [16, 20, 24],
+        "max_iter": [12, 16, 20],
     },
 }
 SOLVER = "sgd"
