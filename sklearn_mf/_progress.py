@@ -30,7 +30,7 @@ class Progress:
         context: Any,
         task_arguments: dict[str, Any],
         attributes: Callable[[Model], dict[str, Any]],
-        unit: str = "epoch",
+        unit: str,
     ) -> None:
         self.estimator, self.context, self.unit = estimator, context, unit
         self.task_arguments, self.attributes = task_arguments, attributes

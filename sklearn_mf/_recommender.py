@@ -161,7 +161,8 @@ class MFRecommender(BaseRecommender):
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "solver": [StrOptions({"sgd"})],
+        "positive": ["boolean"],
+        "solver": [StrOptions({"auto", "als", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -184,7 +185,8 @@ class MFRecommender(BaseRecommender):
         penalty: str | None = "l2",
         alpha: float = 0.045,
         l1_ratio: float = 0.5,
-        solver: str = "sgd",
+        positive: bool = False,
+        solver: str = "auto",
         learning_rate: float = 0.06,
         batch_size: int | str = "auto",
         max_iter: int = 20,
@@ -203,6 +205,7 @@ class MFRecommender(BaseRecommender):
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
         self.solver = solver
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -259,7 +262,9 @@ class MFRecommender(BaseRecommender):
         solver, options, finished, arguments = self._prepare(X, y, sample_weight, previous)
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, **arguments)
-        progress = Progress(self, context, arguments, lambda model: self._model_attributes(finished(model)))
+        progress = Progress(
+            self, context, arguments, lambda model: self._model_attributes(finished(model)), solver.unit
+        )
         model, history = train(solver, options, progress)
         self._store_model(finished(model))
         self._store_history(history)
@@ -281,17 +286,21 @@ class MFRecommender(BaseRecommender):
         self._store_seen(ratings, previous, known_codes)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         training, held_out = self._hold_out(ratings, seed)
-        start = fresh_start(
-            training, *centre_and_scale(training, self.fit_bias), int(self.embedding_dim), seed
-        )
+        centred = centre_and_scale(training, self.fit_bias)
         id_weights = [training.id_weights(field) for field in range(training.n_fields)]
+        from sklearn_mf.core import als, sgd  # TensorFlow is imported here, not before
+
+        make = als.ALS if self._chosen_solver == "als" else sgd.SGD
+        start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
         if previous is not None:
             start = continued(start, previous._model, known_codes)
-        from sklearn_mf.core import sgd  # TensorFlow is imported here, not before
-
         options = self._options(seed)
-        solver = sgd.SGD(training, held_out, start, options)
+        solver = make(training, held_out, start, options)
         return solver, options, partial(finish, id_weights=id_weights), arguments
+
+    @property
+    def _chosen_solver(self) -> str:
+        return "sgd" if self.solver == "auto" else self.solver
 
     def _store_history(self, history: History) -> None:
         self.loss_curve_ = history.loss_curve
@@ -304,6 +313,7 @@ class MFRecommender(BaseRecommender):
         return Options(
             l1=alpha * l1_share,
             l2=alpha * (1 - l1_share),
+            positive=self.positive,
             fit_bias=self.fit_bias,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,

@@ -8,12 +8,19 @@ from numpy.typing import NDArray
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 
-# Small, so that the strongest directions of taste grow first; a larger start costs accuracy.
-_START_STD = 0.01
+_POSITIVE_STD = 0.1
 
 
-def fresh_start(ratings: Ratings, intercept: float, scale: float, embedding_dim: int, seed: int) -> Model:
-    """Draw embeddings from N(0, 0.01^2); biases are 0.
+def fresh_start(
+    ratings: Ratings,
+    intercept: float,
+    scale: float,
+    embedding_dim: int,
+    seed: int,
+    std: float,
+    positive: bool = False,
+) -> Model:
+    """Draw embeddings from N(0, std^2); biases are 0.
 
     Parameters
     ----------
@@ -25,6 +32,10 @@ def fresh_start(ratings: Ratings, intercept: float, scale: float, embedding_dim:
         Length of an embedding.
     seed : int
         Of the draw.
+    std : float
+        Standard deviation. Small, so that the strongest directions of taste grow first.
+    positive : bool, default=False
+        Whether to take absolute values, of a larger standard deviation: what can only add up is slow to grow.
 
     Returns
     -------
@@ -32,13 +43,11 @@ def fresh_start(ratings: Ratings, intercept: float, scale: float, embedding_dim:
         Untrained.
     """
     rng = np.random.default_rng(seed)
+    draws = [rng.standard_normal((n, embedding_dim), dtype=np.float32) for n in ratings.n_ids]
     return Model(
         intercept,
         scale,
-        [
-            np.float32(_START_STD) * rng.standard_normal((n, embedding_dim), dtype=np.float32)
-            for n in ratings.n_ids
-        ],
+        [np.float32(_POSITIVE_STD) * np.abs(draw) if positive else np.float32(std) * draw for draw in draws],
         [np.zeros(n, dtype=np.float32) for n in ratings.n_ids],
         np.zeros((ratings.n_fields, embedding_dim)),
         np.zeros(ratings.n_fields),

@@ -1,8 +1,10 @@
-"""Elastic-net penalty on the table of embeddings and biases: its value and its proximal step."""
+"""Elastic-net penalty on the table of embeddings and biases: value, proximal step, least values."""
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 Tensor = Any
 
@@ -44,3 +46,21 @@ def soft_threshold(rows: Tensor, threshold: Tensor) -> Tensor:
         Shrunken rows.
     """
     return tf.sign(rows) * tf.maximum(tf.abs(rows) - threshold, 0.0)
+
+
+def floors(width: int, positive: bool) -> NDArray[np.float32]:
+    """Least value of each column of the table.
+
+    Parameters
+    ----------
+    width : int
+        Length of an embedding and 1 for the bias, which comes last.
+    positive : bool
+        Whether embeddings must not be negative.
+
+    Returns
+    -------
+    floors : ndarray of shape (width,), float32
+        Minus infinity for the bias, and for all where embeddings are free.
+    """
+    return np.append(np.full(width - 1, 0.0 if positive else -np.inf), -np.inf).astype(np.float32)

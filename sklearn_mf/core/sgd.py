@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import batches, penalties
+from sklearn_mf.core.errors import errors
 from sklearn_mf.core.training import Options
 
 Tensor = Any
@@ -76,6 +77,8 @@ class SGD:
         Penalty, rate and batch size.
     """
 
+    unit, start_std = "epoch", 0.01
+
     def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
         self.start, self.options = start, options
         self.layout = batches.lay_out(ratings, held_out, options.batch_size)
@@ -89,6 +92,9 @@ class SGD:
         self.first_epoch, self.n_epochs = int(self.ages.max()), 0
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
         self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
+        self.remedy = (
+            f"lower learning_rate={options.learning_rate:g} or raise alpha={options.l1 + options.l2:g}"
+        )
         self.warmup = max(0, _RAMP - self.first_epoch) if options.l1 > 0 else 0
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
@@ -114,7 +120,7 @@ class SGD:
             tf.constant(rates(options.learning_rate, self.ages + epoch)),
             self._numbers(epoch),
             batch_size=layout.batch_size,
-            proximal=options.l1 > 0,
+            proximal=options.l1 > 0 or options.positive,
         )
         self.n_epochs += 1
         squares, held_out_squares, penalty = sums.numpy()
@@ -129,7 +135,8 @@ class SGD:
         counts = [-(-rows // layout.batch_size) for rows in (layout.n_train, layout.n_rows)]
         with np.errstate(over="ignore"):  # the objective says so
             numbers = [*np.array(reals, dtype=np.float32), *np.array(counts, dtype=np.int32)]
-        return _Numbers(*map(tf.constant, numbers))
+        floors = penalties.floors(self.table.shape[1], options.positive)
+        return _Numbers(*map(tf.constant, [*numbers, floors]))
 
     def model(self) -> Model:
         """Copy the table out of TensorFlow.
@@ -206,6 +213,8 @@ class _Numbers(NamedTuple):
         Share of the lasso penalty that is still ridge; 1 where ids have biases.
     n_learn, n_score : scalar tensors, int32
         Batches to learn from; batches to score.
+    floors : tensor of shape (width,), float32
+        Least value of each column of the table.
     """
 
     l1: Tensor
@@ -214,6 +223,7 @@ class _Numbers(NamedTuple):
     has_bias: Tensor
     n_learn: Tensor
     n_score: Tensor
+    floors: Tensor
 
 
 def _epoch(
@@ -242,7 +252,7 @@ def _epoch(
     batch_size : int
         Ratings in a batch.
     proximal : bool
-        Whether there is a lasso penalty to threshold by.
+        Whether there is a lasso penalty to threshold by, or a least value.
 
     Returns
     -------
@@ -264,7 +274,7 @@ def _epoch(
         """Add the squared errors of one batch."""
         first = batch * batch_size
         z, w, *ids = (tf.slice(array, [first], [batch_size]) for array in (targets, weights, *codes))
-        squared = _errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
+        squared = errors([tf.gather(table, field) for field in ids], z, numbers.has_bias) ** 2
         sums = [tf.reduce_sum(tf.maximum(sign * w, 0.0) * squared) for sign in (1.0, -1.0)]
         return batch + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
@@ -299,7 +309,7 @@ def _step(
     numbers : _Numbers
         Penalties.
     proximal : bool
-        Whether there is a lasso penalty to threshold by.
+        Whether there is a lasso penalty to threshold by, or a least value.
 
     Returns
     -------
@@ -308,45 +318,21 @@ def _step(
     """
     l1, l2 = numbers.l1 * (1 - numbers.ridge), numbers.l2 + numbers.l1 * numbers.ridge
     rows = [tf.gather(table, field) for field in ids]
-    errors, partners = _errors(rows, z, numbers.has_bias), _partners(rows, numbers.has_bias)
+    left, partners = errors(rows, z, numbers.has_bias), _partners(rows, numbers.has_bias)
     curvatures = [w * (tf.reduce_sum(partner * partner, 1) + l2) for partner in partners]
     steps = [
         1 / tf.maximum(1 / tf.gather(rates, field), len(ids) * total)
         for field, total in zip(ids, _sums_by_id(table, ids, curvatures), strict=True)
     ]
     for field, row, partner, step in zip(ids, rows, partners, steps, strict=True):
-        move = (w * errors * step)[:, None] * partner + (l2 * w * step)[:, None] * row
+        move = (w * left * step)[:, None] * partner + (l2 * w * step)[:, None] * row
         table = tf.tensor_scatter_nd_sub(table, field[:, None], move)
     if not proximal:
         return table
     for field, step, seen in zip(ids, steps, _sums_by_id(table, ids, [w] * len(ids)), strict=True):
         shrunk = penalties.soft_threshold(tf.gather(table, field), (l1 * step * seen)[:, None])
-        table = tf.tensor_scatter_nd_update(table, field[:, None], shrunk)
+        table = tf.tensor_scatter_nd_update(table, field[:, None], tf.maximum(shrunk, numbers.floors))
     return table
-
-
-def _errors(rows: list[Tensor], z: Tensor, has_bias: Tensor) -> Tensor:
-    """Errors of a batch.
-
-    Parameters
-    ----------
-    rows : list of tensors of shape (batch, width), float32
-        Embeddings and biases of the ids of each field.
-    z : tensor of shape (batch,), float32
-        Targets.
-    has_bias : scalar tensor, float32
-        1 where ids have biases, else 0.
-
-    Returns
-    -------
-    errors : tensor of shape (batch,), float32
-        z_hat - z.
-    """
-    total, pairs = rows[0], tf.zeros_like(z)
-    for row in rows[1:]:
-        pairs += tf.reduce_sum(total[:, :-1] * row[:, :-1], 1)
-        total += row
-    return pairs + has_bias * total[:, -1] - z
 
 
 def _partners(rows: list[Tensor], has_bias: Tensor) -> list[Tensor]:

@@ -17,6 +17,8 @@ class Options:
     ----------
     l1, l2 : float
         Weights of the lasso and of the ridge penalty of one rating: alpha * l1_ratio, alpha * (1 - l1_ratio).
+    positive : bool
+        Whether embeddings must not be negative.
     fit_bias : bool
         Whether ids have biases.
     learning_rate : float
@@ -35,6 +37,7 @@ class Options:
 
     l1: float
     l2: float
+    positive: bool
     fit_bias: bool
     learning_rate: float
     batch_size: int | str
@@ -82,10 +85,14 @@ class Solver(Protocol):
     """One training run that can be advanced by an epoch.
 
     `warmup` is the number of first epochs that neither count as stalled nor can be the best: they prepare the
-    training proper.
+    training proper. `unit` is what a pass over the data is called, `remedy` what to do about
+    divergence, `start_std` the standard deviation of the embeddings that it starts from.
     """
 
     warmup: int
+    unit: str
+    remedy: str
+    start_std: float
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
         """Pass over the data once.
@@ -150,7 +157,7 @@ def train(solver: Solver, options: Options, report: Report) -> tuple[Model, Hist
     solver : Solver
         The run to advance.
     options : Options
-        `max_iter`, `tol`, `n_iter_no_change`; `learning_rate`, `l1`, `l2` for the message on divergence.
+        `max_iter`, `tol`, `n_iter_no_change`.
     report : Report
         Told of the begin and end of each epoch.
 
@@ -170,7 +177,7 @@ def train(solver: Solver, options: Options, report: Report) -> tuple[Model, Hist
     for epoch in range(options.max_iter):
         report.begin(epoch, solver.model)
         loss, rmse = solver.run_epoch(epoch)
-        _check_finite(loss, epoch, options)
+        _check_finite(loss, epoch, solver)
         history.append(loss, rmse)
         improved, is_best = _improvement(history, solver.warmup, options.tol)
         if rmse is not None and is_best:
@@ -197,10 +204,8 @@ def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]
     return min(before) - now > tol * min(before), now < min(before)
 
 
-def _check_finite(loss: float, epoch: int, options: Options) -> None:
+def _check_finite(loss: float, epoch: int, solver: Solver) -> None:
     if not np.isfinite(loss):
         raise ValueError(
-            f"Training diverged in epoch {epoch + 1}: the objective became {loss} with "
-            f"learning_rate={options.learning_rate:g} and alpha={options.l1 + options.l2:g}; "
-            "lower learning_rate or raise alpha."
+            f"Training diverged in {solver.unit} {epoch + 1}, the objective became {loss}: {solver.remedy}."
         )

@@ -34,7 +34,7 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
     n_ids = tuple(int(column.max()) + 1 for column in X.T)
     ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
-    return ratings, fresh_start(ratings, *centre_and_scale(ratings, True), dim, seed=0)
+    return ratings, fresh_start(ratings, *centre_and_scale(ratings, True), dim, seed=0, std=0.01)
 
 
 def reference_of(ratings, start, l1, l2, has_bias=True):
@@ -52,7 +52,7 @@ def solve(ratings, start, choice):
 
 
 def options(l1, l2, **changes):
-    return Options(l1=l1, l2=l2, **{"fit_bias": True, **OPTIONS, **changes})
+    return Options(l1=l1, l2=l2, **{"fit_bias": True, "positive": False, **OPTIONS, **changes})
 
 
 @pytest.mark.parametrize("has_bias", [True, False])
@@ -193,5 +193,5 @@ def test_small_problems_of_any_size_share_one_graph():
 def test_divergence_names_epoch_rate_and_alpha():
     ratings, start = problem()
     start.embeddings[0][0, 0] = np.inf
-    with pytest.raises(ValueError, match=r"diverged in epoch 1.*learning_rate=0\.06 and alpha=0\.05; lower"):
+    with pytest.raises(ValueError, match=r"diverged in epoch 1.*lower learning_rate=0\.06 or raise alpha=0\.05"):
         solve(ratings, start, options(0.0, 0.05))

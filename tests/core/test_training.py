@@ -5,11 +5,13 @@ import pytest
 
 from sklearn_mf.core.training import Options, train
 
-DEFAULTS = {"l1": 0.0, "l2": 0.1, "fit_bias": True, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
+DEFAULTS = {"l1": 0.0, "l2": 0.1, "positive": False, "fit_bias": True, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
 
 
 class Scripted:
     """A solver whose losses are written down; its model is the number of the epoch."""
+
+    unit, remedy, start_std = "lap", "take care", 0.1
 
     def __init__(self, losses, rmses=None, warmup=0):
         self.losses, self.rmses, self.warmup = losses, rmses or [None] * len(losses), warmup
@@ -76,6 +78,6 @@ def test_report_hears_of_each_epoch_and_can_stop():
 @pytest.mark.parametrize("loss", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_raises(loss):
     with pytest.raises(
-        ValueError, match=r"epoch 2: the objective became (nan|inf) .*learning_rate=0.1 and alpha=0.1"
+        ValueError, match=r"diverged in lap 2, the objective became (nan|inf): take care\.$"
     ):
         run(Scripted([4, loss, 2]))

@@ -1,0 +1,181 @@
+"""Ratings grouped by the ids of a field, and blocks of ids with about as many ratings."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from sklearn_mf._model import Model
+from sklearn_mf._ratings import Ratings
+
+
+class Grouped(NamedTuple):
+    """The ratings in the order of the ids of one field; ids in the order of their number of ratings.
+
+    Parameters
+    ----------
+    partners : list of ndarray of shape (n_ratings,), int32
+        Row of the id of each other field.
+    targets, weights : ndarray of shape (n_ratings,), float32
+        Standardised ratings z; weights with mean 1.
+    row_weights : ndarray of shape (n_ids,), float32
+        Summed weight of the ratings of each row.
+    starts : ndarray of shape (n_ids + 1,), int32
+        First rating of each row.
+    bounds : ndarray of shape (n_blocks + 1,), int32
+        First row of each block; rows before the first have no ratings.
+    """
+
+    partners: list[Any]
+    targets: Any
+    weights: Any
+    row_weights: Any
+    starts: Any
+    bounds: Any
+
+
+def rank_ids(ratings: Ratings) -> list[NDArray[np.int32]]:
+    """Order the ids of each field by their number of ratings.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Training ratings.
+
+    Returns
+    -------
+    ids : list of ndarray of shape (n_ids[f],), int32
+        Ids of each field, those with the fewest ratings first, ties in order of code.
+    """
+    counts = (
+        np.bincount(codes, minlength=n) for codes, n in zip(ratings.codes.T, ratings.n_ids, strict=True)
+    )
+    return [np.argsort(count, kind="stable").astype(np.int32) for count in counts]
+
+
+def inverse(ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Invert a permutation.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n,), int32
+        A permutation.
+
+    Returns
+    -------
+    rows : ndarray of shape (n,), int32
+        `rows[ids]` counts from 0 to n - 1.
+    """
+    rows = np.empty_like(ids)
+    rows[ids] = np.arange(len(ids), dtype=np.int32)
+    return rows
+
+
+class Coded(NamedTuple):
+    """Ratings in the units of a solver.
+
+    Parameters
+    ----------
+    rows : list of ndarray of shape (n_ratings,), int32
+        Row of the id of each field in its table.
+    targets, weights : ndarray of shape (n_ratings,), float32
+        Standardised ratings z; weights.
+    """
+
+    rows: list[Any]
+    targets: Any
+    weights: Any
+
+
+def coded(ratings: Ratings, rows: list[NDArray[np.int32]], start: Model, mean_weight: float) -> Coded:
+    """Standardise ratings and find their rows.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Some ratings.
+    rows : list of ndarray of shape (n_ids[f],), int32
+        Row of each id of each field.
+    start : Model
+        Gives m and s of z = (y - m) / s.
+    mean_weight : float
+        Weights are divided by it.
+
+    Returns
+    -------
+    coded : Coded
+        In the order of the ratings.
+    """
+    return Coded(
+        rows=[row[codes] for row, codes in zip(rows, ratings.codes.T, strict=True)],
+        targets=((ratings.targets - start.intercept) / start.scale).astype(np.float32),
+        weights=(ratings.weights / mean_weight).astype(np.float32),
+    )
+
+
+def group(ratings: Coded, field: int, n_ids: int, max_cells: int, shortest: int, spread: float) -> Grouped:
+    """Sort the ratings by the row of one field and cut the rows into blocks.
+
+    Parameters
+    ----------
+    ratings : Coded
+        Training ratings.
+    field : int
+        Which field.
+    n_ids : int
+        Number of ids of the field.
+    max_cells, shortest, spread : int and float
+        As in :func:`block_bounds`.
+
+    Returns
+    -------
+    grouped : Grouped
+        The same ratings in order.
+    """
+    n, targets = len(ratings.targets), ratings.targets
+    # SciPy's conversion is a counting sort: several times as fast as sorting by comparison.
+    cells = np.empty(n, dtype=bool), ratings.rows[field], np.arange(n + 1)
+    by_row = sp.csr_array(cells, shape=(n, n_ids)).tocsc()
+    order, starts = by_row.indices, by_row.indptr.astype(np.int32)
+    return Grouped(
+        partners=[rows[order] for number, rows in enumerate(ratings.rows) if number != field],
+        targets=targets[order],
+        weights=ratings.weights[order],
+        row_weights=np.bincount(ratings.rows[field], ratings.weights, n_ids).astype(np.float32),
+        starts=starts,
+        bounds=block_bounds(np.diff(starts), max_cells, shortest, spread),
+    )
+
+
+def block_bounds(
+    counts: NDArray[np.int32], max_cells: int, shortest: int, spread: float
+) -> NDArray[np.int32]:
+    """Cut rows into blocks of similar numbers of ratings and bounded size.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_rows,), int32
+        Number of ratings of each row, rising.
+    max_cells : int
+        Most padded ratings in a block of more than one row.
+    shortest : int
+        A row counts as at least so many ratings.
+    spread : float
+        Numbers of ratings in a block differ by no more than this factor, or by one.
+
+    Returns
+    -------
+    bounds : ndarray of shape (n_blocks + 1,), int32
+        First row of each block, and the end of the last.
+    """
+    first = int(np.searchsorted(counts, 1))
+    bounds = [first]
+    while first < len(counts):
+        longest = max(spread * counts[first], counts[first] + 1)
+        last = min(np.searchsorted(counts, longest, "right"), first + max_cells)
+        lengths = np.maximum(counts[first:last], shortest)
+        sizes = np.arange(1, last - first + 1) * lengths
+        first += max(1, int(np.searchsorted(sizes, max_cells, "right")))
+        bounds.append(first)
+    return np.array(bounds, dtype=np.int32)

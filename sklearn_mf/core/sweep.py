@@ -1,0 +1,235 @@
+"""One sweep of alternating minimisation as a TensorFlow graph that serves every size."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from sklearn_mf.core import penalties
+from sklearn_mf.core.errors import errors
+from sklearn_mf.core.grouping import Coded, Grouped
+from sklearn_mf.core.row_systems import Block, cholesky, conjugate_gradient, coordinate_descent
+
+Tensor = Any
+
+# Held-out ratings scored at a time.
+_SCORED = 2**15
+
+
+class Numbers(NamedTuple):
+    """Scalars of a sweep.
+
+    Parameters
+    ----------
+    l1, l2 : scalar tensors, float32
+        Penalties of one rating.
+    has_bias : scalar tensor, float32
+        1 where ids have biases.
+    """
+
+    l1: Tensor
+    l2: Tensor
+    has_bias: Tensor
+
+
+class _Partners(NamedTuple):
+    """The other fields, as the design of a field needs them.
+
+    Parameters
+    ----------
+    tables : list of tensors of shape (n_ids[g], width), float32
+        Embeddings; the last column of their sum over the fields is 1, or 0 where ids have no bias.
+    biases : list of tensors of shape (n_ids[g],), float32
+        Biases.
+    scales : tensor of shape (width,), float32
+        About the mean square of each column of the design.
+    """
+
+    tables: list[Tensor]
+    biases: list[Tensor]
+    scales: Tensor
+
+
+def _sweep(
+    tables: list[Tensor],
+    fields: list[Grouped],
+    dampings: list[Tensor],
+    floor: Tensor,
+    numbers: Numbers,
+    method: str,
+) -> tuple[list[Tensor], Tensor]:
+    """Solve one field after another, the last first.
+
+    Parameters
+    ----------
+    tables : list of tensors of shape (n_ids[f], width), float32
+        Embeddings and, in the last column, biases.
+    fields : list of Grouped of tensors
+        The ratings, by the ids of each field.
+    dampings : list of tensors of shape (n_ids[f],), float32
+        How much each row is held to where it is.
+    floor : tensor of shape (width,), float32
+        Least value of each coordinate.
+    numbers : Numbers
+        Penalties.
+    method : {"gradient", "cholesky", "descent"}
+        How to solve.
+
+    Returns
+    -------
+    tables : list of tensors of shape (n_ids[f], width), float32
+        After the sweep.
+    loss : scalar tensor, float64
+        J times the sum of the weights.
+    """
+    tables, squares = list(tables), tf.constant(0.0, tf.float64)
+    for number in reversed(range(len(tables))):
+        partners = _partners(tables, number, numbers.has_bias)
+        solve = functools.partial(_solve, floor=floor, scales=partners.scales, method=method)
+        tables[number], squares = _solve_field(
+            tables[number], partners, fields[number], dampings[number], numbers, solve
+        )
+    paid = [
+        penalties.value(table, field.row_weights, numbers.l1, numbers.l2)
+        for table, field in zip(tables, fields, strict=True)
+    ]
+    return tables, 0.5 * squares + tf.add_n(paid)
+
+
+def _partners(tables: list[Tensor], number: int, has_bias: Tensor) -> _Partners:
+    """Tables of the other fields, with 1 in place of the bias in the first of them."""
+    width = tf.shape(tables[number])[1]
+    one = has_bias * tf.one_hot(width - 1, width)
+    others, scales = [table for field, table in enumerate(tables) if field != number], one
+    designs = [table * (1 - tf.one_hot(width - 1, width)) for table in others]
+    for design in designs:
+        scales += tf.reduce_mean(design * design, 0)
+    designs[:1] = [design + one for design in designs[:1]]
+    return _Partners(designs, [has_bias * table[:, -1] for table in others], scales)
+
+
+def _solve_field(
+    table: Tensor,
+    partners: _Partners,
+    field: Grouped,
+    damping: Tensor,
+    numbers: Numbers,
+    solve: Callable[[Block], tuple[Tensor, Tensor]],
+) -> tuple[Tensor, Tensor]:
+    """Solve the rows of a field block by block; also the sum of squared errors that they leave, float64."""
+    bounds = field.bounds
+    n_blocks = tf.shape(bounds)[0] - 1
+
+    def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, ...]:
+        """Append the rows of one block."""
+        first, last = bounds[number], bounds[number + 1]
+        weight = field.row_weights[first:last]
+        X, y, w = _design(partners, field, first, last, numbers.has_bias)
+        block = Block(
+            X, y, w, table[first:last], numbers.l1 * weight, numbers.l2 * weight, damping[first:last]
+        )
+        rows, left = solve(block)
+        squares += tf.cast(tf.reduce_sum(tf.reduce_sum(w * left * left, 1)), tf.float64)
+        return number + 1, solved.write(number, rows), squares
+
+    solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
+    state = [0, solved, tf.constant(0.0, tf.float64)]
+    _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, solve_block, state)
+    return tf.concat([table[: bounds[0]], solved.concat()], 0), squares
+
+
+def _design(
+    partners: _Partners, field: Grouped, first: Tensor, last: Tensor, has_bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """X (rows, length, width), y and w (rows, length) of the rows of a block, padded to the longest."""
+    starts, ends = field.starts[first:last], field.starts[first + 1 : last + 1]
+    places = starts[:, None] + tf.range(ends[-1] - starts[-1])
+    inside = places < ends[:, None]
+    places = tf.where(inside, places, 0)
+    w = tf.where(inside, tf.gather(field.weights, places), 0.0)
+    y = tf.gather(field.targets, places)
+    width = tf.shape(partners.scales)[0]
+    X = (
+        tf.zeros([])
+        if partners.tables
+        else tf.ones_like(w)[..., None] * (has_bias * tf.one_hot(width - 1, width))
+    )
+    for number, rows in enumerate(field.partners):
+        picked = tf.gather(rows, places)
+        other = tf.gather(partners.tables[number], picked)
+        y -= tf.gather(partners.biases[number], picked)
+        y -= tf.reduce_sum(X * other, 2) if number else 0.0
+        X = X + other if number else other
+    return X, y, w
+
+
+def _solve(block: Block, floor: Tensor, scales: Tensor, method: str) -> tuple[Tensor, Tensor]:
+    """Rows and errors by the method of that name."""
+    if method == "gradient":
+        return conjugate_gradient(block, scales)
+    return cholesky(block) if method == "cholesky" else coordinate_descent(block, floor)
+
+
+def _score(tables: list[Tensor], ratings: Coded, has_bias: Tensor) -> Tensor:
+    """Sum of squared errors of some ratings, float64."""
+    n = tf.shape(ratings.targets)[0]
+
+    def score(first: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Add some of the ratings."""
+        some = slice(first, first + _SCORED)
+        rows = [tf.gather(table, row[some]) for table, row in zip(tables, ratings.rows, strict=True)]
+        left = errors(rows, ratings.targets[some], has_bias)
+        return first + _SCORED, squares + tf.cast(
+            tf.reduce_sum(ratings.weights[some] * left * left), tf.float64
+        )
+
+    return tf.while_loop(lambda first, _: first < n, score, [0, tf.constant(0.0, tf.float64)])[1]
+
+
+@functools.cache
+def program(n_fields: int, method: str) -> Any:
+    """Sweep as a graph: one for each number of fields and method, whatever the sizes.
+
+    Parameters
+    ----------
+    n_fields : int
+        Number of fields.
+    method : {"gradient", "cholesky", "descent"}
+        How to solve.
+
+    Returns
+    -------
+    program : tf.function
+        `_sweep` without its last argument.
+    """
+    real, whole = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32)
+    number, table = tf.TensorSpec([]), tf.TensorSpec([None, None])
+    field = Grouped([whole] * (n_fields - 1), real, real, real, whole, whole)
+    signature = [
+        [table] * n_fields,
+        [field] * n_fields,
+        [real] * n_fields,
+        real,
+        Numbers(number, number, number),
+    ]
+    return tf.function(functools.partial(_sweep, method=method), input_signature=signature, autograph=False)
+
+
+@functools.cache
+def score_program(n_fields: int) -> Any:
+    """Sum of squared errors as a graph.
+
+    Parameters
+    ----------
+    n_fields : int
+        Number of fields.
+
+    Returns
+    -------
+    program : tf.function
+        `_score`.
+    """
+    real, rows = tf.TensorSpec([None]), [tf.TensorSpec([None], tf.int32)] * n_fields
+    signature = [[tf.TensorSpec([None, None])] * n_fields, Coded(rows, real, real), tf.TensorSpec([])]
+    return tf.function(_score, input_signature=signature, autograph=False)
