@@ -113,7 +113,7 @@ def read_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
         Finite numbers of at least 0, not all 0.
     """
     if sample_weight is None:
-        return np.ones(n_samples)
+        return np.broadcast_to(1.0, n_samples)  # takes no memory
     if isinstance(sample_weight, Number):
         sample_weight = np.full(n_samples, sample_weight)
     weights = _real_numbers(sample_weight, "Sample weights")

@@ -288,8 +288,9 @@ class MFRecommender(BaseRecommender):
         training, held_out = self._hold_out(ratings, seed)
         centred = centre_and_scale(training, self.fit_bias)
         id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        from sklearn_mf.core import als, sgd  # TensorFlow is imported here, not before
+        from sklearn_mf.core import als, sgd, workers  # TensorFlow is imported here, not before
 
+        workers.limit_threads()
         make = als.ALS if self._chosen_solver == "als" else sgd.SGD
         start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
         if previous is not None:

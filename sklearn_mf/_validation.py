@@ -292,7 +292,7 @@ def _read_matrix(estimator: Any, A: Any, y: Any, sample_weight: Any) -> Observed
     X = np.stack([A.row, A.col], axis=1).astype(np.int64)
     ids, dtypes, _ = read_ids(estimator, X, reset=True)
     targets, known = read_targets(A.data), [np.arange(size) for size in A.shape]
-    return Observed(ids, dtypes, list(known), targets, np.ones(len(targets)), X)
+    return Observed(ids, dtypes, list(known), targets, np.broadcast_to(1.0, len(targets)), X)
 
 
 def _matrix_to_coo(A: Any) -> Any:

@@ -64,7 +64,11 @@ class Vocabulary:
         rank[order] = np.arange(len(ids), dtype=np.int32)
         codes = rank[numbers]
         ids = ids[order]
-        return cls(ids, dtype if known is None else holding(dtype, ids)), codes[n_known:], codes[:n_known]
+        return (
+            cls(ids, dtype if known is None else holding(dtype, ids)),
+            codes[n_known:],
+            codes[:n_known].copy(),
+        )
 
     def codes(self, values: NDArray[Any]) -> NDArray[np.intp]:
         """Look ids up.
@@ -114,6 +118,24 @@ class Vocabulary:
         """
         dtype = pd.CategoricalDtype(**self.dtype) if isinstance(self.dtype, dict) else self.dtype
         return pd.Series(ids, dtype=dtype)
+
+    def column_of(self, codes: NDArray[np.integer]) -> "pd.Series[Any]":
+        """Ids of row numbers as a column of the type that the user gave.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples,), integer
+            Row numbers, none of them -1.
+
+        Returns
+        -------
+        column : Series of shape (n_samples,)
+            The ids.
+        """
+        if len(codes) <= len(self.ids):
+            return self.column(self.ids[codes])
+        column = self.column(self.ids)  # turns each id into text, or finds its category, once
+        return pd.Series(column.array.take(codes), dtype=column.dtype)
 
 
 def holding(dtype: str | dict[str, Any], ids: NDArray[Any]) -> str | dict[str, Any]:

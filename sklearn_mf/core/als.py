@@ -1,6 +1,8 @@
 """Alternating minimisation: the embeddings and biases of one field at a time, field after field."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import grouping, penalties, sweep
+from sklearn_mf.core.tensors import tensor
 from sklearn_mf.core.training import Options
 
 # An id is held to where it was as if by this many ratings, more from sweep to sweep: the strongest directions
@@ -20,10 +23,8 @@ _RIDGE_SWEEPS = 6
 _GRADIENT_FROM = 32
 # Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
-_BLOCK_FLOATS, _SPREAD = (
-    {"gradient": 2**21, "cholesky": 2**21, "descent": 2**23},
-    {"gradient": 1.1, "cholesky": 1.2, "descent": 2.0},
-)
+_BLOCK_FLOATS = {"gradient": 2**21, "cholesky": 2**21, "descent": 2**23}
+_SPREAD = {"gradient": 1.1, "cholesky": 1.2, "descent": 2.0}
 
 
 def damping(ages: NDArray[np.int32], l1: float) -> NDArray[np.float32]:
@@ -74,26 +75,28 @@ class ALS:
             tf.constant(np.column_stack([embeddings, biases])[ids])
             for embeddings, biases, ids in zip(start.embeddings, start.biases, self.ids, strict=True)
         ]
-        self.n_ratings, mean_weight = len(ratings.targets), ratings.total_weight / len(ratings.targets)
+        self.n_ratings = len(ratings.targets)
         rows = [grouping.inverse(ids) for ids in self.ids]
-        self.fields = self._group(grouping.coded(ratings, rows, start, mean_weight))
+        bounds = partial(grouping.block_bounds, **self._block_shape())
+        self.fields = [
+            grouping.group(ratings, field, rows, start, bounds, tensor) for field in range(ratings.n_fields)
+        ]
         self.held_out = None
         if held_out is not None:
-            coded = grouping.coded(held_out, rows, start, mean_weight=1.0)
-            self.held_out, self.held_out_weight = (
-                tf.nest.map_structure(tf.constant, coded),
-                held_out.total_weight,
-            )
+            coded = grouping.coded(held_out, rows, start)
+            self.held_out = tf.nest.map_structure(tensor, coded)
+            self.held_out_weight = held_out.total_weight
         self.remedy = f"raise alpha={options.l1 + options.l2:g}"
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
 
-    def _group(self, coded: grouping.Coded) -> list[grouping.Grouped]:
-        width = self.tables[0].shape[1]
-        shortest = 1 if self._method == "gradient" else 2 * width
-        fields = range(len(self.tables))
-        shape = _BLOCK_FLOATS[self._method] // width, shortest, _SPREAD[self._method]
-        grouped = (grouping.group(coded, field, len(self.ids[field]), *shape) for field in fields)
-        return [tf.nest.map_structure(tf.constant, field) for field in grouped]
+    def _block_shape(self) -> dict[str, Any]:
+        width, method = self.tables[0].shape[1], self._method
+        shortest = 1 if method == "gradient" else 2 * width  # the normal equations need room too
+        return {
+            "max_cells": _BLOCK_FLOATS[method] // width,
+            "shortest": shortest,
+            "spread": _SPREAD[method],
+        }
 
     @property
     def _method(self) -> str:

@@ -1,13 +1,13 @@
 """Ratings grouped by the ids of a field, and blocks of ids with about as many ratings."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from sklearn_mf._model import Model
-from sklearn_mf._ratings import Ratings
+from sklearn_mf._ratings import Ratings, sorted_by
 
 
 class Grouped(NamedTuple):
@@ -73,7 +73,7 @@ def inverse(ids: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 class Coded(NamedTuple):
-    """Ratings in the units of a solver.
+    """Ratings to score.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Coded(NamedTuple):
     weights: Any
 
 
-def coded(ratings: Ratings, rows: list[NDArray[np.int32]], start: Model, mean_weight: float) -> Coded:
+def coded(ratings: Ratings, rows: list[NDArray[np.int32]], start: Model) -> Coded:
     """Standardise ratings and find their rows.
 
     Parameters
@@ -99,8 +99,6 @@ def coded(ratings: Ratings, rows: list[NDArray[np.int32]], start: Model, mean_we
         Row of each id of each field.
     start : Model
         Gives m and s of z = (y - m) / s.
-    mean_weight : float
-        Weights are divided by it.
 
     Returns
     -------
@@ -109,43 +107,61 @@ def coded(ratings: Ratings, rows: list[NDArray[np.int32]], start: Model, mean_we
     """
     return Coded(
         rows=[row[codes] for row, codes in zip(rows, ratings.codes.T, strict=True)],
-        targets=((ratings.targets - start.intercept) / start.scale).astype(np.float32),
-        weights=(ratings.weights / mean_weight).astype(np.float32),
+        targets=_standardised(ratings, start),
+        weights=ratings.weights.astype(np.float32),
     )
 
 
-def group(ratings: Coded, field: int, n_ids: int, max_cells: int, shortest: int, spread: float) -> Grouped:
+def group(
+    ratings: Ratings,
+    field: int,
+    rows: list[NDArray[np.int32]],
+    start: Model,
+    bounds: Callable[[NDArray[np.int32]], NDArray[np.int32]],
+    convert: Callable[[NDArray[Any]], Any] = np.asarray,
+) -> Grouped:
     """Sort the ratings by the row of one field and cut the rows into blocks.
 
     Parameters
     ----------
-    ratings : Coded
+    ratings : Ratings
         Training ratings.
     field : int
         Which field.
-    n_ids : int
-        Number of ids of the field.
-    max_cells, shortest, spread : int and float
-        As in :func:`block_bounds`.
+    rows : list of ndarray of shape (n_ids[f],), int32
+        Row of each id of each field.
+    start : Model
+        Gives m and s of z = (y - m) / s.
+    bounds : callable
+        Cuts the rows into blocks, given the number of ratings of each.
+    convert : callable, default=np.asarray
+        Called with each array as soon as it is made, so that two copies never stand side by side.
 
     Returns
     -------
     grouped : Grouped
         The same ratings in order.
     """
-    n, targets = len(ratings.targets), ratings.targets
-    # SciPy's conversion is a counting sort: several times as fast as sorting by comparison.
-    cells = np.empty(n, dtype=bool), ratings.rows[field], np.arange(n + 1)
-    by_row = sp.csr_array(cells, shape=(n, n_ids)).tocsc()
-    order, starts = by_row.indices, by_row.indptr.astype(np.int32)
+    order, starts = sorted_by(rows[field][ratings.codes[:, field]], ratings.n_ids[field])
+    mean_weight = ratings.total_weight / len(ratings.targets)
+    others = (number for number in range(ratings.n_fields) if number != field)
+    row_weights = np.empty(ratings.n_ids[field])
+    row_weights[rows[field]] = ratings.id_weights(field) / mean_weight
     return Grouped(
-        partners=[rows[order] for number, rows in enumerate(ratings.rows) if number != field],
-        targets=targets[order],
-        weights=ratings.weights[order],
-        row_weights=np.bincount(ratings.rows[field], ratings.weights, n_ids).astype(np.float32),
-        starts=starts,
-        bounds=block_bounds(np.diff(starts), max_cells, shortest, spread),
+        partners=[convert(rows[number][ratings.codes[order, number]]) for number in others],
+        targets=convert(_standardised(ratings, start)[order]),
+        weights=convert((ratings.weights / mean_weight).astype(np.float32)[order]),
+        row_weights=convert(row_weights.astype(np.float32)),
+        starts=convert(starts),
+        bounds=convert(bounds(np.diff(starts))),
     )
+
+
+def _standardised(ratings: Ratings, start: Model) -> NDArray[np.float32]:
+    """z of each rating, in one pass of memory."""
+    z = ratings.targets - start.intercept
+    z /= start.scale
+    return z.astype(np.float32)
 
 
 def block_bounds(

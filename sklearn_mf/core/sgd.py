@@ -13,6 +13,7 @@ from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import batches, penalties
 from sklearn_mf.core.errors import errors
+from sklearn_mf.core.tensors import tensor
 from sklearn_mf.core.training import Options
 
 Tensor = Any
@@ -81,10 +82,12 @@ class SGD:
 
     def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
         self.start, self.options = start, options
-        self.layout = batches.lay_out(ratings, held_out, options.batch_size)
+        order, tiles = batches.tile(ratings, start.embeddings[0].shape[1] + 1)
+        self.layout = batches.lay_out(ratings, held_out, options.batch_size, tiles)
         self.arrays = batches.arrange(
-            self.layout, ratings, held_out, start.intercept, start.scale, convert=tf.constant
+            self.layout, ratings, held_out, start.intercept, start.scale, order, convert=tensor
         )
+        del order
         self.table = tf.constant(pack(start, self.layout.n_table))
         # Ids that go on from a warm start have an age; the visiting order goes on with the oldest.
         self.ages = np.zeros(self.layout.n_table, dtype=np.int32)
@@ -116,7 +119,7 @@ class SGD:
         self.table, sums = _program(layout.n_padded)(
             self.table,
             self.arrays,
-            tf.constant(layout.order(options.seed, self.first_epoch + epoch)),
+            tensor(layout.order(options.seed, self.first_epoch + epoch)),
             tf.constant(rates(options.learning_rate, self.ages + epoch)),
             self._numbers(epoch),
             batch_size=layout.batch_size,
