@@ -1,5 +1,6 @@
 """What every recommender shares: ids in, tables out."""
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._columns import read_id_list, shown
-from sklearn_mf._retrieval import Ranking, seen_cells, top_n, unit_rows
+from sklearn_mf._retrieval import Cells, Ranking, seen_cells, top_n, unit_rows
 from sklearn_mf._state import FittedState
 from sklearn_mf._validation import check_known, read_ids, split_ratings, warn_user
 from sklearn_mf._vocabulary import Vocabulary, holding
@@ -158,20 +159,17 @@ class BaseRecommender(FittedState):
         """
         self._check_table("recommend", n)
         ids = self.categories_[0] if users is None else read_id_list(users, "users")
-        codes, items = self._codes(0, ids), self._item_codes(candidates)
-        positions = np.full(len(self.categories_[1]), -1)
-        positions[items] = np.arange(len(items))
-        seen = self._seen if exclude_seen else None
-        (u, user_bias), (v, item_bias) = self._model.rows(0, codes), self._model.rows(1, items)
-        ranking = top_n(
-            np.column_stack([u, np.ones(len(codes))]),
-            np.column_stack([v, item_bias]),
-            n,
-            lambda block: seen_cells(seen, codes[block], positions),
-        )
+        codes = np.arange(len(ids)) if users is None else self._codes(0, ids)
+        items = None if candidates is None else self._item_codes(candidates)
+        vectors, item_bias = self.embeddings_[1], self.biases_[1]
+        if items is not None:
+            vectors, item_bias = vectors[items], item_bias[items]
+        u, user_bias = self._model.rows(0, codes)
+        ranking = top_n(u, vectors, n, self._seen_among(codes, items, exclude_seen), item_bias)
         rows = ranking.rows
         score = self.intercept_ + self.scale_ * (ranking.scores + user_bias[rows])
-        columns = self._user_column(ids[rows], codes[rows]), self._known_column(1, items[ranking.columns])
+        found = ranking.columns if items is None else items[ranking.columns]
+        columns = self._user_column(ids, codes, rows), self._known_column(1, found)
         return _table(dict(zip(self._names, columns, strict=True)), ranking, score)
 
     def similar_items(self, items: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
@@ -247,10 +245,13 @@ class BaseRecommender(FittedState):
         ids = read_id_list(wanted, ("users", "items")[field])
         codes = self._vocabulary(field).codes(ids)
         check_known(codes, ids, ("users", "items")[field])
-        vectors = self.embeddings_[field].astype(np.float64)
+        vectors: NDArray[np.floating] = self.embeddings_[field]
         vectors = unit_rows(vectors) if metric == "cosine" else vectors
         ranking = top_n(
-            vectors[codes], vectors, n, lambda block: (np.arange(len(codes[block])), codes[block])
+            vectors[codes].astype(np.float64),
+            vectors,
+            n,
+            lambda block: (np.arange(len(codes[block])), codes[block]),
         )
         columns = {
             self._names[field]: self._known_column(field, codes[ranking.rows]),
@@ -276,22 +277,33 @@ class BaseRecommender(FittedState):
             )
 
     def _item_codes(self, candidates: Any) -> NDArray[np.intp]:
-        if candidates is None:
-            return np.arange(len(self.categories_[1]))
         ids = read_id_list(candidates, "candidates")
         codes = self._vocabulary(1).codes(ids)
         check_known(codes, ids, "candidates")
         return np.unique(codes)
 
-    def _known_column(self, field: int, codes: NDArray[np.integer]) -> "pd.Series[Any]":
-        vocabulary = self._vocabulary(field)
-        return vocabulary.column(vocabulary.ids[codes])
+    def _seen_among(
+        self, codes: NDArray[np.intp], items: NDArray[np.intp] | None, exclude_seen: bool
+    ) -> Callable[[slice], Cells] | None:
+        """Cells to leave out of the scores of users (n,) and items (m,), None for all of them."""
+        if not exclude_seen:
+            return None
+        positions = None
+        if items is not None:
+            positions = np.full(len(self.categories_[1]), -1)
+            positions[items] = np.arange(len(items))
+        return lambda block: seen_cells(self._seen_starts, self._seen_items, codes[block], positions)
 
-    def _user_column(self, ids: NDArray[Any], codes: NDArray[np.intp]) -> "pd.Series[Any]":
+    def _known_column(self, field: int, codes: NDArray[np.integer]) -> "pd.Series[Any]":
+        return self._vocabulary(field).column_of(codes)
+
+    def _user_column(
+        self, ids: NDArray[Any], codes: NDArray[np.intp], rows: NDArray[np.intp]
+    ) -> "pd.Series[Any]":
         """Users as fit spells them; unknown ones as the caller gave them, in the same type if it can be."""
-        if (codes >= 0).all():
-            return self._known_column(0, codes)
-        return Vocabulary(ids, holding(self.id_types_[0], ids)).column(ids)
+        if (codes[rows] >= 0).all():
+            return self._known_column(0, codes[rows])
+        return Vocabulary(ids, holding(self.id_types_[0], ids)).column_of(rows)
 
 
 def _table(columns: dict[str, Any], ranking: Ranking, scores: NDArray[np.float64]) -> pd.DataFrame:

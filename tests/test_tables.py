@@ -77,6 +77,29 @@ def test_seen_items_are_out_unless_asked_for_and_never_padding(model, frame):
     assert len(model.recommend("u00", candidates=sorted(seen))) == 0
 
 
+@pytest.mark.parametrize(
+    "dtype", ["str", "object", "int64", "Int64", "float64", "category", "datetime64[ns]", "string"]
+)
+def test_everybody_and_each_alone_get_ids_of_the_same_type(frame, dtype):
+    numbers = frame.user.str[1:].astype(int)
+    users = numbers.astype("str" if dtype in ("object", "category") else "int64").astype(dtype)
+    model = MFRecommender(random_state=0, max_iter=2).fit(
+        frame.assign(user=users, film=users.to_numpy()[::-1])
+    )
+    everybody = model.recommend(n=2, exclude_seen=False)
+    assert everybody.user.dtype == users.dtype
+    alone = pd.concat([model.recommend(user, n=2, exclude_seen=False) for user in model.user_ids_])
+    pd.testing.assert_frame_equal(everybody, alone.reset_index(drop=True))
+
+
+def test_a_model_of_zeros_recommends_the_first_items_unseen(frame):
+    model = MFRecommender(random_state=0, penalty="l1", alpha=10.0, max_iter=5).fit(frame)
+    assert not model.item_embeddings_.any() and not model.item_biases_.any()
+    for user, part in model.recommend(n=3).groupby("user"):
+        unseen = np.setdiff1d(model.item_ids_, frame.film[frame.user == user])
+        assert part.film.tolist() == unseen[: len(part)].tolist()
+
+
 def test_candidates_limit_the_choice(model):
     table = model.recommend(["u00", "u01"], n=2, exclude_seen=False, candidates=[105, 101, 105, 103])
     assert set(table.film) <= {101, 103, 105}
