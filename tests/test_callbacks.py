@@ -33,7 +33,7 @@ class Recorder:
         self.calls.append(("end", context.task_name, context.task_id))
         if self.raises:
             raise self.raises
-        return context.task_name == "epoch" and context.task_id == self.stop_after
+        return context.task_name != "fit" and context.task_id == self.stop_after
 
     def teardown(self, estimator, context):
         self.calls.append("teardown")
@@ -43,19 +43,20 @@ def model(**parameters):
     return MFRecommender(**{"random_state": 0, "max_iter": 3, **parameters})
 
 
-def test_one_task_an_epoch():
+@pytest.mark.parametrize(("solver", "unit"), [("sgd", "epoch"), ("als", "sweep")])
+def test_one_task_an_epoch_or_sweep(solver, unit):
     recorder = Recorder()
-    model().set_callbacks(recorder).fit(*low_rank_ratings())
-    epochs = [(hook, "epoch", epoch) for epoch in range(3) for hook in ("begin", "end")]
+    model(solver=solver).set_callbacks(recorder).fit(*low_rank_ratings())
+    epochs = [(hook, unit, epoch) for epoch in range(3) for hook in ("begin", "end")]
     assert recorder.calls == ["setup", ("begin", "fit", 0), *epochs, ("end", "fit", 0), "teardown"]
 
 
-def test_true_stops_the_fit():
-    fitted = model(max_iter=9).set_callbacks(Recorder(stop_after=1)).fit(*low_rank_ratings())
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_true_stops_the_fit(solver):
+    X, y = low_rank_ratings()
+    fitted = model(solver=solver, max_iter=9).set_callbacks(Recorder(stop_after=1)).fit(X, y)
     assert fitted.n_iter_ == 2
-    np.testing.assert_array_equal(
-        fitted.predict([[1, 1]]), model(max_iter=2).fit(*low_rank_ratings()).predict([[1, 1]])
-    )
+    np.testing.assert_array_equal(fitted.predict(X), model(solver=solver, max_iter=2).fit(X, y).predict(X))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt()])
@@ -92,6 +93,17 @@ def test_scoring_monitor_scores_every_epoch(way):
     assert len(scores) == 3
     assert scores == sorted(scores)
     assert scores[-1] == log[log.task_name == "fit"][RMSE].item()
+
+
+def test_scoring_monitor_scores_every_sweep():
+    X, y = low_rank_ratings()
+    monitor = ScoringMonitor(scoring=RMSE)
+    fitted = model(solver="als", clip=False).set_callbacks(monitor).fit(X, y)
+    log = monitor.get_logs().data_as_pandas
+    scores = log[log.task_name == "sweep"][RMSE].tolist()
+    assert len(scores) == 3
+    assert scores == sorted(scores)
+    assert scores[-1] == pytest.approx(-np.sqrt(np.mean((fitted.predict(X) - y) ** 2)))
 
 
 def test_weights_reach_the_monitor():

@@ -8,12 +8,15 @@ from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_estimator,
     check_param_validation,
+    estimator_checks_generator,
     parametrize_with_checks,
 )
 
 from sklearn_mf import MFRecommender
 
 PENALTIES = ["l2", "l1", "elasticnet", None]
+# With 30 and 10 columns of ids: the alternating solver spends most of the time on its graph.
+WIDE = {"check_sample_weight_equivalence_on_dense_data", "check_dtype_object"}
 
 
 class Untagged(MFRecommender):
@@ -38,6 +41,7 @@ def test_check(estimator, check):
         MFRecommender(early_stopping=True),
         MFRecommender(fit_bias=False),
         MFRecommender(embedding_dim=0),
+        MFRecommender(positive=True),
         Untagged(),
     ],
     ids=repr,
@@ -49,6 +53,27 @@ def test_all_checks_pass_and_none_is_skipped(estimator):
     failed = {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"}
     assert failed == {}
     assert Counter(result["status"] for result in results)["passed"] >= 59
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *[{"penalty": penalty} for penalty in PENALTIES],
+        {"early_stopping": True, "embedding_dim": 4},
+        {"fit_bias": False, "embedding_dim": 4},
+        {"embedding_dim": 0},
+        {"positive": True},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:early_stopping needs", "ignore:Every id of")
+def test_checks_of_the_alternating_solver(parameters):
+    names = set()
+    for estimator, check in estimator_checks_generator(MFRecommender(solver="als", max_iter=5, **parameters)):
+        names.add(check.func.__name__)
+        if check.func.__name__ not in WIDE:
+            check(estimator)
+    assert names > WIDE
 
 
 def test_columns_and_parameters():

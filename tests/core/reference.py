@@ -46,3 +46,31 @@ class Reference:
                 step = rate / np.maximum(1.0, rate * len(self.tables) * curvature)[:, None]
                 table -= step * gradient
                 table[:] = np.sign(table) * np.maximum(np.abs(table) - l1 * step * seen[:, None], 0.0)
+
+    def sweep(self, dampings, l1, l2, positive=False, n_passes=300):
+        """One field after the other, the last first; each id by coordinate descent."""
+        everything = np.arange(len(self.z))
+        for f in reversed(range(len(self.tables))):
+            errors, partners, picked = self.errors_and_partners(everything)
+            targets = (partners[f] * picked[f]).sum(1) - errors
+            for i in np.unique(self.codes[:, f]):
+                rows, t = self.codes[:, f] == i, self.tables[f][i]
+                X, w, damping = partners[f][rows], self.w[rows], dampings[f][i]
+                G = X.T @ (w[:, None] * X) + (l2 * w.sum() + damping) * np.eye(len(t))
+                r = X.T @ (w * targets[rows]) + damping * t
+                if l1 or positive:
+                    self.descend(t, G, r, l1 * w.sum(), positive, n_passes)
+                else:
+                    t[:] = np.linalg.solve(G, r)
+
+    @staticmethod
+    def descend(t, G, r, l1, positive, n_passes):
+        for _ in range(n_passes):
+            before = t.copy()
+            for k in range(len(t)):
+                free = r[k] - G[k] @ t + G[k, k] * t[k]
+                t[k] = np.sign(free) * max(abs(free) - l1, 0.0) / (G[k, k] or 1.0)
+                if positive and k < len(t) - 1:
+                    t[k] = max(t[k], 0.0)
+            if np.abs(t - before).max() < 1e-7:
+                break
