@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from sklearn_mf import MFRecommender
 from tests.conftest import low_rank_ratings
 
+PENALTIES = ["l2", "l1", "elasticnet", None]
+
 
 def fit(X, y=None, weights=None, **parameters):
     return MFRecommender(**{"random_state": 0, **parameters}).fit(X, y, weights)
@@ -40,14 +42,26 @@ def objective(model, X, y, weights, l1, l2):
         ({"penalty": "elasticnet", "alpha": 0.04, "l1_ratio": 0.25}, 0.01, 0.03),
         ({"penalty": None}, 0, 0),
         ({"fit_bias": False, "alpha": 0.05}, 0, 0.05),
+        ({"positive": True, "penalty": "elasticnet", "alpha": 0.04, "l1_ratio": 0.25}, 0.01, 0.03),
     ],
 )
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
-def test_loss_curve_ends_at_J_of_the_fitted_model_repeated_rows_counted_each(parameters, l1, l2, n_fields):
+@pytest.mark.parametrize(
+    ("solver", "rtol"),
+    [
+        ({"solver": "sgd"}, 1e-4),
+        ({"solver": "als", "embedding_dim": 3, "max_iter": 8}, 1e-5),
+        ({"solver": "als", "embedding_dim": 32, "max_iter": 3}, 1e-5),
+    ],
+    ids=["sgd", "als", "als-32"],
+)
+def test_loss_curve_ends_at_J_of_the_fitted_model_repeated_rows_counted_each(
+    solver, rtol, parameters, l1, l2, n_fields
+):
     X, y = low_rank_ratings(n_fields=n_fields)
     weights = np.random.default_rng(0).integers(1, 4, len(y)).astype(float)
-    model = fit(X, y, weights, clip=False, **parameters)
-    np.testing.assert_allclose(model.loss_curve_[-1], objective(model, X, y, weights, l1, l2), rtol=1e-4)
+    model = fit(X, y, weights, clip=False, **solver, **parameters)
+    np.testing.assert_allclose(model.loss_curve_[-1], objective(model, X, y, weights, l1, l2), rtol=rtol)
 
 
 @pytest.mark.parametrize("scale", [(0.25, 0.0), (20.0, 0.0), (1.0, -300.0), (2.5e6, 7.0)], ids=str)
@@ -79,16 +93,18 @@ def test_capped_steps_converge_at_any_rate_and_weight(learning_rate, heavy):
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
-def test_two_ratings():
-    model = fit([[1, 1], [2, 2]], [1.0, 5.0])
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_two_ratings(solver):
+    model = fit([[1, 1], [2, 2]], [1.0, 5.0], solver=solver)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     one, two = model.predict([[1, 1], [2, 2]])
     assert one < 3 < two
 
 
-def test_without_bias_the_model_is_a_plain_product():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_without_bias_the_model_is_a_plain_product(solver):
     X, y = low_rank_ratings()
-    model = fit(X, y, fit_bias=False, clip=False)
+    model = fit(X, y, fit_bias=False, clip=False, solver=solver)
     assert model.intercept_ == 0
     assert all((bias == 0).all() for bias in model.biases_)
     plain = model.scale_ * model.user_embeddings_ @ model.item_embeddings_.T
@@ -96,21 +112,22 @@ def test_without_bias_the_model_is_a_plain_product():
     np.testing.assert_allclose(model.predict(X), plain[codes[0], codes[1]], rtol=1e-4)
 
 
-def test_embedding_dim_zero_leaves_the_biases():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_embedding_dim_zero_leaves_the_biases(solver):
     X, y = low_rank_ratings()
-    model = fit(X, y, embedding_dim=0, max_iter=60)
+    model = fit(X, y, embedding_dim=0, max_iter=60, solver=solver)
     assert model.user_embeddings_.shape == (40, 0)
-    assert 0.2 < model.score(X, y) < fit(X, y, max_iter=60).score(X, y)
+    assert 0.2 < model.score(X, y) < fit(X, y, max_iter=60, solver=solver).score(X, y)
 
 
-def test_penalties_do_what_they_say():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_penalties_do_what_they_say(solver):
     X, y = low_rank_ratings(n_ratings=2000)
-    share = {
-        penalty: np.mean(np.concatenate(fit(X, y, penalty=penalty, alpha=0.03).embeddings_) == 0)
-        for penalty in ("l2", "l1", "elasticnet", None)
-    }
+    models = {penalty: fit(X, y, penalty=penalty, alpha=0.03, solver=solver) for penalty in PENALTIES}
+    share = {penalty: np.mean(np.concatenate(model.embeddings_) == 0) for penalty, model in models.items()}
     assert share["l2"] == share[None] == 0
-    assert share["l1"] > share["elasticnet"] > 0
+    assert min(share["l1"], share["elasticnet"]) > 0.1
+    assert share["l1"] > share["elasticnet"] or solver == "als", "which is left with the true rank under both"
 
 
 EVERY_PARAMETER = {
@@ -118,6 +135,8 @@ EVERY_PARAMETER = {
     "penalty": "l1",
     "alpha": 0.5,
     "l1_ratio": 0.9,
+    "positive": True,
+    "solver": "als",
     "learning_rate": 0.01,
     "batch_size": 128,
     "max_iter": 3,
@@ -163,20 +182,23 @@ def test_tol_stops_early_and_max_iter_late():
     assert (model.n_iter_, len(model.loss_curve_), model.validation_scores_) == (23, 23, [])
 
 
-def test_early_stopping_keeps_the_best_epoch():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_early_stopping_keeps_the_best_epoch(solver):
     X, y = low_rank_ratings(noise=2.0)
-    model = fit(X, y, early_stopping=True, penalty=None, max_iter=200, learning_rate=0.2)
+    parameters = {"early_stopping": True, "penalty": None, "learning_rate": 0.2, "solver": solver}
+    model = fit(X, y, max_iter=200, **parameters)
     scores = model.validation_scores_
     assert len(scores) == model.n_iter_ < 200
     best = int(np.argmax(scores)) + 1
     assert best < model.n_iter_
-    again = fit(X, y, early_stopping=True, penalty=None, max_iter=best, learning_rate=0.2)
+    again = fit(X, y, max_iter=best, **parameters)
     np.testing.assert_array_equal(model.predict(X), again.predict(X))
 
 
-def test_validation_scores_are_rmse_in_rating_units():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_validation_scores_are_rmse_in_rating_units(solver):
     X, y = low_rank_ratings()
-    one, twenty = fit(X, y, early_stopping=True), fit(X, 20 * y, early_stopping=True)
+    one, twenty = (fit(X, a * y, early_stopping=True, solver=solver) for a in (1, 20))
     np.testing.assert_allclose(twenty.validation_scores_, 20 * np.array(one.validation_scores_), rtol=1e-3)
     assert max(one.validation_scores_) < 0
     assert -1.5 * y.std() < one.validation_scores_[0]
@@ -203,26 +225,40 @@ def test_early_stopping_scores_only_ids_that_training_knows():
     assert model.validation_scores_ == []
 
 
-def test_verbose_prints_a_line_an_epoch(capsys):
+@pytest.mark.parametrize(("solver", "unit"), [("sgd", "Epoch"), ("als", "Sweep")])
+def test_verbose_prints_a_line_an_epoch(solver, unit, capsys):
     X, y = low_rank_ratings()
-    fit(X, y, verbose=1, max_iter=3, early_stopping=True)
+    fit(X, y, verbose=1, max_iter=3, early_stopping=True, solver=solver)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith("Epoch 1: objective 0.") and "validation RMSE" in lines[0]
-    fit(X, y, max_iter=3)
+    assert lines[0].startswith(f"{unit} 1: objective 0.") and "validation RMSE" in lines[0]
+    fit(X, y, max_iter=3, solver=solver)
     assert capsys.readouterr().out == ""
 
 
 # ---------------------------------------------------------------- warm start
 
 
-@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize(
+    ("solver", "parameters"),
+    [
+        ("sgd", {"penalty": "l2"}),
+        ("sgd", {"penalty": "l1"}),
+        ("sgd", {"positive": True}),
+        ("als", {"embedding_dim": 32}),
+        *[("als", {"penalty": penalty}) for penalty in PENALTIES],
+        ("als", {"positive": True}),
+        ("als", {"positive": True, "penalty": "l1"}),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("way", ["pairs", "matrix", "three fields"])
-def test_warm_start_on_the_same_data_continues_the_run(way, penalty):
+def test_warm_start_on_the_same_data_continues_the_run(way, solver, parameters):
     X, y = low_rank_ratings(n_fields=3 if way == "three fields" else 2)
     X, y = (sp.csr_array((y, tuple(X.T))), None) if way == "matrix" else (X, y)
-    model = fit(X, y, warm_start=True, max_iter=3, penalty=penalty).fit(X, y).set_params(max_iter=4).fit(X, y)
-    once = fit(X, y, max_iter=10, penalty=penalty)
+    parameters = {"embedding_dim": 5, **parameters, "solver": solver}
+    model = fit(X, y, warm_start=True, max_iter=3, **parameters).fit(X, y).set_params(max_iter=4).fit(X, y)
+    once = fit(X, y, max_iter=10, **parameters)
     assert model.loss_curve_ == once.loss_curve_[6:]
     for ours, theirs in zip(model.embeddings_, once.embeddings_, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -246,10 +282,11 @@ def test_warm_start_re_expresses_old_embeddings_so_that_predictions_do_not_jump(
     np.testing.assert_allclose(model.predict(X), before, atol=1e-5)
 
 
-def test_warm_start_keeps_old_ids_and_starts_new_ones_fresh():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_warm_start_keeps_old_ids_and_starts_new_ones_fresh(solver):
     X, y = low_rank_ratings()
     old = X[:, 0] < 20
-    model = fit(X[old], y[old], warm_start=True)
+    model = fit(X[old], y[old], warm_start=True, solver=solver)
     codes_before = model.user_ids_.copy()
     seen_before = model.recommend(0, n=1000)
     kept = model.predict(X[old])
@@ -263,21 +300,23 @@ def test_warm_start_keeps_old_ids_and_starts_new_ones_fresh():
     assert rmse(model, X[~old], y[~old]) < y.std()
 
 
-def test_warm_start_learns_ratings_that_changed():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_warm_start_learns_ratings_that_changed(solver):
     X, y = low_rank_ratings(n_ratings=2000)
-    model = fit(X, y, warm_start=True)
+    model = fit(X, y, warm_start=True, solver=solver)
     for _ in range(3):
         model.fit(X, 7 - 2 * y)
     assert model.score(X, 7 - 2 * y) > 0.5
 
 
-def test_warm_start_with_a_larger_matrix():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_warm_start_with_a_larger_matrix(solver):
     X, y = low_rank_ratings()
     small = sp.csr_array((y, tuple(X.T)), shape=(42, 31))
     large = sp.csr_array(
         (np.append(y, 5.0), (np.append(X[:, 0], 41), np.append(X[:, 1], 34))), shape=(50, 35)
     )
-    model = fit(small, warm_start=True)
+    model = fit(small, warm_start=True, solver=solver)
     assert model._epochs[0].tolist() == [20] * 40 + [0] * 2
     model.fit(large)
     assert model.user_ids_.tolist() == list(range(50))
@@ -323,9 +362,10 @@ def test_warm_start_of_another_shape_raises():
         np.testing.assert_array_equal(model.predict(frame), before)
 
 
-def test_warm_start_of_lasso_does_not_return_to_ridge():
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_warm_start_of_lasso_does_not_return_to_ridge(solver):
     X, y = low_rank_ratings(n_ratings=2000)
-    model = fit(X, y, penalty="l1", alpha=0.1, warm_start=True)
+    model = fit(X, y, penalty="l1", alpha=0.04, warm_start=True, solver=solver)
     zeros = np.mean(model.user_embeddings_ == 0)
     model.set_params(max_iter=1).fit(X, y)
     assert np.mean(model.user_embeddings_ == 0) > 0.9 * zeros > 0
@@ -340,17 +380,20 @@ def test_same_seed_same_bits_in_a_process_and_across_processes():
         "from tests.conftest import low_rank_ratings\n"
         "from sklearn_mf import MFRecommender\n"
         "X, y = low_rank_ratings(n_ratings=6000)\n"
-        "def fit(seed): return MFRecommender(random_state=seed).fit(X, y).embeddings_\n"
-        "def bits(seed): return b''.join(p.tobytes() for p in fit(seed))\n"
-        "print(*[hashlib.sha256(bits(seed)).hexdigest() for seed in (0, 0, 1)])"
+        "def fit(**how): return MFRecommender(**how).fit(X, y).embeddings_\n"
+        "def bits(**how): return b''.join(p.tobytes() for p in fit(**how))\n"
+        "for how in ({'solver': 'sgd'}, {'solver': 'als'}, {'solver': 'als', 'embedding_dim': 3}):\n"
+        "    print(*[hashlib.sha256(bits(random_state=s, **how)).hexdigest() for s in (0, 0, 1)])"
     )
     runs = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         for _ in range(2)
     ]
-    first, second = (run.stdout.split()[-3:] for run in runs)
+    first, second = (run.stdout.splitlines()[-3:] for run in runs)
     assert first == second
-    assert first[0] == first[1] != first[2]
+    for line in first:
+        one, again, other = line.split()
+        assert one == again != other
 
 
 def test_global_random_state_is_left_alone():
@@ -366,3 +409,156 @@ def test_random_state_instance_gives_a_new_run_each_time():
     rng = np.random.RandomState(0)
     one, two = (fit(X, y, random_state=rng).predict(X) for _ in range(2))
     assert (one != two).any()
+
+
+@pytest.mark.parametrize(
+    "kind", [*[{"penalty": penalty} for penalty in PENALTIES], {"positive": True}], ids=str
+)
+@pytest.mark.parametrize("dim", [3, 32])
+def test_als_same_bits_for_any_order_of_rows_and_for_whole_weights_as_repetition(dim, kind):
+    X, y = low_rank_ratings(n_ratings=300)
+    rng = np.random.default_rng(0)
+    weights, order = rng.integers(0, 4, len(y)), rng.permutation(len(y))
+    parameters = {"solver": "als", "embedding_dim": dim, "max_iter": 2, **kind}
+    base = fit(X, y, weights.astype(float), **parameters)
+    for other in (
+        fit(X, y, weights.astype(float), **parameters),
+        fit(X[order], y[order], weights[order].astype(float), **parameters),
+        fit(np.repeat(X, weights, 0), np.repeat(y, weights), **parameters),
+    ):
+        assert other.loss_curve_ == base.loss_curve_
+        for ours, theirs in zip(
+            (*other.embeddings_, *other.biases_), (*base.embeddings_, *base.biases_), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+# ---------------------------------------------------------------- alternating
+
+
+@pytest.mark.parametrize(("dim", "penalty"), [(32, "l2"), *[(3, penalty) for penalty in PENALTIES]])
+def test_als_of_twenty_times_the_ratings_predicts_twenty_times_as_much(dim, penalty):
+    X, y = low_rank_ratings()
+    parameters = {"solver": "als", "embedding_dim": dim, "penalty": penalty, "clip": False}
+    one, twenty = (fit(X, a * y, **parameters).predict(X) for a in (1, 20))
+    np.testing.assert_allclose(twenty, 20 * one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", None])
+@pytest.mark.parametrize("n_fields", [1, 2, 3, 5])
+def test_als_converges_for_any_number_of_fields(n_fields, penalty):
+    X, y = low_rank_ratings(n_ratings=1500, n_fields=n_fields)
+    model = fit(X, y, solver="als", embedding_dim=4, penalty=penalty)
+    assert model.loss_curve_[-1] < model.loss_curve_[0] or n_fields == 1
+    assert model.score(X, y) > (0.1 if n_fields == 1 else 0.8)
+
+
+@pytest.mark.parametrize(("dim", "alpha"), [(3, 0.05), (3, 0.1), (33, 0.1)])
+def test_ridge_of_both_solvers_ends_at_the_same_objective(dim, alpha):
+    X, y = low_rank_ratings(n_ratings=900)
+    parameters = {"embedding_dim": dim, "alpha": alpha, "max_iter": 300, "tol": 1e-8}
+    als, sgd = (fit(X, y, solver=solver, **parameters).loss_curve_[-1] for solver in ("als", "sgd"))
+    assert als == pytest.approx(sgd, rel=0.005)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("alpha", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+def test_lasso_of_als_ends_no_higher_than_that_of_sgd(penalty, alpha, positive):
+    X, y = low_rank_ratings(n_ratings=900)
+    parameters = {
+        "embedding_dim": 4,
+        "penalty": penalty,
+        "alpha": alpha,
+        "positive": positive,
+        "max_iter": 80,
+    }
+    als, sgd = (fit(X, y, solver=solver, **parameters).loss_curve_[-1] for solver in ("als", "sgd"))
+    assert als < 1.02 * sgd
+
+
+@pytest.mark.parametrize(("dim", "share"), [(4, 1.0), (40, 0.95)])  # not every row of 40 has converged
+def test_an_exact_lasso_row_has_at_most_as_many_nonzeros_as_ratings(dim, share):
+    X, y = low_rank_ratings(n_users=150, n_items=15, n_ratings=400)
+    X, rows = np.unique(X, axis=0, return_index=True)
+    model = fit(X, y[rows], solver="als", penalty="l1", alpha=0.005, embedding_dim=dim, max_iter=60, tol=1e-6)
+    for field, ids in enumerate(model.categories_):
+        counts = np.bincount(np.searchsorted(ids, X[:, field]))
+        nonzeros = (model.embeddings_[field] != 0).sum(1) + (model.biases_[field] != 0)
+        assert np.mean(nonzeros <= counts) >= share
+        assert nonzeros.any()
+
+
+def test_als_answers_ids_without_ratings_with_the_average():
+    X, y = low_rank_ratings()
+    matrix = sp.csr_array((y, tuple(X.T)), shape=(45, 33))
+    for kind in ({}, {"embedding_dim": 3}, {"penalty": "l1"}, {"positive": True}):
+        model = fit(matrix, solver="als", clip=False, **kind)
+        for field, rated in ((0, 40), (1, 30)):
+            empty = model.embeddings_[field][rated:]
+            np.testing.assert_allclose(
+                empty, np.tile(model.average_embeddings_[field], (len(empty), 1)), atol=1e-6
+            )
+            np.testing.assert_allclose(model.biases_[field][rated:], model.average_biases_[field], atol=1e-6)
+        np.testing.assert_allclose(
+            model.predict([[42, 3], [0, 3]]), model.predict([[999, 3], [0, 3]]), rtol=1e-5
+        )
+
+
+# ---------------------------------------------------------------- positive
+
+
+def positive_ratings():
+    """Biases of either sign and tastes that only add up."""
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.integers(0, 40, 900), rng.integers(0, 30, 900)], axis=1)
+    tastes, biases = [rng.exponential(size=(n, 2)) for n in (40, 30)], [rng.normal(size=n) for n in (40, 30)]
+    y = (tastes[0][X[:, 0]] * tastes[1][X[:, 1]]).sum(1) + biases[0][X[:, 0]] + biases[1][X[:, 1]]
+    return X, y + 0.1 * rng.standard_normal(900)
+
+
+def least(model):
+    return min(embeddings.min() for embeddings in model.embeddings_)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_positive_embeddings_with_free_biases_fit_what_adds_up(solver, penalty):
+    X, y = positive_ratings()
+    parameters = {"solver": solver, "penalty": penalty, "alpha": 0.02, "max_iter": 30}
+    model = fit(X, y, positive=True, embedding_dim=3, **parameters)
+    assert least(model) >= 0
+    assert all((embeddings > 0).any() for embeddings in model.embeddings_)
+    assert min(biases.min() for biases in model.biases_) < 0
+    assert model.loss_curve_[-1] < fit(X, y, embedding_dim=0, **parameters).loss_curve_[-1]
+    assert least(fit(X, y, embedding_dim=3, **parameters)) < 0, "without positive some are negative"
+
+
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_positive_embeddings_without_biases(solver):
+    X, y = positive_ratings()
+    model = fit(X, y - y.min(), solver=solver, positive=True, fit_bias=False, embedding_dim=4, max_iter=40)
+    assert least(model) >= 0
+    assert model.score(X, y - y.min()) > 0.7
+
+
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_positive_embeddings_stay_so_in_a_warm_start(solver, penalty):
+    X, y = positive_ratings()
+    old = X[:, 0] < 20
+    parameters = {"solver": solver, "penalty": penalty, "alpha": 0.02, "embedding_dim": 3, "warm_start": True}
+    model = fit(X[old], y[old], positive=True, **parameters)
+    assert least(model.fit(X, y)) >= 0
+    free = fit(X, y, **parameters)
+    assert least(free) < 0
+    assert least(free.set_params(positive=True).fit(X, y)) >= 0
+
+
+@pytest.mark.xfail(strict=True, reason="ids that the new ratings lack keep their negative embeddings")
+@pytest.mark.parametrize("solver", ["sgd", "als"])
+def test_a_warm_start_that_turns_positive_leaves_no_negative_embedding(solver):
+    X, y = positive_ratings()
+    old = X[:, 0] < 20
+    model = fit(X, y, solver=solver, embedding_dim=3, warm_start=True)
+    assert least(model.set_params(positive=True).fit(X[old], y[old])) >= 0

@@ -23,12 +23,14 @@ def evaluate(model, train: pd.DataFrame, test: pd.DataFrame, factor: float = 1.0
 
 def models(name: str) -> dict[str, object]:
     """What is compared on a data set."""
-    best = json.loads(BEST_SETTINGS.read_text())[name]["sgd"]
+    best = json.loads(BEST_SETTINGS.read_text())[name]
     return {
         "mean": DummyRegressor(),
         "biases only": MFRecommender(embedding_dim=0, random_state=0),
         "defaults": MFRecommender(random_state=0),
-        "best settings": MFRecommender(random_state=0, **best),
+        "defaults, als": MFRecommender(solver="als", random_state=0),
+        "best settings": MFRecommender(random_state=0, **best["sgd"]),
+        "best settings, als": MFRecommender(random_state=0, **best["als"]),
     }
 
 
@@ -41,7 +43,7 @@ def rows() -> list[dict[str, object]]:
             for factor in (1.0, 20.0):
                 score = evaluate(model, train, test, factor)
                 found.append({"data": name, "model": label, "times": factor, **score})
-    for label in ("defaults", "best settings"):
+    for label in list(models("ml-100k"))[2:]:
         folds = [evaluate(models("ml-100k")[label], *ml_100k(f"u{number}")) for number in range(1, 6)]
         means = {metric: np.mean([fold[metric] for fold in folds]) for metric in ("RMSE", "MAE")}
         found.append({"data": "ml-100k, mean of u1 to u5", "model": label, "times": 1.0, **means})

@@ -1,4 +1,4 @@
-"""GridSearchCV on ML-100K, 45 fits: wall seconds with one worker and with two, and the memory of repeated fits.
+"""GridSearchCV on ML-100K, 45 fits: wall seconds with one worker and with two; memory of repeated fits.
 
 SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py [solver ...]
 """

@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +95,7 @@ class SGD:
         self.ages = np.zeros(self.layout.n_table, dtype=np.int32)
         self.ages[: self.layout.offsets[-1]] = np.concatenate(start.epochs)
         self.first_epoch, self.n_epochs = int(self.ages.max()), 0
+        self.helper, self.drawn = ThreadPoolExecutor(max_workers=1), dict[int, Future[NDArray[np.int32]]]()
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
         self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
         self.remedy = (
@@ -119,7 +122,7 @@ class SGD:
         self.table, sums = _program(layout.n_padded)(
             self.table,
             self.arrays,
-            tensor(layout.order(options.seed, self.first_epoch + epoch)),
+            self._order(self.first_epoch + epoch),
             tf.constant(rates(options.learning_rate, self.ages + epoch)),
             self._numbers(epoch),
             batch_size=layout.batch_size,
@@ -131,6 +134,13 @@ class SGD:
         if not self.held_out_weight:
             return loss, None
         return loss, float(self.start.scale * np.sqrt(held_out_squares / self.held_out_weight))
+
+    def _order(self, epoch: int) -> Tensor:
+        """Visiting order of an epoch; that of the next is drawn while TensorFlow is busy with this one."""
+        draw = partial(self.layout.order, self.options.seed)
+        order = self.drawn.pop(epoch, None) or self.helper.submit(draw, epoch)
+        self.drawn[epoch + 1] = self.helper.submit(draw, epoch + 1)
+        return tensor(order.result())
 
     def _numbers(self, epoch: int) -> "_Numbers":
         layout, options = self.layout, self.options

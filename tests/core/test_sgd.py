@@ -193,5 +193,7 @@ def test_small_problems_of_any_size_share_one_graph():
 def test_divergence_names_epoch_rate_and_alpha():
     ratings, start = problem()
     start.embeddings[0][0, 0] = np.inf
-    with pytest.raises(ValueError, match=r"diverged in epoch 1.*lower learning_rate=0\.06 or raise alpha=0\.05"):
+    with pytest.raises(
+        ValueError, match=r"diverged in epoch 1.*lower learning_rate=0\.06 or raise alpha=0\.05"
+    ):
         solve(ratings, start, options(0.0, 0.05))

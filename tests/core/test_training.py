@@ -5,7 +5,15 @@ import pytest
 
 from sklearn_mf.core.training import Options, train
 
-DEFAULTS = {"l1": 0.0, "l2": 0.1, "positive": False, "fit_bias": True, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
+DEFAULTS = {
+    "l1": 0.0,
+    "l2": 0.1,
+    "positive": False,
+    "fit_bias": True,
+    "learning_rate": 0.1,
+    "batch_size": 1,
+    "seed": 0,
+}
 
 
 class Scripted:
@@ -77,7 +85,5 @@ def test_report_hears_of_each_epoch_and_can_stop():
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_raises(loss):
-    with pytest.raises(
-        ValueError, match=r"diverged in lap 2, the objective became (nan|inf): take care\.$"
-    ):
+    with pytest.raises(ValueError, match=r"diverged in lap 2, the objective became (nan|inf): take care\.$"):
         run(Scripted([4, loss, 2]))
