@@ -14,8 +14,8 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
 # The padded ratings make about this many steps, within the sizes above: more steps cost time, fewer make
 # stale gradients.
 _STEPS_AN_EPOCH = 256
-# Rows of one field that a tile of ratings touches, in bytes: those of all fields stay in the cache.
-_TILE_BYTES = 2**21
+# Bytes of the table above which ratings are visited by tiles; of the rows of one field that a tile touches.
+_CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
 # Rows of ratings and of the table from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**16
 
@@ -156,9 +156,10 @@ def tile(ratings: Ratings, width: int) -> tuple[NDArray[np.integer] | None, NDAr
     starts : ndarray of shape (n_tiles + 1,), integer
         First rating of each tile in that order, and the end of the last.
     """
-    n_ranges = [-(-4 * width * n // _TILE_BYTES) for n in ratings.n_ids]
+    n_bytes = [4 * width * n for n in ratings.n_ids]
+    n_ranges = [-(-size // _TILE_BYTES) for size in n_bytes]
     n_tiles = math.prod(n_ranges)
-    if n_tiles == 1 or n_tiles > len(ratings.targets):
+    if sum(n_bytes) <= _CACHED_BYTES or n_tiles > len(ratings.targets):
         return None, np.array([0, len(ratings.targets)])
     tiles = np.zeros(len(ratings.targets), dtype=np.int32)
     for codes, n, n_ids in zip(ratings.codes.T, n_ranges, ratings.n_ids, strict=True):

@@ -1,5 +1,7 @@
 """Shapes, padding and visiting order."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,29 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert (layout.order(1, 2) == layout.order(1, 2)).all()
     assert (layout.order(1, 2) != layout.order(1, 3)).any()
     assert (layout.order(1, 2) != layout.order(2, 2)).any()
+
+
+def test_tiles_touch_few_rows_and_are_visited_one_after_another(monkeypatch):
+    monkeypatch.setattr(batches, "_CACHED_BYTES", 0)
+    monkeypatch.setattr(batches, "_TILE_BYTES", 400)  # ten rows of ten floats
+    rng = np.random.default_rng(0)
+    codes = [rng.integers(0, n, 2000).astype(np.int32) for n in (40, 25)]
+    ratings = Ratings.merge(codes, rng.normal(size=2000), np.ones(2000), (40, 25))
+    order, starts = batches.tile(ratings, width=10)
+    layout = batches.lay_out(ratings, None, 64, starts)
+    assert len(starts) == 4 * 3 + 1
+    assert np.sort(order).tolist() == list(range(layout.n_train))
+    for first, last in itertools.pairwise(starts):
+        assert (np.ptp(ratings.codes[order[first:last]], axis=0) < 10).all()
+    visited = layout.order(seed=0, epoch=0)[: layout.n_train]
+    tiles = np.searchsorted(starts, visited, "right")
+    assert np.sort(visited).tolist() == list(range(layout.n_train))
+    assert (np.diff(tiles) != 0).sum() == len(starts) - 2
+    assert not np.array_equal(visited, np.sort(visited))
+
+
+def test_a_table_in_the_cache_is_one_tile():
+    ratings = Ratings.merge([np.arange(9, dtype=np.int32)], np.arange(9.0), np.ones(9), (9,))
+    order, starts = batches.tile(ratings, width=10)
+    assert order is None
+    assert list(starts) == [0, 9]
