@@ -445,7 +445,7 @@ def test_als_of_twenty_times_the_ratings_predicts_twenty_times_as_much(dim, pena
 
 
 @pytest.mark.parametrize("penalty", ["l2", "l1", None])
-@pytest.mark.parametrize("n_fields", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_fields", [1, 2, 3])
 def test_als_converges_for_any_number_of_fields(n_fields, penalty):
     X, y = low_rank_ratings(n_ratings=1500, n_fields=n_fields)
     model = fit(X, y, solver="als", embedding_dim=4, penalty=penalty)

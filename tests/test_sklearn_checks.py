@@ -70,7 +70,7 @@ def test_all_checks_pass_and_none_is_skipped(estimator):
 @pytest.mark.filterwarnings("ignore:early_stopping needs", "ignore:Every id of")
 def test_checks_of_the_alternating_solver(parameters):
     names = set()
-    small = MFRecommender(**{"solver": "als", "embedding_dim": 3, "max_iter": 2, **parameters})
+    small = MFRecommender(**{"solver": "als", "embedding_dim": 2, "max_iter": 2, **parameters})
     for estimator, check in estimator_checks_generator(small):
         names.add(check.func.__name__)
         if check.func.__name__ not in WIDE:

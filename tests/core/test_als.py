@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from sklearn_mf import MFRecommender
 from sklearn_mf._ratings import centre_and_scale
@@ -102,6 +103,24 @@ def test_ids_of_different_age_follow_the_reference(penalty, exact):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
     for before, after in zip(start.epochs, model.epochs, strict=True):
         np.testing.assert_array_equal(after, before + 2)
+
+
+@pytest.mark.parametrize("n_fields", [1, 2, 3])
+def test_scales_are_the_mean_squares_of_the_other_fields_and_one_for_the_bias(n_fields):
+    rng = np.random.default_rng(0)
+    tables = [rng.normal(0, field + 1, (4 + field, 3)).astype(np.float32) for field in range(n_fields)]
+    for number in range(n_fields):
+        others = [table[:, :2] for field, table in enumerate(tables) if field != number]
+        expected = [*sum(((other**2).mean(0) for other in others), start=np.zeros(2)), 1.0]
+        scales = sweep._partners([tf.constant(table) for table in tables], number, tf.constant(1.0)).scales
+        np.testing.assert_allclose(scales, expected, rtol=1e-5)
+
+
+def test_a_positive_start_is_positive_and_larger():
+    ratings, start = problem()
+    positive = fresh_start(ratings, start.intercept, start.scale, 4, seed=0, std=0.01, positive=True)
+    for ours, free in zip(positive.embeddings, start.embeddings, strict=True):
+        np.testing.assert_allclose(ours, 10 * np.abs(free), rtol=1e-5)
 
 
 def test_damping_grows_with_age_to_a_limit_and_is_none_under_lasso():

@@ -41,6 +41,11 @@ def test_blocks_are_bounded_and_of_similar_rows_and_none_could_be_longer(counts,
         assert last == len(counts) or not fits(first, last + 1)
 
 
+def test_blocks_are_filled_to_the_brim():
+    assert grouping.block_bounds(np.full(5, 2, np.int32), 4, 1, 1.0).tolist() == [0, 2, 4, 5]
+    assert grouping.block_bounds(np.full(5, 2, np.int32), 12, 6, 1.0).tolist() == [0, 2, 4, 5]
+
+
 def test_blocks_of_no_rows_and_of_rows_without_ratings():
     for counts in ([], [0], [0, 0, 0]):
         assert grouping.block_bounds(np.array(counts, np.int32), 10, 1, 2.0).tolist() == [len(counts)]
