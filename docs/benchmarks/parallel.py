@@ -1,11 +1,14 @@
 """GridSearchCV on ML-100K, 45 fits: wall seconds with one worker and with two; memory of repeated fits.
 
-SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py [solver ...]
+SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py
 """
 
+import os
+import subprocess
 import sys
 import time
 
+import numpy as np
 from data import PAIR, environment, ml_100k
 from measuring import resident_mb
 from sklearn.model_selection import GridSearchCV, KFold
@@ -15,30 +18,50 @@ from sklearn_mf import MFRecommender
 GRID = {"embedding_dim": [16, 32, 64], "alpha": [0.03, 0.045, 0.06]}
 
 
-def seconds(train, solver: str, n_jobs: int) -> float:
-    """Wall time of a search, the start of its workers and the refit included."""
-    search = GridSearchCV(
-        MFRecommender(solver=solver, random_state=0),
-        GRID,
-        scoring="neg_root_mean_squared_error",
-        cv=KFold(5, shuffle=True, random_state=0),
-        n_jobs=n_jobs,
-    )
+def search(solver: str, n_jobs: int) -> None:
+    """Print the wall time of a search, start of TensorFlow in all its processes and refit included."""
+    train, _ = ml_100k()
+    model = MFRecommender(solver=solver, random_state=0)
+    folds = KFold(5, shuffle=True, random_state=0)
     start = time.perf_counter()
-    search.fit(train[PAIR], train["rating"])
-    elapsed = time.perf_counter() - start
-    print(f"{solver}, n_jobs={n_jobs}: {elapsed:.1f} s, best RMSE {-search.best_score_:.4f}", flush=True)
-    return elapsed
+    GridSearchCV(model, GRID, scoring="neg_root_mean_squared_error", cv=folds, n_jobs=n_jobs).fit(
+        train[PAIR], train["rating"]
+    )
+    print(time.perf_counter() - start)
+
+
+def seconds(solver: str, n_jobs: int) -> float:
+    """Run the search in a fresh process."""
+    command = [sys.executable, __file__, "--run", solver, str(n_jobs)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return float(subprocess.check_output(command, env=environment, text=True).splitlines()[-1])
+
+
+def memory(solver: str) -> list[int]:
+    """Resident MB after each of 20 fits."""
+    train, _ = ml_100k()
+    sizes = []
+    for _ in range(20):
+        MFRecommender(solver=solver, random_state=0).fit(train)
+        sizes.append(round(resident_mb()))
+    return sizes
+
+
+def main() -> None:
+    """Print the times of three rounds, their ratio, and the memory."""
+    print(environment())
+    for solver in ("sgd", "als"):
+        rounds = [(seconds(solver, 1), seconds(solver, 2)) for _ in range(3)]
+        one, two = np.median(rounds, axis=0)
+        ratio = np.median([two / one for one, two in rounds])
+        print(
+            f"{solver}: n_jobs=1 {one:.1f} s, n_jobs=2 {two:.1f} s, ratio {ratio:.2f} (medians of 3 rounds)"
+        )
+        print(f"{solver}: resident after the fits 5, 10, 15, 20: {memory(solver)[4::5]} MB", flush=True)
 
 
 if __name__ == "__main__":
-    print(environment())
-    train, _ = ml_100k()
-    for solver in sys.argv[1:] or ("sgd", "als"):
-        two, one = (seconds(train, solver, n_jobs) for n_jobs in (2, 1))
-        print(f"{solver}: ratio of two workers to one {two / one:.2f}")
-        sizes = []
-        for _ in range(20):
-            MFRecommender(solver=solver, random_state=0).fit(train)
-            sizes.append(round(resident_mb()))
-        print(f"{solver}: resident after the fits 5, 10, 15, 20: {sizes[4::5]} MB")
+    if sys.argv[1:2] == ["--run"]:
+        search(sys.argv[2], int(sys.argv[3]))
+    else:
+        main()
