@@ -22,7 +22,7 @@ def errors(rows: list[Tensor], z: Tensor, has_bias: Tensor) -> Tensor:
     Returns
     -------
     errors : tensor of shape (n,), float32
-        z_hat - z.
+        Predictions less targets.
     """
     total, pairs = rows[0], tf.zeros_like(z)
     for row in rows[1:]:

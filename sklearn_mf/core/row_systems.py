@@ -112,9 +112,15 @@ def coordinate_descent(block: Block, floor: Tensor) -> tuple[Tensor, Tensor]:
         What they leave unexplained.
     """
     G, r = _normal_equations(block)
+    t = _descend(G, r, block, floor)
+    return t, block.y - _times(block.X, t)
+
+
+def _descend(G: Tensor, r: Tensor, block: Block, floor: Tensor) -> Tensor:
+    """Coordinate descent on normal equations, (n, width, width), (n, width) -> (n, width)."""
     width, columns, rights = tf.shape(r)[1], tf.transpose(G, [1, 0, 2]), tf.transpose(r)
 
-    def descend(place: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def solve(place: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Solve for one coordinate: soft-threshold, then the floor."""
         column, old = columns[place], t[:, place]
         bend = column[:, place]
@@ -125,12 +131,12 @@ def coordinate_descent(block: Block, floor: Tensor) -> tuple[Tensor, Tensor]:
 
     def run_pass(t: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
         """Solve for each coordinate once."""
-        _, new = tf.while_loop(lambda place, _: place < width, descend, [0, t])
+        _, new = tf.while_loop(lambda place, _: place < width, solve, [0, t])
         return new, tf.reduce_max(tf.abs(new - t))
 
     state = [block.start, tf.constant(float("inf"))]
     t, _ = tf.while_loop(lambda _, change: change > _CHANGE, run_pass, state, maximum_iterations=_PASSES)
-    return t, block.y - _times(block.X, t)
+    return t
 
 
 def _normal_equations(block: Block) -> tuple[Tensor, Tensor]:
