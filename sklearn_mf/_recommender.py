@@ -307,7 +307,7 @@ class MFRecommender(BaseRecommender):
         make = als.ALS if self._chosen_solver == "als" else sgd.SGD
         start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
         if previous is not None:
-            start = continued(start, previous._model, known_codes)
+            start = continued(start, previous._model, known_codes, self.positive)
         options = self._options(seed)
         solver = make(training, held_out, start, options)
         return solver, options, partial(finish, id_weights=id_weights), arguments

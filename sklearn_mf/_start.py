@@ -55,7 +55,9 @@ def fresh_start(
     )
 
 
-def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]]) -> Model:
+def continued(
+    start: Model, previous: Model, known_codes: list[NDArray[np.int32]], positive: bool = False
+) -> Model:
     """Put trained embeddings in place of a fresh start, in units of its mean and scale.
 
     With s and m of the last fit and s' and m' of the new one, v' = v sqrt(s / s') and
@@ -69,6 +71,8 @@ def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]
         The last fit's.
     known_codes : list of ndarray of shape (n_previous_ids[f],), int32
         The row in `start` of each id of the last fit. Of those, ids that never had a rating start fresh.
+    positive : bool, default=False
+        Whether to raise negative coordinates to 0.
 
     Returns
     -------
@@ -86,4 +90,6 @@ def continued(start: Model, previous: Model, known_codes: list[NDArray[np.int32]
         embeddings[field][codes] = previous.embeddings[field][old] * np.float32(np.sqrt(ratio))
         biases[field][codes] = previous.biases[field][old] * np.float32(ratio) + np.float32(shift)
         epochs[field][codes] = previous.epochs[field][old]
+    if positive:
+        embeddings = [np.maximum(array, 0) for array in embeddings]
     return replace(start, embeddings=embeddings, biases=biases, epochs=epochs)

@@ -555,7 +555,6 @@ def test_positive_embeddings_stay_so_in_a_warm_start(solver, penalty):
     assert least(free.set_params(positive=True).fit(X, y)) >= 0
 
 
-@pytest.mark.xfail(strict=True, reason="ids that the new ratings lack keep their negative embeddings")
 @pytest.mark.parametrize("solver", ["sgd", "als"])
 def test_a_warm_start_that_turns_positive_leaves_no_negative_embedding(solver):
     X, y = positive_ratings()

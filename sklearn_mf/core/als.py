@@ -86,7 +86,7 @@ class ALS:
             coded = grouping.coded(held_out, rows, start)
             self.held_out = tf.nest.map_structure(tensor, coded)
             self.held_out_weight = held_out.total_weight
-        self.remedy = f"raise alpha={options.l1 + options.l2:g}"
+        self.remedy = f"alpha={options.l1 + options.l2:g} or the sample weights are out of proportion"
         self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
 
     def _block_shape(self) -> dict[str, Any]:
