@@ -391,6 +391,7 @@ BAD_PARAMETERS = {
     "batch_size": [0, -1, 2.5, "all", None],
     "max_iter": [0, 2.5, None],
     "tol": [-1e-4, nan, None],
+    "positive": ["yes", 2, None],
     "fit_bias": ["yes", 2, None],
     "early_stopping": ["yes", None],
     "validation_fraction": [0, 1, 1.5, None],
