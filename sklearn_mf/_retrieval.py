@@ -192,6 +192,7 @@ def _in_threads(
     buffers = [np.full(shape, -np.inf, dtype=np.float32) for _ in range(n_threads)]
 
     def work_in_a_buffer(block: slice) -> Ranking:
+        """Take a buffer that no other thread has, and give it back."""
         scores = buffers.pop()
         ranking = work(block, scores[: block.stop - block.start])
         buffers.append(scores)

@@ -6,27 +6,14 @@ The folders are those of suite.py. Prints the median of the fit times, test RMSE
 """
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import suite
+from data import environment
 
-HERE = Path(__file__).parent
 OURS = ["sklearn_mf/als-64/ml-1m", "sklearn_mf/sgd-64/ml-1m"]
-RIVALS = {
-    "libmf/fpsgd-64/ml-1m": ("libmf", "peer_libmf.py"),
-    "cmfrec/als-cg-64/ml-1m": ("main", "peer_cmfrec.py"),
-}
-
-
-def figures(command: list[str]) -> dict[str, float]:
-    """Run one case on two threads and read the line that it prints."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    output = subprocess.check_output(command, env=environment, text=True, stderr=subprocess.DEVNULL)
-    return json.loads(output[output.rindex('{"case"') :].splitlines()[0])
+RIVALS = ["libmf/fpsgd-64/ml-1m", "cmfrec/als-cg-64/ml-1m"]
 
 
 def main() -> None:
@@ -36,17 +23,13 @@ def main() -> None:
     parser.add_argument("--venvs", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    commands = {case: [sys.executable, str(HERE / "cases.py"), "--case", case] for case in OURS}
-    for case, (group, script) in RIVALS.items():
-        python = arguments.venvs / group / "bin" / "python"
-        commands[case] = [str(python), str(arguments.peers / script), "--case", case]
-    from data import environment
-
+    jobs = {job.name: job for job in (*suite.our_jobs(), *suite.peer_jobs(arguments.peers, arguments.venvs))}
     print(environment())
     rounds = [
-        {case: figures(command) for case, command in commands.items()} for _ in range(arguments.repeats)
+        {case: suite.run(jobs[case], timeout=600) for case in (*OURS, *RIVALS)}
+        for _ in range(arguments.repeats)
     ]
-    for case in commands:
+    for case in (*OURS, *RIVALS):
         seconds, rmse = ([run[case][key] for run in rounds] for key in ("fit_s", "rmse"))
         print(
             f"{case}: fit {np.median(seconds):.2f} s (median of {len(rounds)}, {min(seconds):.2f} to "

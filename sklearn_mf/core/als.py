@@ -12,7 +12,7 @@ from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import grouping, penalties, sweep
 from sklearn_mf.core.tensors import tensor
-from sklearn_mf.core.training import Options
+from sklearn_mf.core.training import Options, Yardstick
 
 # An id is held to where it was as if by this many ratings, more from sweep to sweep: the strongest directions
 # of taste then grow first, and the rest hardly before training ends.
@@ -75,7 +75,6 @@ class ALS:
             tf.constant(np.column_stack([embeddings, biases])[ids])
             for embeddings, biases, ids in zip(start.embeddings, start.biases, self.ids, strict=True)
         ]
-        self.n_ratings = len(ratings.targets)
         rows = [grouping.inverse(ids) for ids in self.ids]
         bounds = partial(grouping.block_bounds, **self._block_shape())
         self.fields = [
@@ -83,11 +82,9 @@ class ALS:
         ]
         self.held_out = None
         if held_out is not None:
-            coded = grouping.coded(held_out, rows, start)
-            self.held_out = tf.nest.map_structure(tensor, coded)
-            self.held_out_weight = held_out.total_weight
+            self.held_out = tf.nest.map_structure(tensor, grouping.coded(held_out, rows, start))
         self.remedy = f"alpha={options.l1 + options.l2:g} or the sample weights are out of proportion"
-        self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+        self.yardstick = Yardstick.of(ratings, held_out, start.scale)
 
     def _block_shape(self) -> dict[str, Any]:
         width, method = self.tables[0].shape[1], self._method
@@ -140,7 +137,7 @@ class ALS:
             tf.constant(penalties.floors(width, self.options.positive)),
             numbers,
         )
-        return float(loss) / self.n_ratings + self.constant_loss
+        return self.yardstick.loss(float(loss))
 
     def _validation_rmse(self) -> float | None:
         if self.held_out is None:
@@ -148,7 +145,7 @@ class ALS:
         squares = sweep.score_program(len(self.tables))(
             self.tables, self.held_out, tf.constant(float(self.options.fit_bias))
         )
-        return float(self.start.scale * np.sqrt(squares / self.held_out_weight))
+        return self.yardstick.rmse(float(squares))
 
     def model(self) -> Model:
         """Copy the tables out of TensorFlow.

@@ -151,7 +151,7 @@ def _normal_equations(block: Block) -> tuple[Tensor, Tensor]:
 
 def _times(X: Tensor, t: Tensor) -> Tensor:
     """X t of each row, (n, length, width), (n, width) -> (n, length)."""
-    # tf.matmul and tf.linalg.matvec are handed to oneDNN, which takes two to three times as long for vectors.
+    # tf.matmul and tf.linalg.matvec are handed to oneDNN, which takes longer for vectors.
     return tf.raw_ops.BatchMatMulV3(x=X, y=t[..., None], Tout=tf.float32)[..., 0]
 
 

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import batches, penalties
 from sklearn_mf.core.errors import errors
 from sklearn_mf.core.tensors import tensor
-from sklearn_mf.core.training import Options
+from sklearn_mf.core.training import Options, Yardstick
 
 Tensor = Any
 
@@ -95,9 +94,9 @@ class SGD:
         self.ages = np.zeros(self.layout.n_table, dtype=np.int32)
         self.ages[: self.layout.offsets[-1]] = np.concatenate(start.epochs)
         self.first_epoch, self.n_epochs = int(self.ages.max()), 0
-        self.helper, self.drawn = ThreadPoolExecutor(max_workers=1), dict[int, Future[NDArray[np.int32]]]()
-        self.constant_loss = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
-        self.held_out_weight = 0.0 if held_out is None else held_out.total_weight
+        self.helper = ThreadPoolExecutor(max_workers=1)
+        self.order = self._draw(0)
+        self.yardstick = Yardstick.of(ratings, held_out, start.scale)
         self.remedy = (
             f"lower learning_rate={options.learning_rate:g} or raise alpha={options.l1 + options.l2:g}"
         )
@@ -119,10 +118,11 @@ class SGD:
             Root mean squared error of the held-out ratings, in their units; None without any.
         """
         layout, options = self.layout, self.options
+        order, self.order = self.order, self._draw(epoch + 1)
         self.table, sums = _program(layout.n_padded)(
             self.table,
             self.arrays,
-            self._order(self.first_epoch + epoch),
+            tensor(order.result()),
             tf.constant(rates(options.learning_rate, self.ages + epoch)),
             self._numbers(epoch),
             batch_size=layout.batch_size,
@@ -130,17 +130,11 @@ class SGD:
         )
         self.n_epochs += 1
         squares, held_out_squares, penalty = sums.numpy()
-        loss = float((0.5 * squares + penalty) / layout.n_train + self.constant_loss)
-        if not self.held_out_weight:
-            return loss, None
-        return loss, float(self.start.scale * np.sqrt(held_out_squares / self.held_out_weight))
+        return self.yardstick.loss(0.5 * squares + penalty), self.yardstick.rmse(held_out_squares)
 
-    def _order(self, epoch: int) -> Tensor:
-        """Visiting order of an epoch; that of the next is drawn while TensorFlow is busy with this one."""
-        draw = partial(self.layout.order, self.options.seed)
-        order = self.drawn.pop(epoch, None) or self.helper.submit(draw, epoch)
-        self.drawn[epoch + 1] = self.helper.submit(draw, epoch + 1)
-        return tensor(order.result())
+    def _draw(self, epoch: int) -> Future[NDArray[np.int32]]:
+        """Visiting order of an epoch, drawn while TensorFlow is busy with the one before."""
+        return self.helper.submit(self.layout.order, self.options.seed, self.first_epoch + epoch)
 
     def _numbers(self, epoch: int) -> "_Numbers":
         layout, options = self.layout, self.options

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from sklearn_mf._model import Model
+from sklearn_mf._ratings import Ratings
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,82 @@ class Options:
     tol: float
     n_iter_no_change: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Turns the sums that a solver counts into J and an RMSE.
+
+    Parameters
+    ----------
+    n_ratings : int
+        Number of training ratings; their weights have mean 1 in a solver.
+    constant_loss : float
+        The part of J that merging repeated rows took out.
+    held_out_weight : float
+        Sum of the weights of the held-out ratings; 0 without any.
+    scale : float
+        Unit of z.
+    """
+
+    n_ratings: int
+    constant_loss: float
+    held_out_weight: float
+    scale: float
+
+    @classmethod
+    def of(cls, ratings: Ratings, held_out: Ratings | None, scale: float) -> "Yardstick":
+        """Take what is needed from the ratings.
+
+        Parameters
+        ----------
+        ratings : Ratings
+            Ratings to learn from.
+        held_out : Ratings or None
+            Ratings to stop on.
+        scale : float
+            Unit of z.
+
+        Returns
+        -------
+        yardstick : Yardstick
+            Holds no array.
+        """
+        constant_loss = 0.5 * ratings.spread / scale**2 / ratings.total_weight
+        held_out_weight = 0.0 if held_out is None else held_out.total_weight
+        return cls(len(ratings.targets), constant_loss, held_out_weight, scale)
+
+    def loss(self, total: float) -> float:
+        """Find J.
+
+        Parameters
+        ----------
+        total : float
+            Half the weighted squared errors plus the penalty, summed over the training ratings.
+
+        Returns
+        -------
+        loss : float
+            The objective J.
+        """
+        return float(total / self.n_ratings + self.constant_loss)
+
+    def rmse(self, squares: float) -> float | None:
+        """Find the error on the held-out ratings.
+
+        Parameters
+        ----------
+        squares : float
+            Their weighted squared errors in units of z, summed.
+
+        Returns
+        -------
+        rmse : float or None
+            In units of the ratings; None without any.
+        """
+        if not self.held_out_weight:
+            return None
+        return float(self.scale * np.sqrt(squares / self.held_out_weight))
 
 
 @dataclass
