@@ -54,13 +54,7 @@ class BaseRecommender(FittedState):
         >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
         (2,)
         """
-        check_is_fitted(self)
-        ids, _, _ = read_ids(self, X, reset=False)
-        codes = np.stack([self._codes(field, column) for field, column in enumerate(ids)], axis=1)
-        for field, column in enumerate(codes.T):
-            if (column < 0).all():
-                self._warn_all_unknown(field, ids[field])
-        ratings = self._model.predict(codes)
+        ratings = self._model.predict(self._read_codes(X))
         return np.clip(ratings, *self.target_range_) if self.clip else ratings
 
     def score(
@@ -92,6 +86,15 @@ class BaseRecommender(FittedState):
         """
         X, y = split_ratings(self, X, y)
         return super().score(X, y, sample_weight=sample_weight)
+
+    def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
+        check_is_fitted(self)
+        ids, _, _ = read_ids(self, X, reset=False)
+        codes = np.stack([self._codes(field, column) for field, column in enumerate(ids)], axis=1)
+        for field, column in enumerate(codes.T):
+            if (column < 0).all():
+                self._warn_all_unknown(field, ids[field])
+        return codes
 
     def _codes(self, field: int, ids: NDArray[Any]) -> NDArray[np.intp]:
         codes = self._vocabulary(field).codes(ids)

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sklearn_mf._model import Model
-
 
 class Progress:
     """Report of a fit, epoch by epoch.
@@ -19,9 +17,12 @@ class Progress:
     task_arguments : dict
         What the callbacks get: `X`, `y` and `metadata`.
     attributes : callable
-        Model -> fitted attributes of the estimator; called only where a callback wants them.
+        What the solver copies out -> fitted attributes of the estimator; called only where a callback wants
+        them.
     unit : str
         What one pass over the data is called.
+    measure : str, default="objective"
+        What the number of each pass is called.
     """
 
     def __init__(
@@ -29,13 +30,14 @@ class Progress:
         estimator: Any,
         context: Any,
         task_arguments: dict[str, Any],
-        attributes: Callable[[Model], dict[str, Any]],
+        attributes: Callable[[Any], dict[str, Any]],
         unit: str,
+        measure: str = "objective",
     ) -> None:
-        self.estimator, self.context, self.unit = estimator, context, unit
+        self.estimator, self.context, self.unit, self.measure = estimator, context, unit, measure
         self.task_arguments, self.attributes = task_arguments, attributes
 
-    def begin(self, epoch: int, model: Callable[[], Model]) -> None:
+    def begin(self, epoch: int, model: Callable[[], Any]) -> None:
         """Open the task of an epoch.
 
         Parameters
@@ -49,7 +51,7 @@ class Progress:
         self.task = self.context.subcontext(task_name=self.unit)
         self.task.call_on_fit_task_begin(**self._arguments(model))
 
-    def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Model]) -> bool:
+    def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Any]) -> bool:
         """Close the task of an epoch.
 
         Parameters
@@ -71,10 +73,11 @@ class Progress:
         if self.estimator.verbose:
             validation = "" if rmse is None else f", validation RMSE {rmse:.5g}"
             seconds = time.perf_counter() - self.started
-            print(f"{self.unit.capitalize()} {epoch + 1}: objective {loss:.6g}{validation}, {seconds:.3f} s")
+            line = f"{self.unit.capitalize()} {epoch + 1}: {self.measure} {loss:.6g}{validation}"
+            print(f"{line}, {seconds:.3f} s")
         return self.task.call_on_fit_task_end(**self._arguments(model))
 
-    def _arguments(self, model: Callable[[], Model]) -> dict[str, Any]:
+    def _arguments(self, model: Callable[[], Any]) -> dict[str, Any]:
         return {
             "estimator": self.estimator,
             **self.task_arguments,

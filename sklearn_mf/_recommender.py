@@ -19,7 +19,7 @@ from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf._start import continued, fresh_start
 from sklearn_mf._state import all_or_nothing
-from sklearn_mf._validation import check_continues, read_ratings, warn_user
+from sklearn_mf._validation import warn_user
 from sklearn_mf.core.training import History, Options, Solver, train
 
 
@@ -279,7 +279,7 @@ class MFRecommender(BaseRecommender):
             self, context, arguments, lambda model: self._model_attributes(finished(model)), solver.unit
         )
         model, history = train(solver, options, progress)
-        self._store_model(finished(model))
+        self._store(self._model_attributes(finished(model)))
         self._store_history(history)
         context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
         return self
@@ -288,15 +288,7 @@ class MFRecommender(BaseRecommender):
         self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
     ) -> tuple[Solver, Options, Callable[[Model], Model], dict[str, Any]]:
         """Number the ids, merge the ratings, choose the start; also what callbacks get."""
-        observed = read_ratings(self, X, y, sample_weight)
-        if previous is not None:
-            check_continues(previous, self, observed)
-        arguments = (
-            observed.for_callbacks(sample_weight is not None) if hasattr(self, "_skl_callbacks") else {}
-        )
-        ratings, known_codes = self._store_ids(observed, previous)
-        del observed
-        self._store_seen(ratings, previous, known_codes)
+        ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         training, held_out = self._hold_out(ratings, seed)
         centred = centre_and_scale(training, self.fit_bias)

@@ -7,13 +7,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
-from sklearn_mf._validation import Observed
+from sklearn_mf._validation import Observed, check_continues, read_ratings
 from sklearn_mf._vocabulary import Vocabulary
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,17 +49,33 @@ def all_or_nothing(method: F) -> F:
 class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Fitted attributes of a recommender: ids, embeddings, biases, and which items were rated.
 
-    A subclass calls `_store_ids`, `_store_seen` and `_store_model` in its fit.
+    A subclass calls `_read` and `_store` in its fit.
     """
 
     categories_: list[NDArray[Any]]
     target_range_: NDArray[np.float64]
+    embeddings_: list[NDArray[np.float32]]
+    biases_: list[NDArray[np.float32]]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+    def _read(
+        self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
+    ) -> tuple[Ratings, list[NDArray[np.int32]], dict[str, Any]]:
+        """Check and merge the ratings; the row of each id of the last fit; what callbacks get."""
+        observed = read_ratings(self, X, y, sample_weight)
+        if previous is not None:
+            check_continues(previous, self, observed)
+        arguments = (
+            observed.for_callbacks(sample_weight is not None) if hasattr(self, "_skl_callbacks") else {}
+        )
+        ratings, known_codes = self._store_ids(observed, previous)
+        self._store_seen(ratings, previous, known_codes)
+        return ratings, known_codes, arguments
 
     def _store_ids(
         self, observed: Observed, previous: Self | None
@@ -104,9 +120,13 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         )
         self._seen_starts, self._seen_items = seen.indptr, seen.indices
 
-    def _store_model(self, model: Model) -> None:
-        for name, value in self._model_attributes(model).items():
+    def _store(self, attributes: dict[str, Any]) -> None:
+        for name, value in attributes.items():
             setattr(self, name, value)
+
+    @property
+    def _fitted_dim(self) -> int:
+        return self.embeddings_[0].shape[1]
 
     @staticmethod
     def _model_attributes(model: Model) -> dict[str, Any]:

@@ -233,12 +233,13 @@ def check_continues(previous: Any, current: Any, observed: Observed) -> None:
         Input of this fit.
     """
     advice = "set warm_start=False to start anew."
-    if previous.embeddings_[0].shape[1] != current.embedding_dim:
+    if previous._fitted_dim != current.embedding_dim:
         raise ValueError(
-            f"A warm start cannot change embedding_dim from {previous.embeddings_[0].shape[1]} to "
+            f"A warm start cannot change embedding_dim from {previous._fitted_dim} to "
             f"{current.embedding_dim}: {advice}"
         )
-    if (previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)) and not current.fit_bias:
+    has_bias = previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)
+    if has_bias and not getattr(current, "fit_bias", True):
         raise ValueError(f"A warm start cannot leave out the biases that the last fit learnt: {advice}")
     old, new = (
         list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, current)

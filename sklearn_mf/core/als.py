@@ -63,12 +63,22 @@ class ALS:
         Where to begin.
     options : Options
         Penalty.
+    method : {"gradient", "cholesky", "descent"} or None, default=None
+        How to solve for the rows; None chooses.
     """
 
     warmup, unit, start_std = 0, "sweep", 0.001
 
-    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
+    def __init__(
+        self,
+        ratings: Ratings,
+        held_out: Ratings | None,
+        start: Model,
+        options: Options,
+        method: str | None = None,
+    ) -> None:
         self.start, self.options, self.n_sweeps = start, options, 0
+        self.method = method or self._best_method()
         self.ids = grouping.rank_ids(ratings)
         self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.ids, strict=True)]
         self.tables = [
@@ -87,7 +97,7 @@ class ALS:
         self.yardstick = Yardstick.of(ratings, held_out, start.scale)
 
     def _block_shape(self) -> dict[str, Any]:
-        width, method = self.tables[0].shape[1], self._method
+        width, method = self.tables[0].shape[1], self.method
         shortest = 1 if method == "gradient" else 2 * width  # the normal equations need room too
         return {
             "max_cells": _BLOCK_FLOATS[method] // width,
@@ -95,8 +105,7 @@ class ALS:
             "spread": _SPREAD[method],
         }
 
-    @property
-    def _method(self) -> str:
+    def _best_method(self) -> str:
         if self.options.l1 > 0 or self.options.positive:
             return "descent"
         return "gradient" if len(self.start.embeddings[0].T) >= _GRADIENT_FROM else "cholesky"
@@ -125,19 +134,20 @@ class ALS:
         return loss, self._validation_rmse()
 
     def _sweep(self, number: int, l1: float, l2: float) -> float:
-        n_fields, width = len(self.tables), self.tables[0].shape[1]
+        squares, paid = 0.0, 0.0
         with np.errstate(over="ignore"):  # the objective says so
-            numbers = sweep.Numbers(
-                *map(tf.constant, np.array([l1, l2, self.options.fit_bias], dtype=np.float32))
+            constants = np.array([l1, l2, self.options.fit_bias], dtype=np.float32)
+        numbers = sweep.Numbers(*map(tf.constant, constants))
+        floor = tf.constant(penalties.floors(self.tables[0].shape[1], self.options.positive))
+        solve = sweep.program(len(self.tables), self.method)
+        for field in reversed(range(len(self.tables))):
+            others = self.tables[:field] + self.tables[field + 1 :]
+            held = tf.constant(damping(self.ages[field] + np.int32(number), l1))
+            self.tables[field], squares, penalty = solve(
+                self.tables[field], others, self.fields[field], held, floor, numbers
             )
-        self.tables, loss = sweep.program(n_fields, self._method)(
-            self.tables,
-            self.fields,
-            [tf.constant(damping(ages + np.int32(number), l1)) for ages in self.ages],
-            tf.constant(penalties.floors(width, self.options.positive)),
-            numbers,
-        )
-        return self.yardstick.loss(float(loss))
+            paid += float(penalty)
+        return self.yardstick.loss(0.5 * float(squares) + paid)
 
     def _validation_rmse(self) -> float | None:
         if self.held_out is None:

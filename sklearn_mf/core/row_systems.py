@@ -116,6 +116,43 @@ def coordinate_descent(block: Block, floor: Tensor) -> tuple[Tensor, Tensor]:
     return t, block.y - _times(block.X, t)
 
 
+def draw_rows(
+    X: Tensor, y: Tensor, w: Tensor, mean: Tensor, precision: Tensor, noise_precision: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Draw each row from its normal distribution, given its ratings and the prior of all rows.
+
+    Salakhutdinov and Mnih (2008, eq. 11), with the bias as a further coordinate.
+
+    Parameters
+    ----------
+    X : tensor of shape (n_rows, length, width), float32
+        Derivative of each rating by the embedding and bias of the id.
+    y, w : tensors of shape (n_rows, length), float32
+        What is left to explain of each rating; its weight, 0 in padding.
+    mean : tensor of shape (width,), float32
+        Prior mean.
+    precision : tensor of shape (width, width), float32
+        Prior precision.
+    noise_precision : scalar tensor, float32
+        Of a rating of weight 1.
+    noise : tensor of shape (n_rows, width), float32
+        Standard normal numbers.
+
+    Returns
+    -------
+    rows : tensor of shape (n_rows, width), float32
+        Draws.
+    errors : tensor of shape (n_rows, length), float32
+        What they leave unexplained.
+    """
+    G, r = _gram(X, y, noise_precision * w)
+    factor = tf.linalg.cholesky(G + precision)
+    r += tf.linalg.matvec(precision, mean)
+    half = tf.linalg.triangular_solve(factor, r[..., None]) + noise[..., None]
+    t = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]
+    return t, y - _times(X, t)
+
+
 def _descend(G: Tensor, r: Tensor, block: Block, floor: Tensor) -> Tensor:
     """Coordinate descent on normal equations, (n, width, width), (n, width) -> (n, width)."""
     width, columns, rights = tf.shape(r)[1], tf.transpose(G, [1, 0, 2]), tf.transpose(r)
@@ -141,12 +178,17 @@ def _descend(G: Tensor, r: Tensor, block: Block, floor: Tensor) -> Tensor:
 
 def _normal_equations(block: Block) -> tuple[Tensor, Tensor]:
     """Damped Gram matrices (n_rows, width, width) and right-hand sides (n_rows, width)."""
-    weighted = block.X * block.w[..., None]
-    G = tf.matmul(block.X, weighted, transpose_a=True)
+    G, r = _gram(block.X, block.y, block.w)
     diagonal = tf.linalg.diag_part(G)
     damping = block.damping + _LEAST * tf.reduce_sum(diagonal, 1)
     G = tf.linalg.set_diag(G, diagonal + (block.l2 + damping)[:, None])
-    return G, _times_transposed(weighted, block.y) + damping[:, None] * block.start
+    return G, r + damping[:, None] * block.start
+
+
+def _gram(X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """X^T W X and X^T W y of each row, (n, length, width), (n, length) -> (n, width, width), (n, width)."""
+    weighted = X * w[..., None]
+    return tf.matmul(X, weighted, transpose_a=True), _times_transposed(weighted, y)
 
 
 def _times(X: Tensor, t: Tensor) -> Tensor:

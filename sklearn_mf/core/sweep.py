@@ -1,4 +1,4 @@
-"""One sweep of alternating minimisation as a TensorFlow graph that serves every size."""
+"""The rows of one field, solved while the others stand still: a TensorFlow graph that serves every size."""
 
 import functools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Numbers(NamedTuple):
     has_bias: Tensor
 
 
-class _Partners(NamedTuple):
+class Partners(NamedTuple):
     """The other fields, as the design of a field needs them.
 
     Parameters
@@ -51,23 +51,26 @@ class _Partners(NamedTuple):
     scales: Tensor
 
 
-def _sweep(
-    tables: list[Tensor],
-    fields: list[Grouped],
-    dampings: list[Tensor],
+def _solve_field(
+    table: Tensor,
+    others: list[Tensor],
+    field: Grouped,
+    damping: Tensor,
     floor: Tensor,
     numbers: Numbers,
     method: str,
-) -> tuple[list[Tensor], Tensor]:
-    """Solve one field after another, the last first.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Solve the rows of one field while the others stand still.
 
     Parameters
     ----------
-    tables : list of tensors of shape (n_ids[f], width), float32
-        Embeddings and, in the last column, biases.
-    fields : list of Grouped of tensors
-        The ratings, by the ids of each field.
-    dampings : list of tensors of shape (n_ids[f],), float32
+    table : tensor of shape (n_ids, width), float32
+        Embeddings and, in the last column, biases of the field.
+    others : list of tensors of shape (n_ids[g], width), float32
+        Those of the other fields, in order.
+    field : Grouped of tensors
+        The ratings, by the ids of the field.
+    damping : tensor of shape (n_ids,), float32
         How much each row is held to where it is.
     floor : tensor of shape (width,), float32
         Least value of each coordinate.
@@ -78,58 +81,87 @@ def _sweep(
 
     Returns
     -------
-    tables : list of tensors of shape (n_ids[f], width), float32
-        After the sweep.
-    loss : scalar tensor, float64
-        J times the sum of the weights.
+    table : tensor of shape (n_ids, width), float32
+        Solved.
+    squares : scalar tensor, float64
+        Weighted squared errors that it leaves.
+    paid : scalar tensor, float64
+        Penalty of the field.
     """
-    tables, squares = list(tables), tf.constant(0.0, tf.float64)
-    for number in reversed(range(len(tables))):
-        partners = _partners(tables, number, numbers.has_bias)
-        solve = functools.partial(_solve, floor=floor, scales=partners.scales, method=method)
-        tables[number], squares = _solve_field(
-            tables[number], partners, fields[number], dampings[number], numbers, solve
-        )
-    paid = [
-        penalties.value(table, field.row_weights, numbers.l1, numbers.l2)
-        for table, field in zip(tables, fields, strict=True)
-    ]
-    return tables, 0.5 * squares + tf.add_n(paid)
+    partners = partners_of(others, tf.shape(table)[1], numbers.has_bias)
+
+    def solve(number: Tensor, rows: slice, *problem: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of a block."""
+        weight = field.row_weights[rows]
+        block = Block(*problem, table[rows], numbers.l1 * weight, numbers.l2 * weight, damping[rows])
+        return _solve(block, floor, partners.scales, method)
+
+    table, squares = over_blocks(table, partners, field, numbers.has_bias, solve)
+    return table, squares, penalties.value(table, field.row_weights, numbers.l1, numbers.l2)
 
 
-def _partners(tables: list[Tensor], number: int, has_bias: Tensor) -> _Partners:
-    """Tables of the other fields, with 1 in place of the bias in the first of them."""
-    width = tf.shape(tables[number])[1]
+def partners_of(others: list[Tensor], width: Tensor, has_bias: Tensor) -> Partners:
+    """Prepare the tables of the other fields.
+
+    Parameters
+    ----------
+    others : list of tensors of shape (n_ids[g], width), float32
+        Embeddings and, in the last column, biases.
+    width : scalar tensor, int32
+        Length of an embedding and 1 for the bias.
+    has_bias : scalar tensor, float32
+        1 where ids have biases.
+
+    Returns
+    -------
+    partners : Partners
+        With 1 in place of the bias in the first of them.
+    """
     one = has_bias * tf.one_hot(width - 1, width)
-    others, scales = [table for field, table in enumerate(tables) if field != number], one
-    designs = [table * (1 - tf.one_hot(width - 1, width)) for table in others]
+    designs, scales = [table * (1 - tf.one_hot(width - 1, width)) for table in others], one
     for design in designs:
         scales += tf.reduce_mean(design * design, 0)
     designs[:1] = [design + one for design in designs[:1]]
-    return _Partners(designs, [has_bias * table[:, -1] for table in others], scales)
+    return Partners(designs, [has_bias * table[:, -1] for table in others], scales)
 
 
-def _solve_field(
+def over_blocks(
     table: Tensor,
-    partners: _Partners,
+    partners: Partners,
     field: Grouped,
-    damping: Tensor,
-    numbers: Numbers,
-    solve: Callable[[Block], tuple[Tensor, Tensor]],
+    has_bias: Tensor,
+    solve: Callable[..., tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, Tensor]:
-    """Solve the rows of a field block by block; also the sum of squared errors that they leave, float64."""
+    """Replace the rows of a field, block by block.
+
+    Parameters
+    ----------
+    table : tensor of shape (n_ids, width), float32
+        Present rows.
+    partners : Partners
+        The other fields.
+    field : Grouped of tensors
+        The ratings, by the ids of the field.
+    has_bias : scalar tensor, float32
+        1 where ids have biases.
+    solve : callable
+        Given the number of the block, its slice of rows, and X (n_rows, length, width), y and w
+        (n_rows, length) of their ratings, returns the rows and the errors that they leave.
+
+    Returns
+    -------
+    table : tensor of shape (n_ids, width), float32
+        Rows without ratings as they were.
+    squares : scalar tensor, float64
+        Weighted squared errors that it leaves.
+    """
     bounds = field.bounds
     n_blocks = tf.shape(bounds)[0] - 1
 
     def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, ...]:
         """Append the rows of one block."""
-        first, last = bounds[number], bounds[number + 1]
-        weight = field.row_weights[first:last]
-        X, y, w = _design(partners, field, first, last, numbers.has_bias)
-        block = Block(
-            X, y, w, table[first:last], numbers.l1 * weight, numbers.l2 * weight, damping[first:last]
-        )
-        rows, left = solve(block)
+        X, y, w = _design(partners, field, bounds[number], bounds[number + 1], has_bias)
+        rows, left = solve(number, slice(bounds[number], bounds[number + 1]), X, y, w)
         squares += tf.cast(tf.reduce_sum(tf.reduce_sum(w * left * left, 1)), tf.float64)
         return number + 1, solved.write(number, rows), squares
 
@@ -140,7 +172,7 @@ def _solve_field(
 
 
 def _design(
-    partners: _Partners, field: Grouped, first: Tensor, last: Tensor, has_bias: Tensor
+    partners: Partners, field: Grouped, first: Tensor, last: Tensor, has_bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """X (rows, length, width), y and w (rows, length) of the rows of a block, padded to the longest."""
     starts, ends = field.starts[first:last], field.starts[first + 1 : last + 1]
@@ -189,7 +221,7 @@ def _score(tables: list[Tensor], ratings: Coded, has_bias: Tensor) -> Tensor:
 
 @functools.cache
 def program(n_fields: int, method: str) -> Any:
-    """Sweep as a graph: one for each number of fields and method, whatever the sizes.
+    """Solution of a field as a graph: one for each number of fields and method, whatever field and sizes.
 
     Parameters
     ----------
@@ -201,19 +233,30 @@ def program(n_fields: int, method: str) -> Any:
     Returns
     -------
     program : tf.function
-        `_sweep` without its last argument.
+        `_solve_field` without its last argument.
     """
-    real, whole = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32)
-    number, table = tf.TensorSpec([]), tf.TensorSpec([None, None])
+    real, number = tf.TensorSpec([None]), tf.TensorSpec([])
+    signature = [*field_signature(n_fields), real, real, Numbers(number, number, number)]
+    solve = functools.partial(_solve_field, method=method)
+    return tf.function(solve, input_signature=signature, autograph=False)
+
+
+def field_signature(n_fields: int) -> list[Any]:
+    """Signature of a table, the tables of the other fields, and the ratings.
+
+    Parameters
+    ----------
+    n_fields : int
+        Number of fields.
+
+    Returns
+    -------
+    signature : list
+        Of tensor specifications, for any size.
+    """
+    real, whole, table = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None])
     field = Grouped([whole] * (n_fields - 1), real, real, real, whole, whole)
-    signature = [
-        [table] * n_fields,
-        [field] * n_fields,
-        [real] * n_fields,
-        real,
-        Numbers(number, number, number),
-    ]
-    return tf.function(functools.partial(_sweep, method=method), input_signature=signature, autograph=False)
+    return [table, [table] * (n_fields - 1), field]
 
 
 @functools.cache

@@ -112,7 +112,8 @@ def test_scales_are_the_mean_squares_of_the_other_fields_and_one_for_the_bias(n_
     for number in range(n_fields):
         others = [table[:, :2] for field, table in enumerate(tables) if field != number]
         expected = [*sum(((other**2).mean(0) for other in others), start=np.zeros(2)), 1.0]
-        scales = sweep._partners([tf.constant(table) for table in tables], number, tf.constant(1.0)).scales
+        partners = [tf.constant(table) for field, table in enumerate(tables) if field != number]
+        scales = sweep.partners_of(partners, tf.constant(3), tf.constant(1.0)).scales
         np.testing.assert_allclose(scales, expected, rtol=1e-5)
 
 
@@ -134,7 +135,7 @@ def test_damping_grows_with_age_to_a_limit_and_is_none_under_lasso():
 def test_dimension_lasso_and_floor_choose_the_method():
     def method(dim, l1=0.0, positive=False):
         ratings, start = problem(n_ratings=50, dim=dim)
-        return als.ALS(ratings, None, start, options(l1, 0.05, positive=positive))._method
+        return als.ALS(ratings, None, start, options(l1, 0.05, positive=positive)).method
 
     assert [method(dim) for dim in (0, 31, 32)] == ["cholesky", "cholesky", "gradient"]
     assert [method(dim, 0.01) for dim in (0, 32)] == ["descent", "descent"]
