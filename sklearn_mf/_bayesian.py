@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -17,13 +18,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_mf._base import BaseRecommender
 from sklearn_mf._diagnostics import split_r_hat
 from sklearn_mf._model import Model
-from sklearn_mf._posterior import Collector, Draw, Posterior
+from sklearn_mf._posterior import Collector, Draw, Noise, Posterior
 from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale
 from sklearn_mf._start import continued, fresh_start
 from sklearn_mf._state import all_or_nothing
 
-_START_STD = 0.001
 # Cells whose predictions are watched for convergence, and what of their split R-hat counts as poor.
 _N_WATCHED, _POOR = 1000, 1.2
 
@@ -33,18 +33,22 @@ class BayesianMFRecommender(BaseRecommender):
 
     The model is that of :class:`MFRecommender`, with distributions in place of penalties:
 
-    .. math:: y \sim N\Big(m + s \big(\sum_f b_f + \sum_{f<g} \langle v_f, v_g \rangle\big),\; s^2 / \tau\Big),
-        \quad t_{fj} = (v_{fj}, b_{fj}) \sim N(\mu_f, \Lambda_f^{-1})
+    .. math:: y \sim N\Big(m + s \big(\sum_f b_f + \sum_{f<g} \langle v_f, v_g \rangle\big),\;
+        \frac{s^2}{\tau \prod_f c_f}\Big), \quad
+        t_{fj} = (v_{fj}, b_{fj}) \sim N(\mu_f, \Lambda_f^{-1}), \quad
+        c_{fj} \sim \Gamma(\nu_f / 2, \nu_f / 2)
 
     for the id j of each field f, with m and s the mean and standard deviation of the training ratings. Nothing
-    is tuned: means, precisions and noise are learnt together with the embeddings. Gibbs sampling [1]_ draws in
-    turn, field by field, the prior of the field given its ids and then embedding and bias of each id jointly
-    given its ratings; then the noise. Predictions are means over the kept draws.
+    is tuned: means, precisions and noise are learnt together with the embeddings. Gibbs sampling [1]_ draws
+    in turn, field by field, the prior of the field given its ids, then embedding and bias of each id jointly
+    given its ratings, then how noisy the ratings of each id are; at last the common noise. Predictions are
+    means over the kept draws.
 
     Priors: :math:`(\mu_f, \Lambda_f)` is Normal-Wishart with :math:`\mu_0 = 0`, :math:`\beta_0 = 2`,
     :math:`W_0 = I` as in the code of [1]_ and with `embedding_dim + 1` degrees of freedom;
-    :math:`\tau \sim \Gamma(1/2, 1/2)` (shape, rate) as in libFM [2]_, in units of z = (y - m) / s. Unlike [1]_,
-    ids have biases, the noise is learnt, and the factorization is of any number of fields.
+    :math:`\tau \sim \Gamma(1/2, 1/2)` (shape, rate) as in libFM [2]_, in units of z = (y - m) / s. Unlike in
+    [1]_, ids have biases, the noise is learnt and differs from id to id as in [3]_, with
+    :math:`\nu_f` one of 60 numbers from 4 to 400, and there may be any number of fields.
 
     Parameters
     ----------
@@ -56,7 +60,10 @@ class BayesianMFRecommender(BaseRecommender):
         First sweeps of a new chain that are forgotten, at most half of `max_iter`.
     n_samples : int, default=100
         Draws to keep, evenly spaced over the sweeps after `burn_in`; fewer where there are fewer sweeps. They
-        take 4 * n_samples * (embedding_dim + 1) bytes for each id.
+        take 4 * n_samples * (embedding_dim + 2) bytes for each id.
+    heteroscedastic : bool, default=True
+        Whether the noise differs from id to id: some people rate at random, about some films people agree.
+        False sets all c to 1.
     clip : bool, default=True
         Keep the expected rating of each draw, and the bounds of intervals, inside the range of the training
         ratings. Scores of recommendations are never clipped.
@@ -93,9 +100,16 @@ class BayesianMFRecommender(BaseRecommender):
     prior_precisions_ : ndarray of shape (n_samples, n_fields, embedding_dim + 1, embedding_dim + 1), float64
         Draws of the inverse of their covariance.
     noise_std_ : float
-        Posterior mean of the standard deviation of the noise, in units of the ratings.
+        Posterior mean of the common standard deviation of the noise, :math:`s / \sqrt \tau`.
     noise_std_samples_ : ndarray of shape (n_samples,), float64
         Its draws.
+    noise_factors_ : list of ndarray of shape (n_ids[f],), float32
+        How noisy the ratings of each id are: posterior mean of :math:`1 / \sqrt c`. The standard deviation of
+        the noise of a rating is the common one times those of its ids.
+    noise_factors_samples_ : list of ndarray of shape (n_ids[f], n_samples), float32
+        Its draws.
+    noise_degrees_ : ndarray of shape (n_samples, n_fields), float64
+        Draws of :math:`\nu_f`: the smaller, the more ids differ in noise; infinite where they do not.
     log_likelihood_curve_ : list of float
         Log-likelihood of the training ratings after each sweep.
     r_hat_ : float
@@ -125,6 +139,8 @@ class BayesianMFRecommender(BaseRecommender):
     .. [1] Ruslan Salakhutdinov, Andriy Mnih, "Bayesian Probabilistic Matrix Factorization using Markov Chain
        Monte Carlo", ICML 2008.
     .. [2] Steffen Rendle, "Factorization Machines with libFM", ACM TIST 2012.
+    .. [3] Balaji Lakshminarayanan, Guillaume Bouchard, Cedric Archambeau, "Robust Bayesian Matrix
+       Factorisation", AISTATS 2011.
 
     Examples
     --------
@@ -141,6 +157,7 @@ class BayesianMFRecommender(BaseRecommender):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "burn_in": [Interval(Integral, 0, None, closed="left")],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "heteroscedastic": ["boolean"],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "warm_start": ["boolean"],
@@ -155,6 +172,7 @@ class BayesianMFRecommender(BaseRecommender):
         max_iter: int = 220,
         burn_in: int = 20,
         n_samples: int = 100,
+        heteroscedastic: bool = True,
         clip: bool = True,
         handle_unknown: str = "ignore",
         warm_start: bool = False,
@@ -165,6 +183,7 @@ class BayesianMFRecommender(BaseRecommender):
         self.max_iter = max_iter
         self.burn_in = burn_in
         self.n_samples = n_samples
+        self.heteroscedastic = heteroscedastic
         self.clip = clip
         self.handle_unknown = handle_unknown
         self.warm_start = warm_start
@@ -328,10 +347,12 @@ class BayesianMFRecommender(BaseRecommender):
             self.scale_,
             self.embeddings_,
             self.biases_samples_,
+            self.noise_factors_samples_,
             [epochs > 0 for epochs in self._epochs],
             self.prior_means_,
             self.prior_precisions_,
             (self.scale_ / self.noise_std_samples_) ** 2,
+            self.noise_degrees_,
         )
 
     def _chain(
@@ -341,14 +362,14 @@ class BayesianMFRecommender(BaseRecommender):
         from sklearn_mf.core import gibbs, workers  # TensorFlow is imported here, not before
 
         workers.limit_threads()
-        start = fresh_start(
-            ratings, *centre_and_scale(ratings, True), int(self.embedding_dim), seed, _START_STD
-        )
+        centred = centre_and_scale(ratings, True)
+        start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, gibbs.START_STD)
+        make = partial(gibbs.Gibbs, ratings, seed=seed, heteroscedastic=self.heteroscedastic)
         if previous is None:
-            return gibbs.Gibbs(ratings, start, None, 0, seed), start
+            return make(start, None, 0), start
         start = continued(start, previous._end_of_chain, known_codes)
-        noise_precision = previous._noise_precision * (start.scale / previous.scale_) ** 2
-        return gibbs.Gibbs(ratings, start, noise_precision, previous._n_sweeps, seed), start
+        noise = previous._noise_at_end(start, known_codes)
+        return make(start, noise, previous._n_sweeps), start
 
     def _kept_after(self, continues: bool) -> list[int]:
         """Numbers of the sweeps after which a draw is kept."""
@@ -374,7 +395,16 @@ class BayesianMFRecommender(BaseRecommender):
         """Keep what a warm start goes on from."""
         self._epochs = draw.model.epochs
         self._end_embeddings, self._end_biases = draw.model.embeddings, draw.model.biases
-        self._noise_precision, self._n_sweeps = draw.noise_precision, draw.n_sweeps
+        self._end_noise_precision, self._end_noise_factors = draw.noise.precision, draw.noise.factors
+        self._end_noise_degrees, self._n_sweeps = draw.noise.degrees, draw.n_sweeps
+
+    def _noise_at_end(self, start: Model, known_codes: list[NDArray[np.int32]]) -> Noise:
+        """Noise at the end of the chain, in units and over the ids of the fit that goes on."""
+        factors = [np.ones(len(rows)) for rows in start.embeddings]
+        for factor, codes, known in zip(factors, known_codes, self._end_noise_factors, strict=True):
+            factor[codes] = known
+        precision = self._end_noise_precision * (start.scale / self.scale_) ** 2
+        return Noise(precision, factors, self._end_noise_degrees)
 
     @property
     def _end_of_chain(self) -> Model:
@@ -398,7 +428,7 @@ def _attributes(posterior: Posterior) -> dict[str, Any]:
         "intercept_": posterior.intercept,
         "scale_": posterior.scale,
         "embeddings_": posterior.embeddings,
-        "biases_": [bias.mean(1, dtype=np.float64).astype(np.float32) for bias in posterior.biases],
+        "biases_": _means(posterior.biases),
         "biases_samples_": posterior.biases,
         "average_embeddings_": embeddings,
         "average_biases_": biases,
@@ -406,5 +436,13 @@ def _attributes(posterior: Posterior) -> dict[str, Any]:
         "prior_precisions_": posterior.prior_precisions,
         "noise_std_samples_": noise_stds,
         "noise_std_": float(noise_stds.mean()),
+        "noise_factors_samples_": posterior.noise_factors,
+        "noise_factors_": _means(posterior.noise_factors),
+        "noise_degrees_": posterior.noise_degrees,
         "_epochs": [rated.astype(np.int32) for rated in posterior.rated],
     }
+
+
+def _means(samples: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Means over the draws, (n_ids, n_samples) -> (n_ids,)."""
+    return [rows.mean(axis=1, dtype=np.float64).astype(np.float32) for rows in samples]

@@ -13,6 +13,40 @@ from sklearn_mf._model import Model
 _CHUNK_FLOATS = 2**22
 
 
+class Noise(NamedTuple):
+    """Noise of the ratings: the precision of one is the common precision times the factors of its ids.
+
+    Parameters
+    ----------
+    precision : float
+        Common precision of a rating of weight 1, in units of z.
+    factors : list of ndarray of shape (n_ids[f],), float64
+        Factors of the ids; all 1 where the noise is the same for all.
+    degrees : ndarray of shape (n_fields,), float64
+        The factors of a field come from Gamma(degrees / 2, degrees / 2): infinite where all are 1.
+    """
+
+    precision: float
+    factors: list[NDArray[np.float64]]
+    degrees: NDArray[np.float64]
+
+    def take(self, orders: list[NDArray[np.int32]]) -> "Noise":
+        """Copy with the factors in another order.
+
+        Parameters
+        ----------
+        orders : list of ndarray of shape (n_ids[f],), int32
+            Which factor comes where, for each field.
+
+        Returns
+        -------
+        noise : Noise
+            Shares no memory.
+        """
+        factors = [factor[order] for factor, order in zip(self.factors, orders, strict=True)]
+        return Noise(self.precision, factors, self.degrees.copy())
+
+
 class Draw(NamedTuple):
     """One draw of everything that is unknown.
 
@@ -24,8 +58,8 @@ class Draw(NamedTuple):
         Mean of embedding and, in the last place, bias of the ids of each field.
     prior_precisions : ndarray of shape (n_fields, width, width), float64
         Inverse of their covariance.
-    noise_precision : float
-        Of a rating of weight 1, in units of z.
+    noise : Noise
+        Of the ratings.
     n_sweeps : int
         Sweeps that the chain has made.
     """
@@ -33,7 +67,7 @@ class Draw(NamedTuple):
     model: Model
     prior_means: NDArray[np.float64]
     prior_precisions: NDArray[np.float64]
-    noise_precision: float
+    noise: Noise
     n_sweeps: int
 
 
@@ -69,6 +103,8 @@ class Posterior:
         products of such rows are means over the draws. An id without ratings has the prior mean.
     biases : list of ndarray of shape (n_ids[f], n_samples), float32
         Draws of the bias.
+    noise_factors : list of ndarray of shape (n_ids[f], n_samples), float32
+        Draws of the noise of an id, as a multiple of the common standard deviation.
     rated : list of ndarray of shape (n_ids[f],), bool
         Which ids have ratings.
     prior_means : ndarray of shape (n_samples, n_fields, width), float64
@@ -76,17 +112,21 @@ class Posterior:
     prior_precisions : ndarray of shape (n_samples, n_fields, width, width), float64
         Draws of their precision.
     noise_precisions : ndarray of shape (n_samples,), float64
-        Draws of the precision of the noise, in units of z.
+        Draws of the common precision of the noise, in units of z.
+    noise_degrees : ndarray of shape (n_samples, n_fields), float64
+        Draws of the degrees of freedom of the noise of each field.
     """
 
     intercept: float
     scale: float
     embeddings: list[NDArray[np.float32]]
     biases: list[NDArray[np.float32]]
+    noise_factors: list[NDArray[np.float32]]
     rated: list[NDArray[np.bool_]]
     prior_means: NDArray[np.float64]
     prior_precisions: NDArray[np.float64]
     noise_precisions: NDArray[np.float64]
+    noise_degrees: NDArray[np.float64]
 
     @property
     def n_samples(self) -> int:
@@ -172,11 +212,20 @@ class Posterior:
         prior_only = [
             ~rated[column] | (column < 0) for rated, column in zip(self.rated, codes.T, strict=True)
         ]
-        unrated, within = np.stack(prior_only, 1), np.full(len(codes), (1 / self.noise_precisions).mean())
+        unrated, within = np.stack(prior_only, 1), self._noise_variance(codes).mean(1)
         rows = np.flatnonzero(unrated.any(1))
         if len(rows):
             within[rows] += self._prior_variance(codes[rows], unrated[rows])
         return Summary(mean, expected.mean(1), expected.var(1) + self.scale**2 * within)
+
+    def _noise_variance(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Variance of the noise of z, (n, n_fields) -> (n, n_samples)."""
+        variance = np.tile(1 / self.noise_precisions, (len(codes), 1))
+        for field, factors in enumerate(self.noise_factors):
+            rows = factors[codes[:, field]]
+            rows[codes[:, field] < 0] = unknown_factor(self.noise_degrees[:, field])
+            variance *= rows.astype(np.float64) ** 2
+        return variance
 
     def _prior_variance(self, codes: NDArray[np.integer], unrated: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Variance of z over ids that are but known by their prior, (n, n_fields), same -> (n,).
@@ -198,6 +247,22 @@ class Posterior:
         return variance
 
 
+def unknown_factor(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root mean square of the noise factor of an id without ratings.
+
+    Parameters
+    ----------
+    degrees : ndarray of any shape, float64
+        Degrees of freedom nu of its field, above 2.
+
+    Returns
+    -------
+    factor : ndarray of that shape, float64
+        Where 1 / factor^2 comes from Gamma(nu / 2, nu / 2).
+    """
+    return 1 / np.sqrt(1 - 2 / degrees)
+
+
 class Collector:
     """Room for the draws that are kept.
 
@@ -215,9 +280,11 @@ class Collector:
         sizes = [len(rows) for rows in start.embeddings]
         self.embeddings = [np.zeros((n, n_samples * dim), dtype=np.float32) for n in sizes]
         self.biases = [np.zeros((n, n_samples), dtype=np.float32) for n in sizes]
+        self.noise_factors = [np.ones((n, n_samples), dtype=np.float32) for n in sizes]
         self.prior_means = np.zeros((n_samples, n_fields, dim + 1))
         self.prior_precisions = np.zeros((n_samples, n_fields, dim + 1, dim + 1))
         self.noise_precisions = np.zeros(n_samples)
+        self.noise_degrees = np.zeros((n_samples, n_fields))
 
     def add(self, draw: Draw) -> Self:
         """Keep a draw.
@@ -241,8 +308,13 @@ class Collector:
             part = self.embeddings[field][:, place * dim : (place + 1) * dim]
             part[:] = embeddings / np.sqrt(self.n_samples)
             self.biases[field][:, place] = np.where(rated, draw.model.biases[field], mean[-1])
+            unknown = unknown_factor(draw.noise.degrees[field])
+            self.noise_factors[field][:, place] = np.where(
+                rated, 1 / np.sqrt(draw.noise.factors[field]), unknown
+            )
         self.prior_means[place], self.prior_precisions[place] = draw.prior_means, draw.prior_precisions
-        self.noise_precisions[place] = draw.noise_precision
+        self.noise_precisions[place] = draw.noise.precision
+        self.noise_degrees[place] = draw.noise.degrees
         return self
 
     def posterior(self) -> Posterior:
@@ -261,8 +333,10 @@ class Collector:
             self.start.scale,
             self.embeddings if full else [rescale * rows[:, : n * dim] for rows in self.embeddings],
             self.biases if full else [rows[:, :n].copy() for rows in self.biases],
+            self.noise_factors if full else [rows[:, :n].copy() for rows in self.noise_factors],
             self.rated,
             self.prior_means[:n],
             self.prior_precisions[:n],
             self.noise_precisions[:n],
+            self.noise_degrees[:n],
         )

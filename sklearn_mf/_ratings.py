@@ -23,16 +23,16 @@ class Ratings:
         The summed sample weight of each cell.
     n_ids : tuple of int, of length n_fields
         The number of ids of each field.
-    spread : float
-        Weighted sum of squared distances of the ratings from their cell's mean: what merging took out of
-        the squared loss.
+    spreads : ndarray of shape (n_ratings,), float64
+        Weighted sum of squared distances of the ratings of each cell from their mean: what merging took out
+        of the squared loss.
     """
 
     codes: NDArray[np.int32]
     targets: NDArray[np.float64]
     weights: NDArray[np.float64]
     n_ids: tuple[int, ...]
-    spread: float = 0.0
+    spreads: NDArray[np.float64]
 
     @classmethod
     def merge(
@@ -67,7 +67,9 @@ class Ratings:
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
             columns[:, field] = column[order]
-        ratings = cls(columns, targets[order], weights[order] if weights.strides[0] else weights, n_ids)
+        weights = weights[order] if weights.strides[0] else weights
+        none = np.broadcast_to(0.0, len(order))  # takes no memory
+        ratings = cls(columns, targets[order], weights, n_ids, none)
         ratings = _merge_cells(ratings) if repeated else ratings
         return replace(ratings, weights=_compact(ratings.weights))
 
@@ -80,6 +82,11 @@ class Ratings:
     def total_weight(self) -> float:
         """W, the sum of the sample weights."""
         return float(self.weights.sum())
+
+    @property
+    def spread(self) -> float:
+        """What merging took out of the squared loss."""
+        return float(self.spreads.sum())
 
     def id_weights(self, field: int) -> NDArray[np.float64]:
         """Sum the weights of the ratings of each id.
@@ -109,10 +116,10 @@ class Ratings:
         Returns
         -------
         ratings : Ratings
-            The cells kept, over the same ids; their spread is not known and taken as 0.
+            The cells kept, over the same ids.
         """
-        codes, targets, weights = self.codes[rows], self.targets[rows], self.weights[rows]
-        return replace(self, codes=codes, targets=targets, weights=weights, spread=0.0)
+        spreads = _compact(self.spreads[rows])
+        return Ratings(self.codes[rows], self.targets[rows], self.weights[rows], self.n_ids, spreads)
 
 
 def centre_and_scale(ratings: Ratings, centre: bool) -> tuple[float, float]:
@@ -168,8 +175,7 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
         out &= np.bincount(codes[~out], minlength=n_ids)[codes] > 0
     if not out.any():
         return ratings, None
-    train, held_out = ratings.take(~out), ratings.take(out)
-    return replace(train, spread=ratings.spread * train.total_weight / ratings.total_weight), held_out
+    return ratings.take(~out), ratings.take(out)
 
 
 def sorted_by(numbers: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -213,9 +219,9 @@ def _sort(
     return np.lexsort(keys), True
 
 
-def _compact(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same weights; where all are equal, as a view of one number that takes no memory."""
-    return np.broadcast_to(weights[0], len(weights)) if (weights == weights[0]).all() else weights
+def _compact(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same numbers; where all are equal, as a view of one that takes no memory."""
+    return np.broadcast_to(numbers[0], len(numbers)) if (numbers == numbers[0]).all() else numbers
 
 
 def _same_as_previous(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
@@ -235,13 +241,13 @@ def _merge_cells(ratings: Ratings) -> Ratings:
     first = targets[cells]
     # Distances from the cell's first target: one target with any weight stays that target, to the bit.
     means = first + np.add.reduceat(weights * (targets - first[cell_of_row]), cells) / cell_weights
-    spread = float(weights @ (targets - means[cell_of_row]) ** 2)
+    spreads = np.add.reduceat(weights * (targets - means[cell_of_row]) ** 2, cells)
     return replace(
         ratings,
         codes=codes[cells],
         targets=means,
         weights=cell_weights,
-        spread=spread,
+        spreads=spreads,
     )
 
 

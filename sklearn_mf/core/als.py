@@ -1,16 +1,13 @@
 """Alternating minimisation: the embeddings and biases of one field at a time, field after field."""
 
-from dataclasses import replace
-from functools import partial
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
-from sklearn_mf.core import grouping, penalties, sweep
+from sklearn_mf.core import grouping, sweep
+from sklearn_mf.core.arrangement import Arrangement
 from sklearn_mf.core.tensors import tensor
 from sklearn_mf.core.training import Options, Yardstick
 
@@ -21,10 +18,6 @@ _DAMPING, _GROWTH, _MOST = 4.0, 1.4, 160.0
 _RIDGE_SWEEPS = 6
 # From this embedding_dim on, a few steps of conjugate gradient take the place of an exact solution.
 _GRADIENT_FROM = 32
-# Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
-# its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
-_BLOCK_FLOATS = {"gradient": 2**21, "cholesky": 2**21, "descent": 2**23}
-_SPREAD = {"gradient": 1.1, "cholesky": 1.2, "descent": 2.0}
 
 
 def damping(ages: NDArray[np.int32], l1: float) -> NDArray[np.float32]:
@@ -49,9 +42,7 @@ def damping(ages: NDArray[np.int32], l1: float) -> NDArray[np.float32]:
 
 
 class ALS:
-    """One run of alternating minimisation: the arrays, and the tables of embeddings, in TensorFlow.
-
-    The table of a field has its ids in order of their number of ratings, the bias in the last column.
+    """One run of alternating minimisation.
 
     Parameters
     ----------
@@ -63,52 +54,20 @@ class ALS:
         Where to begin.
     options : Options
         Penalty.
-    method : {"gradient", "cholesky", "descent"} or None, default=None
-        How to solve for the rows; None chooses.
     """
 
     warmup, unit, start_std = 0, "sweep", 0.001
 
-    def __init__(
-        self,
-        ratings: Ratings,
-        held_out: Ratings | None,
-        start: Model,
-        options: Options,
-        method: str | None = None,
-    ) -> None:
-        self.start, self.options, self.n_sweeps = start, options, 0
-        self.method = method or self._best_method()
-        self.ids = grouping.rank_ids(ratings)
-        self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.ids, strict=True)]
-        self.tables = [
-            tf.constant(np.column_stack([embeddings, biases])[ids])
-            for embeddings, biases, ids in zip(start.embeddings, start.biases, self.ids, strict=True)
-        ]
-        rows = [grouping.inverse(ids) for ids in self.ids]
-        bounds = partial(grouping.block_bounds, **self._block_shape())
-        self.fields = [
-            grouping.group(ratings, field, rows, start, bounds, tensor) for field in range(ratings.n_fields)
-        ]
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
+        self.options, self.n_sweeps = options, 0
+        self.arrangement = Arrangement(ratings, start, best_method(options, start.embeddings[0].shape[1]))
+        self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.arrangement.ids, strict=True)]
         self.held_out = None
         if held_out is not None:
-            self.held_out = tf.nest.map_structure(tensor, grouping.coded(held_out, rows, start))
+            coded = grouping.coded(held_out, self.arrangement.rows, start)
+            self.held_out = tf.nest.map_structure(tensor, coded)
         self.remedy = f"alpha={options.l1 + options.l2:g} or the sample weights are out of proportion"
         self.yardstick = Yardstick.of(ratings, held_out, start.scale)
-
-    def _block_shape(self) -> dict[str, Any]:
-        width, method = self.tables[0].shape[1], self.method
-        shortest = 1 if method == "gradient" else 2 * width  # the normal equations need room too
-        return {
-            "max_cells": _BLOCK_FLOATS[method] // width,
-            "shortest": shortest,
-            "spread": _SPREAD[method],
-        }
-
-    def _best_method(self) -> str:
-        if self.options.l1 > 0 or self.options.positive:
-            return "descent"
-        return "gradient" if len(self.start.embeddings[0].T) >= _GRADIENT_FROM else "cholesky"
 
     def run_epoch(self, epoch: int) -> tuple[float, float | None]:
         """Sweep over the fields once, the last field first.
@@ -134,28 +93,16 @@ class ALS:
         return loss, self._validation_rmse()
 
     def _sweep(self, number: int, l1: float, l2: float) -> float:
-        squares, paid = 0.0, 0.0
-        with np.errstate(over="ignore"):  # the objective says so
-            constants = np.array([l1, l2, self.options.fit_bias], dtype=np.float32)
-        numbers = sweep.Numbers(*map(tf.constant, constants))
-        floor = tf.constant(penalties.floors(self.tables[0].shape[1], self.options.positive))
-        solve = sweep.program(len(self.tables), self.method)
-        for field in reversed(range(len(self.tables))):
-            others = self.tables[:field] + self.tables[field + 1 :]
-            held = tf.constant(damping(self.ages[field] + np.int32(number), l1))
-            self.tables[field], squares, penalty = solve(
-                self.tables[field], others, self.fields[field], held, floor, numbers
-            )
-            paid += float(penalty)
-        return self.yardstick.loss(0.5 * float(squares) + paid)
+        dampings = [damping(ages + np.int32(number), l1) for ages in self.ages]
+        loss = self.arrangement.minimise(dampings, l1, l2, self.options.fit_bias, self.options.positive)
+        return self.yardstick.loss(loss)
 
     def _validation_rmse(self) -> float | None:
         if self.held_out is None:
             return None
-        squares = sweep.score_program(len(self.tables))(
-            self.tables, self.held_out, tf.constant(float(self.options.fit_bias))
-        )
-        return self.yardstick.rmse(float(squares))
+        tables = self.arrangement.tables
+        has_bias = tf.constant(float(self.options.fit_bias))
+        return self.yardstick.rmse(float(sweep.score_program(len(tables))(tables, self.held_out, has_bias)))
 
     def model(self) -> Model:
         """Copy the tables out of TensorFlow.
@@ -165,15 +112,24 @@ class ALS:
         model : Model
             The present embeddings and biases.
         """
-        rows = [grouping.inverse(ids) for ids in self.ids]
-        tables = [table.numpy()[row] for table, row in zip(self.tables, rows, strict=True)]
-        counts = [np.diff(field.starts)[row] for field, row in zip(self.fields, rows, strict=True)]
-        return replace(
-            self.start,
-            embeddings=[np.ascontiguousarray(table[:, :-1]) for table in tables],
-            biases=[table[:, -1].copy() for table in tables],
-            epochs=[
-                epochs + np.int32(self.n_sweeps) * (count > 0)
-                for epochs, count in zip(self.start.epochs, counts, strict=True)
-            ],
-        )
+        return self.arrangement.model(self.n_sweeps)
+
+
+def best_method(options: Options, embedding_dim: int) -> str:
+    """Choose how to solve for the rows.
+
+    Parameters
+    ----------
+    options : Options
+        Penalty.
+    embedding_dim : int
+        Length of the embeddings.
+
+    Returns
+    -------
+    method : {"gradient", "cholesky", "descent"}
+        By penalty and length.
+    """
+    if options.l1 > 0 or options.positive:
+        return "descent"
+    return "gradient" if embedding_dim >= _GRADIENT_FROM else "cholesky"

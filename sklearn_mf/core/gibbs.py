@@ -1,38 +1,30 @@
-"""Gibbs sampling of a factorization: embedding and bias of the ids of one field at a time, field after field."""
+"""Gibbs sampling of a factorization: embeddings and biases of one field at a time, field after field."""
 
 import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from sklearn_mf._model import Model
-from sklearn_mf._posterior import Collector, Draw
+from sklearn_mf._posterior import Collector, Draw, Noise
 from sklearn_mf._ratings import Ratings
-from sklearn_mf.core import als, priors, sweep
+from sklearn_mf.core import priors, sweep
+from sklearn_mf.core.arrangement import Arrangement
 from sklearn_mf.core.grouping import Grouped
 from sklearn_mf.core.row_systems import draw_rows
-from sklearn_mf.core.training import Options, Report
+from sklearn_mf.core.training import Report
 
 Tensor = Any
 
-# A new chain begins where some sweeps of alternating minimisation with a ridge penalty end.
-_START = Options(
-    l1=0.0,
-    l2=0.045,
-    positive=False,
-    fit_bias=True,
-    learning_rate=0.0,
-    batch_size="auto",
-    max_iter=5,
-    tol=0.0,
-    n_iter_no_change=5,
-    seed=0,
-)
+# A new chain begins where some sweeps of alternating minimisation end, with this ridge penalty and from
+# embeddings of this standard deviation.
+_START_SWEEPS, _START_ALPHA, START_STD = 10, 0.02, 0.1
 
 
-class PriorTensors(NamedTuple):
-    """What a field is drawn from, apart from its ratings.
+class Conditional(NamedTuple):
+    """What the ids of a field are drawn from, apart from their ratings.
 
     Parameters
     ----------
@@ -40,17 +32,20 @@ class PriorTensors(NamedTuple):
         Prior mean.
     precision : tensor of shape (width, width), float32
         Prior precision.
-    noise_precision : scalar tensor, float32
-        Of a rating of mean weight, in units of z.
+    noise_precision : tensor of shape (n_ids,), float32
+        Of a rating of mean weight of each id, before the factors of its other ids.
+    factors : list of tensors of shape (n_ids[g],), float32
+        Factors of the precision of the ids of the other fields.
     """
 
     mean: Tensor
     precision: Tensor
     noise_precision: Tensor
+    factors: list[Tensor]
 
 
 def _draw_field(
-    table: Tensor, others: list[Tensor], field: Grouped, prior: PriorTensors, key: Tensor
+    table: Tensor, others: list[Tensor], field: Grouped, conditional: Conditional, key: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Draw the rows of one field, given the others.
 
@@ -62,7 +57,7 @@ def _draw_field(
         Those of the other fields, in order.
     field : Grouped of tensors
         The ratings, by the ids of the field.
-    prior : PriorTensors
+    conditional : Conditional
         Prior and noise.
     key : tensor of shape (2,), int32
         Seed of the draw; each block has a seed of its own, made from it.
@@ -71,17 +66,18 @@ def _draw_field(
     -------
     table : tensor of shape (n_ids, width), float32
         Drawn; rows without ratings as they were.
-    squares : scalar tensor, float64
-        Weighted squared errors that it leaves.
+    squares : tensor of shape (n_rated,), float32
+        Weighted squared errors that each row leaves, times the factors of the other ids.
     """
     one = tf.constant(1.0)
-    partners = sweep.partners_of(others, tf.shape(table)[1], one)
+    partners = sweep.partners_of(others, tf.shape(table)[1], one, conditional.factors)
 
     def draw(number: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of a block."""
         seed = tf.random.experimental.stateless_fold_in(key, number)
         noise = tf.random.stateless_normal(tf.shape(table[rows]), seed)
-        return draw_rows(X, y, w, *prior, noise)
+        weights = conditional.noise_precision[rows][:, None] * w
+        return draw_rows(X, y, weights, conditional.mean, conditional.precision, noise)
 
     return sweep.over_blocks(table, partners, field, one, draw)
 
@@ -100,8 +96,9 @@ def program(n_fields: int) -> Any:
     program : tf.function
         `_draw_field`.
     """
-    prior = PriorTensors(tf.TensorSpec([None]), tf.TensorSpec([None, None]), tf.TensorSpec([]))
-    signature = [*sweep.field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
+    real = tf.TensorSpec([None])
+    conditional = Conditional(real, tf.TensorSpec([None, None]), real, [real] * (n_fields - 1))
+    signature = [*sweep.field_signature(n_fields), conditional, tf.TensorSpec([2], tf.int32)]
     return tf.function(_draw_field, input_signature=signature, autograph=False)
 
 
@@ -114,35 +111,52 @@ class Gibbs:
         Ratings to learn from.
     start : Model
         Where to begin.
-    noise_precision : float or None
+    noise : Noise or None
         Of the chain that goes on; None begins a new one.
     n_sweeps : int
         Sweeps that the chain has made.
     seed : int
         Of every random number; together with the number of the sweep.
+    heteroscedastic : bool
+        Whether the noise differs from id to id.
     """
 
     unit = "sweep"
 
     def __init__(
-        self, ratings: Ratings, start: Model, noise_precision: float | None, n_sweeps: int, seed: int
+        self,
+        ratings: Ratings,
+        start: Model,
+        noise: Noise | None,
+        n_sweeps: int,
+        seed: int,
+        heteroscedastic: bool,
     ) -> None:
-        self.seed, self.n_sweeps, self.scale = seed, n_sweeps, start.scale
+        self.seed, self.n_sweeps, self.n_before, self.scale = seed, n_sweeps, n_sweeps, start.scale
+        self.heteroscedastic = heteroscedastic
+        self.arrangement = Arrangement(ratings, start, "cholesky")
         self.total_weight = ratings.total_weight
         self.mean_weight = ratings.total_weight / len(ratings.targets)
-        self.spread = ratings.spread / start.scale**2
-        self.solver = als.ALS(ratings, None, start, _START, method="cholesky")
+        self.weights = [ratings.id_weights(f)[ids] for f, ids in enumerate(self.arrangement.ids)]
+        self.spreads = Spreads.of(ratings, self.arrangement.rows, start.scale)
         rng = np.random.default_rng([seed, n_sweeps])
-        self.noise_precision = self._climb(rng) if noise_precision is None else noise_precision
-        self.priors = [priors.draw_prior(table.numpy(), rng) for table in self.solver.tables]
+        self.noise = self._climb(rng) if noise is None else noise.take(self.arrangement.ids)
+        self.priors = [priors.draw_prior(table.numpy(), rng) for table in self.arrangement.tables]
 
-    def _climb(self, rng: np.random.Generator) -> float:
-        """Run the first sweeps of alternating minimisation; the precision of the noise that they leave."""
-        loss = min(self.solver.run_epoch(number)[0] for number in range(_START.max_iter))
-        return priors.draw_noise_precision(2 * loss * self.total_weight, self.total_weight, rng)
+    def _climb(self, rng: np.random.Generator) -> Noise:
+        """Run the first sweeps of alternating minimisation; the noise that they leave."""
+        free = [np.zeros(len(ids), dtype=np.float32) for ids in self.arrangement.ids]
+        for _ in range(_START_SWEEPS):
+            loss = self.arrangement.minimise(free, 0.0, _START_ALPHA, fit_bias=True, positive=False)
+        squares = 2 * self.mean_weight * loss + self.spreads.total
+        return Noise(
+            priors.draw_noise_precision(squares, self.total_weight, rng),
+            [np.ones(len(ids)) for ids in self.arrangement.ids],
+            np.full(len(free), priors.DEGREES[-1] if self.heteroscedastic else np.inf),
+        )
 
     def run_sweep(self) -> float:
-        """Draw the priors and rows of every field, the last field first, then the noise.
+        """Draw prior, rows and factors of every field, the last field first, then the common noise.
 
         Returns
         -------
@@ -150,29 +164,61 @@ class Gibbs:
             Of the ratings, in their units, at the end of the sweep.
         """
         rng = np.random.default_rng([self.seed, self.n_sweeps + 1])
-        tables, fields, squares = self.solver.tables, self.solver.fields, 0.0
-        drawn = []
-        for number in reversed(range(len(tables))):
-            rated = tables[number].numpy()[int(fields[number].bounds[0]) :]
-            drawn.append(priors.draw_prior(rated, rng))
-            others = tables[:number] + tables[number + 1 :]
-            key = tf.constant([self.seed, self.n_sweeps * len(tables) + number], tf.int32)
-            tables[number], left = program(len(tables))(
-                tables[number], others, fields[number], self._tensors(drawn[-1]), key
-            )
-            squares = self.mean_weight * float(left) + self.spread
-        self.priors, self.n_sweeps = drawn[::-1], self.n_sweeps + 1
-        self.solver.n_sweeps += 1
-        self.noise_precision = priors.draw_noise_precision(squares, self.total_weight, rng)
-        return self._log_likelihood(squares)
+        for field in reversed(range(len(self.priors))):
+            rated = slice(int(self.arrangement.fields[field].bounds[0]), None)
+            self.priors[field] = priors.draw_prior(self.arrangement.tables[field].numpy()[rated], rng)
+            squares = self._draw_rows(field)
+            if self.heteroscedastic:
+                self._draw_factors(field, rated, squares, rng)
+        total = float(self.noise.factors[0][rated] @ squares)
+        self.noise = self.noise._replace(
+            precision=priors.draw_noise_precision(total, self.total_weight, rng)
+        )
+        if self.heteroscedastic:
+            self._rescale(rng)
+        self.n_sweeps += 1
+        return self._log_likelihood(total)
 
-    def _tensors(self, prior: priors.Prior) -> PriorTensors:
-        noise = np.float32(self.noise_precision * self.mean_weight)
-        return PriorTensors(*(tf.constant(part, tf.float32) for part in (prior.mean, prior.precision, noise)))
+    def _draw_rows(self, field: int) -> NDArray[np.float64]:
+        """Draw the rows of a field; squared errors of its rated ids, times the factors of their other ids."""
+        arrangement, noise = self.arrangement, self.noise
+        others = noise.factors[:field] + noise.factors[field + 1 :]
+        conditional = Conditional(
+            tf.constant(self.priors[field].mean, tf.float32),
+            tf.constant(self.priors[field].precision, tf.float32),
+            tf.constant(noise.precision * self.mean_weight * noise.factors[field], tf.float32),
+            [tf.constant(factors, tf.float32) for factors in others],
+        )
+        key = tf.constant([self.seed, self.n_sweeps * len(self.priors) + field], tf.int32)
+        arrangement.tables[field], squares = program(len(self.priors))(
+            arrangement.tables[field], arrangement.others(field), arrangement.fields[field], conditional, key
+        )
+        spreads = self.spreads.of_ids(field, noise.factors)
+        return self.mean_weight * squares.numpy().astype(np.float64) + spreads[-len(squares) :]
+
+    def _draw_factors(
+        self, field: int, rated: slice, squares: NDArray[np.float64], rng: np.random.Generator
+    ) -> None:
+        noise = self.noise
+        noise.factors[field][rated] = priors.draw_factors(
+            squares, self.weights[field][rated], noise.precision, noise.degrees[field], rng
+        )
+        noise.degrees[field] = priors.draw_degrees(noise.factors[field][rated], rng)
+
+    def _rescale(self, rng: np.random.Generator) -> None:
+        """Move along what the likelihood leaves open: factors of a field up, common precision down."""
+        for field, factors in enumerate(self.noise.factors):
+            rated = factors[int(self.arrangement.fields[field].bounds[0]) :]
+            multiplier = priors.draw_rescaling(rated, self.noise.degrees[field], self.noise.precision, rng)
+            rated *= multiplier
+            self.noise = self.noise._replace(precision=self.noise.precision / multiplier)
 
     def _log_likelihood(self, squares: float) -> float:
-        normal = np.log(self.noise_precision) - np.log(2 * np.pi) - 2 * np.log(self.scale)
-        return float(0.5 * (self.total_weight * normal - self.noise_precision * squares))
+        """From the squared errors times the factors of all ids."""
+        noise = self.noise
+        log_factors = sum(w @ np.log(f) for w, f in zip(self.weights, noise.factors, strict=True))
+        normal = np.log(noise.precision) - np.log(2 * np.pi) - 2 * np.log(self.scale)
+        return float(0.5 * (self.total_weight * normal + log_factors - noise.precision * squares))
 
     def draw(self) -> Draw:
         """Copy the present draw out of TensorFlow.
@@ -183,12 +229,78 @@ class Gibbs:
             Rows in the order of the codes.
         """
         return Draw(
-            model=self.solver.model(),
+            model=self.arrangement.model(self.n_sweeps - self.n_before),
             prior_means=np.array([prior.mean for prior in self.priors]),
             prior_precisions=np.array([prior.precision for prior in self.priors]),
-            noise_precision=self.noise_precision,
+            noise=self.noise.take(self.arrangement.rows),
             n_sweeps=self.n_sweeps,
         )
+
+
+class Spreads(NamedTuple):
+    """Ratings of one cell that differ: what merging them took out of the squared errors.
+
+    Parameters
+    ----------
+    rows : list of ndarray of shape (n_cells,), int32
+        Row of the id of each field, of the cells with different ratings.
+    values : ndarray of shape (n_cells,), float64
+        Weighted squared distances from the mean of the cell, in units of z.
+    n_ids : tuple of int
+        Number of ids of each field.
+    """
+
+    rows: list[NDArray[np.int32]]
+    values: NDArray[np.float64]
+    n_ids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, ratings: Ratings, rows: list[NDArray[np.int32]], scale: float) -> "Spreads":
+        """Find the cells.
+
+        Parameters
+        ----------
+        ratings : Ratings
+            Merged ratings.
+        rows : list of ndarray of shape (n_ids[f],), int32
+            Row of each id of each field.
+        scale : float
+            Unit of z.
+
+        Returns
+        -------
+        spreads : Spreads
+            Mostly empty.
+        """
+        cells = np.flatnonzero(ratings.spreads)
+        codes = ratings.codes[cells].T
+        found = [row[column] for row, column in zip(rows, codes, strict=True)]
+        return cls(found, ratings.spreads[cells] / scale**2, ratings.n_ids)
+
+    @property
+    def total(self) -> float:
+        """Sum over all cells."""
+        return float(self.values.sum())
+
+    def of_ids(self, field: int, factors: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Sum by the ids of a field, times the factors of their other ids.
+
+        Parameters
+        ----------
+        field : int
+            Which field.
+        factors : list of ndarray of shape (n_ids[f],), float64
+            Factors of the precision of every field.
+
+        Returns
+        -------
+        spreads : ndarray of shape (n_ids[field],), float64
+            In the order of the rows.
+        """
+        values = self.values.copy()
+        for other, rows in enumerate(self.rows):
+            values *= factors[other][rows] if other != field else 1.0
+        return np.bincount(self.rows[field], values, self.n_ids[field])
 
 
 def sample(

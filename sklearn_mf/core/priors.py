@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.special import gammaln
 
 # Normal-Wishart prior of the mean and precision of the ids of a field. Its mean has the weight of two ids
 # around 0 (beta0 = 2, mu0 = 0, W0 = I, as the authors' code of Salakhutdinov and Mnih 2008 has it); the degrees
@@ -12,6 +13,9 @@ from scipy.linalg import solve_triangular
 _BETA0 = 2.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
 _SHAPE, _RATE = 0.5, 0.5
+# Degrees of freedom that the noise of the ids of a field can have, all as probable: from ids that differ by a
+# factor of two or more to ids that hardly do.
+DEGREES = np.geomspace(4.0, 400.0, 60)
 
 
 class Prior(NamedTuple):
@@ -76,7 +80,8 @@ def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Gen
     Parameters
     ----------
     squares : float
-        Weighted squared errors of all ratings in units of z, the spread inside merged cells included.
+        Weighted squared errors of all ratings in units of z, the spread inside merged cells included, each
+        times the factors of its ids.
     total_weight : float
         Sum of the sample weights.
     rng : Generator
@@ -88,3 +93,88 @@ def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Gen
         A draw, in units of z^-2.
     """
     return float(rng.gamma(_SHAPE + total_weight / 2) / (_RATE + squares / 2))
+
+
+def draw_factors(
+    squares: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    noise_precision: float,
+    degrees: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Draw by what factor the ratings of each id of a field are more precise than others, given their errors.
+
+    Gamma(degrees / 2, degrees / 2) is the prior of a factor (Lakshminarayanan, Bouchard and Archambeau, "Robust
+    Bayesian matrix factorisation", AISTATS 2011).
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n_ids,), float64
+        Weighted squared errors of the ratings of each id, each times the factors of the other ids.
+    weights : ndarray of shape (n_ids,), float64
+        Summed weight of the ratings of each id.
+    noise_precision : float
+        Common precision.
+    degrees : float
+        Degrees of freedom of the field.
+    rng : Generator
+        Consumed.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_ids,), float64
+        Draws.
+    """
+    return rng.gamma((degrees + weights) / 2) / ((degrees + noise_precision * squares) / 2)
+
+
+def draw_degrees(factors: NDArray[np.float64], rng: np.random.Generator) -> float:
+    """Draw the degrees of freedom of a field, given the factors of its ids.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (n_ids,), float64
+        Factors of the precision.
+    rng : Generator
+        Consumed.
+
+    Returns
+    -------
+    degrees : float
+        One of `DEGREES`.
+    """
+    half = DEGREES / 2
+    log_density = len(factors) * (half * np.log(half) - gammaln(half))
+    log_density += (half - 1) * np.log(factors).sum() - half * factors.sum()
+    probability = np.exp(log_density - log_density.max())
+    return float(rng.choice(DEGREES, p=probability / probability.sum()))
+
+
+def draw_rescaling(
+    factors: NDArray[np.float64], degrees: float, noise_precision: float, rng: np.random.Generator
+) -> float:
+    """Draw what the factors of a field are multiplied by, and the common precision is divided by.
+
+    The likelihood depends on the products alone, so the chain moves along them slowly without this step
+    (Liu and Sabatti, "Generalised Gibbs sampler", Biometrika 2000). The density of the multiplier c is
+    proportional to c^(p - 1) exp(-r c - b / c): proposed from Gamma(p, r), accepted by the rest.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (n_ids,), float64
+        Factors of the precision.
+    degrees : float
+        Degrees of freedom of the field.
+    noise_precision : float
+        Common precision.
+    rng : Generator
+        Consumed.
+
+    Returns
+    -------
+    multiplier : float
+        1 where the proposal is not accepted.
+    """
+    proposal = rng.gamma(len(factors) * degrees / 2 - _SHAPE) / (degrees * factors.sum() / 2)
+    log_ratio = _RATE * noise_precision * (1 - 1 / proposal)
+    return float(proposal) if np.log(rng.random()) < log_ratio else 1.0

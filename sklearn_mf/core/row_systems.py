@@ -117,7 +117,7 @@ def coordinate_descent(block: Block, floor: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def draw_rows(
-    X: Tensor, y: Tensor, w: Tensor, mean: Tensor, precision: Tensor, noise_precision: Tensor, noise: Tensor
+    X: Tensor, y: Tensor, w: Tensor, mean: Tensor, precision: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Draw each row from its normal distribution, given its ratings and the prior of all rows.
 
@@ -128,13 +128,11 @@ def draw_rows(
     X : tensor of shape (n_rows, length, width), float32
         Derivative of each rating by the embedding and bias of the id.
     y, w : tensors of shape (n_rows, length), float32
-        What is left to explain of each rating; its weight, 0 in padding.
+        What is left to explain of each rating; the precision of its noise, 0 in padding.
     mean : tensor of shape (width,), float32
         Prior mean.
     precision : tensor of shape (width, width), float32
         Prior precision.
-    noise_precision : scalar tensor, float32
-        Of a rating of weight 1.
     noise : tensor of shape (n_rows, width), float32
         Standard normal numbers.
 
@@ -145,7 +143,7 @@ def draw_rows(
     errors : tensor of shape (n_rows, length), float32
         What they leave unexplained.
     """
-    G, r = _gram(X, y, noise_precision * w)
+    G, r = _gram(X, y, w)
     factor = tf.linalg.cholesky(G + precision)
     r += tf.linalg.matvec(precision, mean)
     half = tf.linalg.triangular_solve(factor, r[..., None]) + noise[..., None]

@@ -44,11 +44,14 @@ class Partners(NamedTuple):
         Biases.
     scales : tensor of shape (width,), float32
         About the mean square of each column of the design.
+    factors : list of tensors of shape (n_ids[g],), float32
+        What the weight of a rating is multiplied by for each of its ids; empty where by nothing.
     """
 
     tables: list[Tensor]
     biases: list[Tensor]
     scales: Tensor
+    factors: list[Tensor]
 
 
 def _solve_field(
@@ -97,10 +100,12 @@ def _solve_field(
         return _solve(block, floor, partners.scales, method)
 
     table, squares = over_blocks(table, partners, field, numbers.has_bias, solve)
-    return table, squares, penalties.value(table, field.row_weights, numbers.l1, numbers.l2)
+    return table, tf.reduce_sum(tf.cast(squares, tf.float64)), penalties.value(table, field.row_weights, numbers.l1, numbers.l2)
 
 
-def partners_of(others: list[Tensor], width: Tensor, has_bias: Tensor) -> Partners:
+def partners_of(
+    others: list[Tensor], width: Tensor, has_bias: Tensor, factors: list[Tensor] | None = None
+) -> Partners:
     """Prepare the tables of the other fields.
 
     Parameters
@@ -111,6 +116,8 @@ def partners_of(others: list[Tensor], width: Tensor, has_bias: Tensor) -> Partne
         Length of an embedding and 1 for the bias.
     has_bias : scalar tensor, float32
         1 where ids have biases.
+    factors : list of tensors of shape (n_ids[g],), float32, default=None
+        What the weight of a rating is multiplied by for each of its ids.
 
     Returns
     -------
@@ -122,7 +129,7 @@ def partners_of(others: list[Tensor], width: Tensor, has_bias: Tensor) -> Partne
     for design in designs:
         scales += tf.reduce_mean(design * design, 0)
     designs[:1] = [design + one for design in designs[:1]]
-    return Partners(designs, [has_bias * table[:, -1] for table in others], scales)
+    return Partners(designs, [has_bias * table[:, -1] for table in others], scales, factors or [])
 
 
 def over_blocks(
@@ -152,8 +159,8 @@ def over_blocks(
     -------
     table : tensor of shape (n_ids, width), float32
         Rows without ratings as they were.
-    squares : scalar tensor, float64
-        Weighted squared errors that it leaves.
+    squares : tensor of shape (n_rated,), float32
+        Weighted squared errors that each row with ratings leaves.
     """
     bounds = field.bounds
     n_blocks = tf.shape(bounds)[0] - 1
@@ -162,13 +169,13 @@ def over_blocks(
         """Append the rows of one block."""
         X, y, w = _design(partners, field, bounds[number], bounds[number + 1], has_bias)
         rows, left = solve(number, slice(bounds[number], bounds[number + 1]), X, y, w)
-        squares += tf.cast(tf.reduce_sum(tf.reduce_sum(w * left * left, 1)), tf.float64)
-        return number + 1, solved.write(number, rows), squares
+        return number + 1, solved.write(number, rows), squares.write(number, tf.reduce_sum(w * left * left, 1))
 
     solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
-    state = [0, solved, tf.constant(0.0, tf.float64)]
+    squares = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None])
+    state = [0, solved, squares]
     _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, solve_block, state)
-    return tf.concat([table[: bounds[0]], solved.concat()], 0), squares
+    return tf.concat([table[: bounds[0]], solved.concat()], 0), squares.concat()
 
 
 def _design(
@@ -193,6 +200,8 @@ def _design(
         y -= tf.gather(partners.biases[number], picked)
         y -= tf.reduce_sum(X * other, 2) if number else 0.0
         X = X + other if number else other
+        if partners.factors:
+            w *= tf.gather(partners.factors[number], picked)
     return X, y, w
 
 

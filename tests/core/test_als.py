@@ -10,7 +10,7 @@ import tensorflow as tf
 from sklearn_mf import MFRecommender
 from sklearn_mf._ratings import centre_and_scale
 from sklearn_mf._start import fresh_start
-from sklearn_mf.core import als, row_systems, sweep
+from sklearn_mf.core import als, arrangement, row_systems, sweep
 from sklearn_mf.core.training import train
 from tests.conftest import low_rank_ratings
 from tests.core.test_sgd import PENALTIES, Silent, options, problem, reference_of, tables_of
@@ -135,7 +135,8 @@ def test_damping_grows_with_age_to_a_limit_and_is_none_under_lasso():
 def test_dimension_lasso_and_floor_choose_the_method():
     def method(dim, l1=0.0, positive=False):
         ratings, start = problem(n_ratings=50, dim=dim)
-        return als.ALS(ratings, None, start, options(l1, 0.05, positive=positive)).method
+        choice = options(l1, 0.05, positive=positive)
+        return als.ALS(ratings, None, start, choice).arrangement.method
 
     assert [method(dim) for dim in (0, 31, 32)] == ["cholesky", "cholesky", "gradient"]
     assert [method(dim, 0.01) for dim in (0, 32)] == ["descent", "descent"]
@@ -150,8 +151,8 @@ def test_the_size_of_the_blocks_does_not_matter(penalty, positive, dim, monkeypa
     parameters = {"embedding_dim": dim, "penalty": penalty, "positive": positive, "max_iter": 3}
     base = fit(X, y, **parameters)
     for floats, spread in ((2, 1.0), (3000, 1.0), (2**23, 100.0)):
-        monkeypatch.setattr(als, "_BLOCK_FLOATS", dict.fromkeys(METHODS, floats))
-        monkeypatch.setattr(als, "_SPREAD", dict.fromkeys(METHODS, spread))
+        monkeypatch.setattr(arrangement, "_BLOCK_FLOATS", dict.fromkeys(METHODS, floats))
+        monkeypatch.setattr(arrangement, "_SPREAD", dict.fromkeys(METHODS, spread))
         other = fit(X, y, **parameters)
         # Coordinate descent ends when the whole block has settled.
         tolerance = 1e-5 if penalty == "l2" and not positive else 2e-3
