@@ -1,7 +1,6 @@
 """BayesianMFRecommender: parameters, fit, and predictions with their uncertainty."""
 
 import copy
-import warnings
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -23,6 +22,7 @@ from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale
 from sklearn_mf._start import continued, fresh_start
 from sklearn_mf._state import all_or_nothing
+from sklearn_mf._validation import warn_user
 
 # Cells whose predictions are watched for convergence, and what of their split R-hat counts as poor.
 _N_WATCHED, _POOR = 1000, 1.2
@@ -384,11 +384,10 @@ class BayesianMFRecommender(BaseRecommender):
         codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in self.categories_], axis=1)
         self.r_hat_ = split_r_hat(self._posterior.expected(codes))
         if self.r_hat_ > _POOR:
-            warnings.warn(
-                f"The chain has not converged, split R-hat is {self.r_hat_:.2f} after {self._n_sweeps} sweeps: "
-                f"raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
+            warn_user(
+                f"The chain has not converged, split R-hat is {self.r_hat_:.2f} after {self._n_sweeps} "
+                f"sweeps: raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _store_end_of_chain(self, draw: Draw) -> None:

@@ -255,18 +255,20 @@ def check_continues(previous: Any, current: Any, observed: Observed) -> None:
             )
 
 
-def warn_user(message: str) -> None:
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the first line outside the package and scikit-learn, whose wrappers stand in between.
 
     Parameters
     ----------
     message : str
         What to say.
+    category : type, default=UserWarning
+        Kind of warning.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("sklearn_mf", "sklearn"):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def _is_sparse(X: Any) -> bool:

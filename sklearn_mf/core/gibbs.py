@@ -102,6 +102,24 @@ def program(n_fields: int) -> Any:
     return tf.function(_draw_field, input_signature=signature, autograph=False)
 
 
+@functools.cache
+def _moments() -> Any:
+    """Number, mean and scatter of the rows from some row on, as a graph.
+
+    Not in NumPy, whose threads and those of TensorFlow would wait for each other.
+    """
+
+    def moments(table: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n_ids, width), scalar -> scalar, (width,), (width, width); float64."""
+        rows = tf.cast(table[first:], tf.float64)
+        n = tf.shape(rows)[0]
+        mean = tf.reduce_sum(rows, 0) / tf.cast(tf.maximum(n, 1), tf.float64)
+        return n, mean, tf.matmul(rows - mean, rows - mean, transpose_a=True)
+
+    signature = [tf.TensorSpec([None, None]), tf.TensorSpec([], tf.int32)]
+    return tf.function(moments, input_signature=signature, autograph=False)
+
+
 class Gibbs:
     """One chain: the arrays, and the tables of embeddings, in TensorFlow.
 
@@ -141,7 +159,7 @@ class Gibbs:
         self.spreads = Spreads.of(ratings, self.arrangement.rows, start.scale)
         rng = np.random.default_rng([seed, n_sweeps])
         self.noise = self._climb(rng) if noise is None else noise.take(self.arrangement.ids)
-        self.priors = [priors.draw_prior(table.numpy(), rng) for table in self.arrangement.tables]
+        self.priors = [self._draw_prior(field, rng) for field in range(ratings.n_fields)]
 
     def _climb(self, rng: np.random.Generator) -> Noise:
         """Run the first sweeps of alternating minimisation; the noise that they leave."""
@@ -165,19 +183,25 @@ class Gibbs:
         """
         rng = np.random.default_rng([self.seed, self.n_sweeps + 1])
         for field in reversed(range(len(self.priors))):
-            rated = slice(int(self.arrangement.fields[field].bounds[0]), None)
-            self.priors[field] = priors.draw_prior(self.arrangement.tables[field].numpy()[rated], rng)
+            self.priors[field] = self._draw_prior(field, rng)
             squares = self._draw_rows(field)
             if self.heteroscedastic:
-                self._draw_factors(field, rated, squares, rng)
-        total = float(self.noise.factors[0][rated] @ squares)
-        self.noise = self.noise._replace(
-            precision=priors.draw_noise_precision(total, self.total_weight, rng)
-        )
+                self._draw_factors(field, squares, rng)
+        total = float((self._rated_factors(field) * squares).sum())
+        self.noise = self.noise._replace(precision=priors.draw_noise_precision(total, self.total_weight, rng))
         if self.heteroscedastic:
             self._rescale(rng)
         self.n_sweeps += 1
         return self._log_likelihood(total)
+
+    def _draw_prior(self, field: int, rng: np.random.Generator) -> priors.Prior:
+        arrangement = self.arrangement
+        n, mean, scatter = _moments()(arrangement.tables[field], arrangement.fields[field].bounds[0])
+        return priors.draw_prior(priors.Moments(int(n), mean.numpy(), scatter.numpy()), rng)
+
+    def _rated_factors(self, field: int) -> NDArray[np.float64]:
+        """Factors of the ids with ratings, a view."""
+        return self.noise.factors[field][int(self.arrangement.fields[field].bounds[0]) :]
 
     def _draw_rows(self, field: int) -> NDArray[np.float64]:
         """Draw the rows of a field; squared errors of its rated ids, times the factors of their other ids."""
@@ -196,21 +220,18 @@ class Gibbs:
         spreads = self.spreads.of_ids(field, noise.factors)
         return self.mean_weight * squares.numpy().astype(np.float64) + spreads[-len(squares) :]
 
-    def _draw_factors(
-        self, field: int, rated: slice, squares: NDArray[np.float64], rng: np.random.Generator
-    ) -> None:
-        noise = self.noise
-        noise.factors[field][rated] = priors.draw_factors(
-            squares, self.weights[field][rated], noise.precision, noise.degrees[field], rng
-        )
-        noise.degrees[field] = priors.draw_degrees(noise.factors[field][rated], rng)
+    def _draw_factors(self, field: int, squares: NDArray[np.float64], rng: np.random.Generator) -> None:
+        noise, factors = self.noise, self._rated_factors(field)
+        weights = self.weights[field][-len(factors) :]
+        factors[:] = priors.draw_factors(squares, weights, noise.precision, noise.degrees[field], rng)
+        noise.degrees[field] = priors.draw_degrees(factors, rng)
 
     def _rescale(self, rng: np.random.Generator) -> None:
         """Move along what the likelihood leaves open: factors of a field up, common precision down."""
-        for field, factors in enumerate(self.noise.factors):
-            rated = factors[int(self.arrangement.fields[field].bounds[0]) :]
-            multiplier = priors.draw_rescaling(rated, self.noise.degrees[field], self.noise.precision, rng)
-            rated *= multiplier
+        for field, degrees in enumerate(self.noise.degrees):
+            factors = self._rated_factors(field)
+            multiplier = priors.draw_rescaling(factors, degrees, self.noise.precision, rng)
+            factors *= multiplier
             self.noise = self.noise._replace(precision=self.noise.precision / multiplier)
 
     def _log_likelihood(self, squares: float) -> float:

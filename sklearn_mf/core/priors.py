@@ -33,7 +33,25 @@ class Prior(NamedTuple):
     precision: NDArray[np.float64]
 
 
-def draw_prior(rows: NDArray[np.floating], rng: np.random.Generator) -> Prior:
+class Moments(NamedTuple):
+    """What the prior of a field depends on.
+
+    Parameters
+    ----------
+    n_ids : int
+        Number of ids.
+    mean : ndarray of shape (width,), float64
+        Mean of embedding and bias; 0 without ids.
+    scatter : ndarray of shape (width, width), float64
+        Sum over the ids of the outer products of their deviations from the mean.
+    """
+
+    n_ids: int
+    mean: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+
+
+def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
     """Draw mean and precision of the ids of a field, given the ids.
 
     The conjugate update of Salakhutdinov and Mnih (2008, eq. 14), with the Wishart distribution drawn by
@@ -41,8 +59,8 @@ def draw_prior(rows: NDArray[np.floating], rng: np.random.Generator) -> Prior:
 
     Parameters
     ----------
-    rows : ndarray of shape (n_ids, width), float32 or float64
-        Embedding and bias of each id; without any this draws from the prior's own prior.
+    moments : Moments
+        Of the embeddings and biases; without ids this draws from the prior's own prior.
     rng : Generator
         Consumed.
 
@@ -51,13 +69,10 @@ def draw_prior(rows: NDArray[np.floating], rng: np.random.Generator) -> Prior:
     prior : Prior
         A draw.
     """
-    n, width = rows.shape
-    rows = rows.astype(np.float64)
-    mean = rows.sum(0) / max(n, 1)
-    centred = rows - mean
-    beta = _BETA0 + n
-    spread = np.eye(width) + centred.T @ centred + (_BETA0 * n / beta) * np.outer(mean, mean)
-    factor = _draw_wishart_factor(spread, width + n, rng)  # precision = factor @ factor.T
+    n, mean, scatter = moments
+    width, beta = len(mean), _BETA0 + n
+    inverse_scale = np.eye(width) + scatter + (_BETA0 * n / beta) * np.outer(mean, mean)
+    factor = _draw_wishart_factor(inverse_scale, width + n, rng)  # precision = factor @ factor.T
     deviation = solve_triangular(factor, rng.standard_normal(width), trans=1, lower=False)
     return Prior(n * mean / beta + deviation / np.sqrt(beta), factor @ factor.T)
 

@@ -100,7 +100,11 @@ def _solve_field(
         return _solve(block, floor, partners.scales, method)
 
     table, squares = over_blocks(table, partners, field, numbers.has_bias, solve)
-    return table, tf.reduce_sum(tf.cast(squares, tf.float64)), penalties.value(table, field.row_weights, numbers.l1, numbers.l2)
+    return (
+        table,
+        tf.reduce_sum(tf.cast(squares, tf.float64)),
+        penalties.value(table, field.row_weights, numbers.l1, numbers.l2),
+    )
 
 
 def partners_of(
@@ -169,7 +173,11 @@ def over_blocks(
         """Append the rows of one block."""
         X, y, w = _design(partners, field, bounds[number], bounds[number + 1], has_bias)
         rows, left = solve(number, slice(bounds[number], bounds[number + 1]), X, y, w)
-        return number + 1, solved.write(number, rows), squares.write(number, tf.reduce_sum(w * left * left, 1))
+        return (
+            number + 1,
+            solved.write(number, rows),
+            squares.write(number, tf.reduce_sum(w * left * left, 1)),
+        )
 
     solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
     squares = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None])
