@@ -1,26 +1,22 @@
-"""What every recommender shares: ids in, tables out."""
+"""What every recommender shares: ids in, predictions out."""
 
-from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf._columns import read_id_list, shown
-from sklearn_mf._retrieval import Cells, Ranking, seen_cells, top_n, unit_rows
-from sklearn_mf._state import FittedState
-from sklearn_mf._validation import check_known, read_ids, split_ratings, warn_user
-from sklearn_mf._vocabulary import Vocabulary, holding
-
-# Columns that the tables add to those of fit.
-_RESERVED = ("neighbor", "rank", "score")
+from sklearn_mf._columns import check_length, read_targets, read_weights, shown
+from sklearn_mf._fold_in import Newcomers
+from sklearn_mf._ratings import Ratings
+from sklearn_mf._tables import Tables
+from sklearn_mf._validation import read_ids, split_ratings, warn_user
+from sklearn_mf._vocabulary import Vocabulary
 
 
-class BaseRecommender(FittedState):
-    """Base of all recommenders: prediction, recommendation, neighbours.
+class BaseRecommender(Tables):
+    """Base of all recommenders: prediction, recommendation, neighbours, users from outside.
 
     A subclass has the parameters `clip` and `handle_unknown`.
     """
@@ -96,15 +92,6 @@ class BaseRecommender(FittedState):
                 self._warn_all_unknown(field, ids[field])
         return codes
 
-    def _codes(self, field: int, ids: NDArray[Any]) -> NDArray[np.intp]:
-        codes = self._vocabulary(field).codes(ids)
-        if self.handle_unknown == "error":
-            check_known(codes, ids, f"Ids of field {field} ({self._label(field)})")
-        return codes
-
-    def _label(self, field: int) -> str:
-        return repr(self._names[field]) if field < len(self._names) else f"column {field}"
-
     def _warn_all_unknown(self, field: int, ids: NDArray[Any]) -> None:
         known = self.categories_[field]
         warn_user(
@@ -113,201 +100,59 @@ class BaseRecommender(FittedState):
             "convert them."
         )
 
-    def recommend(
-        self,
-        users: Any = None,
-        n: int = 10,
-        *,
-        exclude_seen: bool = True,
-        candidates: Any = None,
-    ) -> pd.DataFrame:
-        """Recommend items to users: the n of highest predicted rating.
+    def fold_in(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Bunch:
+        """Find embeddings and biases of users from their ratings, without touching the model.
+
+        The items stand still: each user's row is solved for in closed form. Users that fit has seen are
+        solved for by these ratings alone.
 
         Parameters
         ----------
-        users : id, or list, array, Series or Index of ids, default=None
-            Whom to recommend to; anything that is not one of those four containers is one id. None is every
-            user of fit. A user whom fit has not seen gets the ranking of the average user.
-        n : int, default=10
-            Items for each user.
-        exclude_seen : bool, default=True
-            Leave out the items that the user has rated.
-        candidates : id, or list, array, Series or Index of ids, default=None
-            Items to choose from. None is every item of fit.
+        X : array-like or DataFrame of shape (n_samples, 2), or (n_samples, 3) without y
+            Users and items; without `y` three columns user, item, rating, as in fit.
+        y : array-like of shape (n_samples,), default=None
+            The ratings.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each rating.
 
         Returns
         -------
-        table : DataFrame of shape (n_recommendations, 4)
-            The user and item columns under their names in fit ("user" and "item" where there were none),
-            "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
-            the item ids; fewer than n rows for a user with fewer candidates left.
+        folded : Bunch
+            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, width of
+            `user_embeddings_`), and `biases`, of shape (n_users,), both float64 and to be used like
+            `user_embeddings_` and `user_biases_`. Ratings of items that fit has not seen are left out; a user
+            without others gets the average user's.
 
         Raises
         ------
         ValueError
-            Where n < 1, a candidate is unknown, the model has not two fields, or a column of fit is
-            called "rank", "score" or "neighbor".
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sklearn_mf import MFRecommender
-        >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2, 3], "film": ["up", "alien", "up", "heat", "heat"],
-        ...                         "stars": [5.0, 1.0, 4.0, 2.0, 3.0]})
-        >>> model = MFRecommender(random_state=0).fit(ratings)
-        >>> model.recommend(3, n=2)[["user", "film", "rank"]]
-           user   film  rank
-        0     3     up     1
-        1     3  alien     2
-        """
-        self._check_table("recommend", n)
-        ids = self.categories_[0] if users is None else read_id_list(users, "users")
-        codes = np.arange(len(ids)) if users is None else self._codes(0, ids)
-        items = None if candidates is None else self._item_codes(candidates)
-        vectors, item_bias = self.embeddings_[1], self.biases_[1]
-        if items is not None:
-            vectors, item_bias = vectors[items], item_bias[items]
-        u, user_bias = self._model.rows(0, codes)
-        ranking = top_n(u, vectors, n, self._seen_among(codes, items, exclude_seen), item_bias)
-        rows = ranking.rows
-        score = self.intercept_ + self.scale_ * (ranking.scores + user_bias[rows])
-        found = ranking.columns if items is None else items[ranking.columns]
-        columns = self._user_column(ids, codes, rows), self._known_column(1, found)
-        return _table(dict(zip(self._names, columns, strict=True)), ranking, score)
-
-    def similar_items(self, items: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
-        """Find the items whose embeddings are nearest.
-
-        Parameters
-        ----------
-        items : id, or list, array, Series or Index of ids
-            Items to find neighbours of.
-        n : int, default=10
-            Neighbours of each.
-        metric : {"cosine", "dot"}, default="cosine"
-            Cosine or inner product of the embeddings; biases play no part. An embedding of zeros has score 0.
-
-        Returns
-        -------
-        table : DataFrame of shape (n_neighbors, 4)
-            The item column under its name in fit, "neighbor", "rank" from 1, and "score". Best first, ties in
-            order of the ids, never the item itself.
-
-        Raises
-        ------
-        ValueError
-            Where n < 1, an item or the metric is unknown, or the model has not two fields.
+            Where the model has not two fields, where ratings or weights make no sense, and where an item is
+            unknown and `handle_unknown="error"`.
 
         Examples
         --------
         >>> from sklearn_mf import MFRecommender
         >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
-        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
-        >>> model.similar_items("up").columns.tolist()
-        ['item', 'neighbor', 'rank', 'score']
+        >>> model = MFRecommender(8, random_state=0).fit(X, [5, 1, 4, 2])
+        >>> folded = model.fold_in([["new", "up"], ["new", "heat"]], [4, 5])
+        >>> folded.ids.tolist(), folded.embeddings.shape, folded.biases.shape
+        (['new'], (1, 8), (1,))
         """
-        return self._similar("similar_items", 1, items, n, metric)
+        self._check_two_fields("fold_in")
+        newcomers = self._newcomers(X, y, sample_weight)
+        embeddings, biases = self._fold_rows(newcomers)
+        return Bunch(ids=newcomers.ids, embeddings=embeddings, biases=biases)
 
-    def similar_users(self, users: Any, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
-        """Find the users whose embeddings are nearest.
-
-        Parameters
-        ----------
-        users : id, or list, array, Series or Index of ids
-            Users to find neighbours of.
-        n : int, default=10
-            Neighbours of each.
-        metric : {"cosine", "dot"}, default="cosine"
-            As in :meth:`similar_items`.
-
-        Returns
-        -------
-        table : DataFrame of shape (n_neighbors, 4)
-            As :meth:`similar_items` gives it, for users.
-
-        Raises
-        ------
-        ValueError
-            As in :meth:`similar_items`.
-
-        Examples
-        --------
-        >>> from sklearn_mf import MFRecommender
-        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
-        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
-        >>> model.similar_users("ann")[["user", "neighbor", "rank"]]
-          user neighbor  rank
-        0  ann      bob     1
-        """
-        return self._similar("similar_users", 0, users, n, metric)
-
-    def _similar(self, method: str, field: int, wanted: Any, n: int, metric: str) -> pd.DataFrame:
-        self._check_table(method, n)
-        if metric not in ("cosine", "dot"):
-            raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
-        ids = read_id_list(wanted, ("users", "items")[field])
-        codes = self._vocabulary(field).codes(ids)
-        check_known(codes, ids, ("users", "items")[field])
-        vectors: NDArray[np.floating] = self.embeddings_[field]
-        vectors = unit_rows(vectors) if metric == "cosine" else vectors
-        ranking = top_n(
-            vectors[codes].astype(np.float64),
-            vectors,
-            n,
-            lambda block: (np.arange(len(codes[block])), codes[block]),
-        )
-        columns = {
-            self._names[field]: self._known_column(field, codes[ranking.rows]),
-            "neighbor": self._known_column(field, ranking.columns),
-        }
-        return _table(columns, ranking, ranking.scores)
-
-    def _check_table(self, method: str, n: int) -> None:
-        check_is_fitted(self)
-        if len(self.categories_) != 2:
-            raise ValueError(
-                f"{method} needs a model of two fields, users and items, but fit saw "
-                f"{len(self.categories_)}: use predict, which takes any number of fields."
-            )
-        if not isinstance(n, Integral) or isinstance(n, bool):
-            raise TypeError(f"n must be a whole number, got {n!r}.")
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}.")
-        if taken := [name for name in self._names if name in _RESERVED or self._names.count(name) > 1]:
-            raise ValueError(
-                f"{method} makes a table with columns of its own, {', '.join(_RESERVED)}, where a column "
-                f"{taken[0]!r} of X would stand twice: rename it before fit."
-            )
-
-    def _item_codes(self, candidates: Any) -> NDArray[np.intp]:
-        ids = read_id_list(candidates, "candidates")
-        codes = self._vocabulary(1).codes(ids)
-        check_known(codes, ids, "candidates")
-        return np.unique(codes)
-
-    def _seen_among(
-        self, codes: NDArray[np.intp], items: NDArray[np.intp] | None, exclude_seen: bool
-    ) -> Callable[[slice], Cells] | None:
-        """Cells to leave out of the scores of users (n,) and items (m,), None for all of them."""
-        if not exclude_seen:
-            return None
-        positions = None
-        if items is not None:
-            positions = np.full(len(self.categories_[1]), -1)
-            positions[items] = np.arange(len(items))
-        return lambda block: seen_cells(self._seen_starts, self._seen_items, codes[block], positions)
-
-    def _known_column(self, field: int, codes: NDArray[np.integer]) -> "pd.Series[Any]":
-        return self._vocabulary(field).column_of(codes)
-
-    def _user_column(
-        self, ids: NDArray[Any], codes: NDArray[np.intp], rows: NDArray[np.intp]
-    ) -> "pd.Series[Any]":
-        """Users as fit spells them; unknown ones as the caller gave them, in the same type if it can be."""
-        if (codes[rows] >= 0).all():
-            return self._known_column(0, codes[rows])
-        return Vocabulary(ids, holding(self.id_types_[0], ids)).column_of(rows)
-
-
-def _table(columns: dict[str, Any], ranking: Ranking, scores: NDArray[np.float64]) -> pd.DataFrame:
-    return pd.DataFrame({**columns, "rank": ranking.ranks, "score": scores})
+    def _newcomers(self, X: Any, y: Any, sample_weight: Any) -> Newcomers:
+        X, y = split_ratings(self, X, y)
+        (users, items), (dtype, _), X = read_ids(self, X, reset=False)
+        targets, weights = read_targets(y), read_weights(sample_weight, len(X))
+        check_length(targets, len(X), "ratings")
+        vocabulary, user_codes, _ = Vocabulary.learn(users, dtype, None)
+        item_codes = self._codes(1, items)
+        kept = (item_codes >= 0) & (weights > 0)
+        codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
+        sizes = len(vocabulary.ids), len(self.categories_[1])
+        return Newcomers.of(vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes))

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.base import _fit_context
@@ -14,10 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import BaseRecommender
+from sklearn_mf._bayesian_state import BayesianState, alone, attributes_of
 from sklearn_mf._diagnostics import split_r_hat
 from sklearn_mf._model import Model
-from sklearn_mf._posterior import Collector, Draw, Noise, Posterior
+from sklearn_mf._posterior import Collector
 from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale
 from sklearn_mf._start import continued, fresh_start
@@ -28,7 +29,7 @@ from sklearn_mf._validation import warn_user
 _N_WATCHED, _POOR = 1000, 1.2
 
 
-class BayesianMFRecommender(BaseRecommender):
+class BayesianMFRecommender(BayesianState):
     r"""Bayesian matrix factorization of ratings, sampled in TensorFlow.
 
     The model is that of :class:`MFRecommender`, with distributions in place of penalties:
@@ -38,11 +39,11 @@ class BayesianMFRecommender(BaseRecommender):
         t_{fj} = (v_{fj}, b_{fj}) \sim N(\mu_f, \Lambda_f^{-1}), \quad
         c_{fj} \sim \Gamma(\nu_f / 2, \nu_f / 2)
 
-    for the id j of each field f, with m and s the mean and standard deviation of the training ratings. Nothing
-    is tuned: means, precisions and noise are learnt together with the embeddings. Gibbs sampling [1]_ draws
-    in turn, field by field, the prior of the field given its ids, then embedding and bias of each id jointly
-    given its ratings, then how noisy the ratings of each id are; at last the common noise. Predictions are
-    means over the kept draws.
+    for the id j of each field f, with m and s the mean and standard deviation of the training ratings.
+    Nothing is tuned: means, precisions and noise are learnt together with the embeddings. Gibbs sampling [1]_
+    draws in turn, field by field, the prior of the field given its ids, then embedding and bias of each id
+    jointly given its ratings, then how noisy the ratings of each id are; at last the common noise.
+    Predictions are means over the kept draws.
 
     Priors: :math:`(\mu_f, \Lambda_f)` is Normal-Wishart with :math:`\mu_0 = 0`, :math:`\beta_0 = 2`,
     :math:`W_0 = I` as in the code of [1]_ and with `embedding_dim + 1` degrees of freedom;
@@ -238,7 +239,7 @@ class BayesianMFRecommender(BaseRecommender):
             self,
             context,
             arguments,
-            lambda draw: _attributes(_alone(draw, start)),
+            lambda draw: attributes_of(alone(draw, start)),
             chain.unit,
             "log-likelihood",
         )
@@ -246,13 +247,13 @@ class BayesianMFRecommender(BaseRecommender):
 
         self.log_likelihood_curve_ = sample(chain, self.max_iter, kept_after, collector, progress)
         self.n_iter_ = len(self.log_likelihood_curve_)
-        self._store(_attributes(collector.posterior()))
+        self._store(attributes_of(collector.posterior()))
         self._store_end_of_chain(chain.draw())
         self._diagnose(seed)
         context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
         return self
 
-    def predict(
+    def predict(  # type: ignore[override]
         self, X: ArrayLike, return_std: bool = False
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict the ratings of rows of ids: posterior means, and how far a rating may be from them.
@@ -330,30 +331,79 @@ class BayesianMFRecommender(BaseRecommender):
         interval = np.stack([summary.centre - half, summary.centre + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
 
-    @property
-    def embeddings_samples_(self) -> list[NDArray[np.float32]]:
-        """Kept draws of the embeddings: list of ndarray of shape (n_ids[f], n_samples, embedding_dim)."""
-        n = len(self.noise_std_samples_)
-        return [(np.float32(np.sqrt(n)) * rows).reshape(len(rows), n, -1) for rows in self.embeddings_]
+    def recommend(
+        self,
+        users: Any = None,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+        ratings: Any = None,
+        by: str = "mean",
+        quantile: float = 0.9,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> pd.DataFrame:
+        """Recommend items to users: the n of highest predicted rating, or of highest hopes.
 
-    @property
-    def _fitted_dim(self) -> int:
-        return self.prior_means_.shape[2] - 1
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids, default=None
+            Whom to recommend to, as in :meth:`MFRecommender.recommend`.
+        n : int, default=10
+            Items for each user.
+        exclude_seen : bool, default=True
+            Leave out the items that the user has rated.
+        candidates : id, or list, array, Series or Index of ids, default=None
+            Items to choose from. None is every item of fit.
+        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+            In the place of `users`: user, item and rating of people, whether fit has seen them or not.
+        by : {"mean", "upper", "sample"}, default="mean"
+            "mean": expected rating, the mean over the draws. "upper": a quantile of the expected rating over
+            the draws, so that what is little known gets a chance. "sample": expected rating under one draw
+            chosen at random (Thompson sampling): what could be best is shown as often as it is probably best.
+        quantile : float, default=0.9
+            Which one where `by="upper"`; 0.5 is about the mean.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draw where `by="sample"`, and where `by` is not "mean" of what is unknown of users who
+            come with ratings or whom fit has not seen.
 
-    @property
-    def _posterior(self) -> Posterior:
-        return Posterior(
-            self.intercept_,
-            self.scale_,
-            self.embeddings_,
-            self.biases_samples_,
-            self.noise_factors_samples_,
-            [epochs > 0 for epochs in self._epochs],
-            self.prior_means_,
-            self.prior_precisions_,
-            (self.scale_ / self.noise_std_samples_) ** 2,
-            self.noise_degrees_,
-        )
+        Returns
+        -------
+        table : DataFrame of shape (n_recommendations, 4)
+            As :meth:`MFRecommender.recommend` gives it; "score" is what the ranking is by.
+
+        Raises
+        ------
+        ValueError
+            Where `by` is none of the three or quantile not between 0 and 1, and as in
+            :meth:`MFRecommender.recommend`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=60, random_state=0).fit(X, [5, 1, 4])
+        >>> model.recommend("bob", by="sample", random_state=0)[["user", "item", "rank"]]
+          user   item  rank
+        0  bob  alien     1
+        """
+        if by == "mean":
+            return super().recommend(
+                users, n, exclude_seen=exclude_seen, candidates=candidates, ratings=ratings
+            )
+        if by not in ("upper", "sample"):
+            raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
+        if not 0 < quantile < 1:
+            raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
+        self._check_table("recommend", n)
+        rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        place = int(rng.integers(len(self.noise_std_samples_)))
+        rank = {
+            "upper": partial(self._rank_by_quantile, quantile=quantile),
+            "sample": partial(self._rank_by_draw, place=place),
+        }[by]
+        audience = self._audience(users, ratings, rng)
+        return self._recommendations(audience, n, exclude_seen, candidates, rank)
 
     def _chain(
         self, ratings: Ratings, known_codes: list[NDArray[np.int32]], seed: int, previous: Self | None
@@ -389,59 +439,3 @@ class BayesianMFRecommender(BaseRecommender):
                 f"sweeps: raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
                 ConvergenceWarning,
             )
-
-    def _store_end_of_chain(self, draw: Draw) -> None:
-        """Keep what a warm start goes on from."""
-        self._epochs = draw.model.epochs
-        self._end_embeddings, self._end_biases = draw.model.embeddings, draw.model.biases
-        self._end_noise_precision, self._end_noise_factors = draw.noise.precision, draw.noise.factors
-        self._end_noise_degrees, self._n_sweeps = draw.noise.degrees, draw.n_sweeps
-
-    def _noise_at_end(self, start: Model, known_codes: list[NDArray[np.int32]]) -> Noise:
-        """Noise at the end of the chain, in units and over the ids of the fit that goes on."""
-        factors = [np.ones(len(rows)) for rows in start.embeddings]
-        for factor, codes, known in zip(factors, known_codes, self._end_noise_factors, strict=True):
-            factor[codes] = known
-        precision = self._end_noise_precision * (start.scale / self.scale_) ** 2
-        return Noise(precision, factors, self._end_noise_degrees)
-
-    @property
-    def _end_of_chain(self) -> Model:
-        dim, n_fields = self._fitted_dim, len(self.categories_)
-        nothing = np.zeros((n_fields, dim)), np.zeros(n_fields)
-        return Model(
-            self.intercept_, self.scale_, self._end_embeddings, self._end_biases, *nothing, self._epochs
-        )
-
-
-def _alone(draw: Draw, start: Model) -> Posterior:
-    """Posterior of one draw."""
-    return Collector(start, 1).add(draw).posterior()
-
-
-def _attributes(posterior: Posterior) -> dict[str, Any]:
-    """Fitted attributes of the draws."""
-    embeddings, biases = posterior.averages()
-    noise_stds = posterior.scale / np.sqrt(posterior.noise_precisions)
-    return {
-        "intercept_": posterior.intercept,
-        "scale_": posterior.scale,
-        "embeddings_": posterior.embeddings,
-        "biases_": _means(posterior.biases),
-        "biases_samples_": posterior.biases,
-        "average_embeddings_": embeddings,
-        "average_biases_": biases,
-        "prior_means_": posterior.prior_means,
-        "prior_precisions_": posterior.prior_precisions,
-        "noise_std_samples_": noise_stds,
-        "noise_std_": float(noise_stds.mean()),
-        "noise_factors_samples_": posterior.noise_factors,
-        "noise_factors_": _means(posterior.noise_factors),
-        "noise_degrees_": posterior.noise_degrees,
-        "_epochs": [rated.astype(np.int32) for rated in posterior.rated],
-    }
-
-
-def _means(samples: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Means over the draws, (n_ids, n_samples) -> (n_ids,)."""
-    return [rows.mean(axis=1, dtype=np.float64).astype(np.float32) for rows in samples]

@@ -10,8 +10,8 @@ _SHARE = 0.95
 def split_r_hat(draws: NDArray[np.float64]) -> float:
     """Split R-hat of some quantities along one chain.
 
-    Gelman et al., "Bayesian Data Analysis" (3rd edition, section 11.4), with the two halves of the chain in the
-    place of several chains.
+    Gelman et al., "Bayesian Data Analysis" (3rd edition, section 11.4), with the two halves of the chain in
+    the place of several chains.
 
     Parameters
     ----------

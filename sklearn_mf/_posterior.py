@@ -177,10 +177,55 @@ class Posterior:
             total += embeddings
         return self.intercept + self.scale * z
 
+    def rows(self, field: int, codes: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draws of some ids.
+
+        Parameters
+        ----------
+        field : int
+            Number of the field.
+        codes : ndarray of shape (n,), integer
+            Row numbers; -1 for an unknown id, which has the prior mean.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n, n_samples, embedding_dim), float32
+            In units of z.
+        biases : ndarray of shape (n, n_samples), float32
+            In units of z.
+        """
+        embeddings, biases = self._rows(field, codes)
+        return embeddings * np.float32(np.sqrt(self.n_samples)), biases
+
+    def prior_rows(self, field: int, n: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
+        """Embedding and bias of ids of which nothing is known, under each draw.
+
+        Parameters
+        ----------
+        field : int
+            Number of the field.
+        n : int
+            Number of ids.
+        rng : Generator or None
+            Draws from the prior; None takes its mean.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, n_samples, width), float64
+            In units of z.
+        """
+        means = self.prior_means[:, field]
+        rows = np.tile(means, (n, 1, 1))
+        if rng is not None:
+            roots = np.linalg.cholesky(self.prior_precisions[:, field]).swapaxes(1, 2)
+            noise = np.moveaxis(rng.standard_normal(rows.shape), 0, 2)
+            rows += np.moveaxis(np.linalg.solve(roots, noise), 2, 0)
+        return rows
+
     def _rows(
         self, field: int, codes: NDArray[np.integer]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Draws of some ids, scaled as in `embeddings`, (n,) -> (n, n_samples, embedding_dim), (n, n_samples)."""
+        """Draws of some ids as in `embeddings`, (n,) -> (n, n_samples, embedding_dim), (n, n_samples)."""
         shape = len(codes), self.n_samples, self.prior_means.shape[2] - 1
         embeddings, biases = self.embeddings[field][codes].reshape(shape), self.biases[field][codes]
         unknown, mean = codes < 0, self.prior_means[:, field]

@@ -7,13 +7,14 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mf._base import BaseRecommender
+from sklearn_mf._fold_in import Newcomers, ridge_rows
 from sklearn_mf._model import Model, finish
 from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
@@ -309,6 +310,13 @@ class MFRecommender(BaseRecommender):
         if self.solver != "auto":
             return self.solver
         return "sgd" if self.fit_bias or self.penalty in ("l1", "elasticnet") else "als"
+
+    def _fold_rows(
+        self, newcomers: Newcomers, rng: np.random.Generator | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ridge with the whole of alpha, also where fit used the lasso."""
+        l2 = 0.0 if self.penalty is None else float(self.alpha)
+        return ridge_rows(newcomers, self._model, l2, self.fit_bias, self.positive)
 
     def _store_history(self, history: History) -> None:
         self.loss_curve_ = history.loss_curve

@@ -104,6 +104,31 @@ def top_n(
     return _joined(_in_threads(lambda block, scores: _top_n_of_block(search, block, scores), blocks, shape))
 
 
+def best_n(scores: NDArray[np.float64], n: int, excluded: Cells | None) -> Ranking:
+    """Find the n columns of largest score in each row; ties go by column.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_columns), float64
+        Finite; written to.
+    n : int
+        Length of a list; shorter where fewer columns are left.
+    excluded : tuple of rows and columns, or None
+        Cells that must not be found.
+
+    Returns
+    -------
+    ranking : Ranking
+        All lists, one after another.
+    """
+    if excluded is not None:
+        scores[excluded] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
+    rows, places = np.nonzero(np.take_along_axis(scores, order, axis=1) > -np.inf)
+    columns = order[rows, places]
+    return Ranking(rows, columns, places + 1, scores[rows, columns])
+
+
 def seen_cells(
     starts: NDArray[np.integer],
     items: NDArray[np.integer],

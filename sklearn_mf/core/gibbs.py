@@ -321,7 +321,7 @@ class Spreads(NamedTuple):
         values = self.values.copy()
         for other, rows in enumerate(self.rows):
             values *= factors[other][rows] if other != field else 1.0
-        return np.bincount(self.rows[field], values, self.n_ids[field])
+        return np.bincount(self.rows[field], values, self.n_ids[field]).astype(np.float64, copy=False)
 
 
 def sample(
@@ -358,8 +358,8 @@ def sample(
         curve.append(chain.run_sweep())
         if not np.isfinite(curve[-1]):
             raise ValueError(
-                f"The chain diverged in sweep {number + 1}, the log-likelihood became {curve[-1]}: the ratings "
-                "or the sample weights are out of proportion."
+                f"The chain diverged in sweep {number + 1}, the log-likelihood became {curve[-1]}: "
+                "the ratings or the sample weights are out of proportion."
             )
         if number in kept_after:
             collector.add(chain.draw())

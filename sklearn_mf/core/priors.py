@@ -8,8 +8,8 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
 # Normal-Wishart prior of the mean and precision of the ids of a field. Its mean has the weight of two ids
-# around 0 (beta0 = 2, mu0 = 0, W0 = I, as the authors' code of Salakhutdinov and Mnih 2008 has it); the degrees
-# of freedom are as few as the width of [embedding, bias] allows.
+# around 0 (beta0 = 2, mu0 = 0, W0 = I, as the authors' code of Salakhutdinov and Mnih 2008 has it); the
+# degrees of freedom are as few as the width of [embedding, bias] allows.
 _BETA0 = 2.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
 _SHAPE, _RATE = 0.5, 0.5
@@ -80,7 +80,7 @@ def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
 def _draw_wishart_factor(
     inverse_scale: NDArray[np.float64], degrees: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Upper triangular U with U U^T ~ Wishart(inverse_scale^-1, degrees), (width, width) -> (width, width)."""
+    """Upper triangular U, U U^T ~ Wishart(inverse_scale^-1, degrees), (width, width) -> (width, width)."""
     width = len(inverse_scale)
     bartlett = np.triu(rng.standard_normal((width, width)), 1)
     # Upper rather than lower triangular: the degrees of freedom then rise from the first coordinate on.
@@ -117,10 +117,10 @@ def draw_factors(
     degrees: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Draw by what factor the ratings of each id of a field are more precise than others, given their errors.
+    """Draw how much more precise the ratings of each id of a field are than others, given their errors.
 
-    Gamma(degrees / 2, degrees / 2) is the prior of a factor (Lakshminarayanan, Bouchard and Archambeau, "Robust
-    Bayesian matrix factorisation", AISTATS 2011).
+    Gamma(degrees / 2, degrees / 2) is the prior of a factor (Lakshminarayanan, Bouchard and Archambeau,
+    "Robust Bayesian matrix factorisation", AISTATS 2011).
 
     Parameters
     ----------

@@ -93,10 +93,10 @@ def _solve_field(
     """
     partners = partners_of(others, tf.shape(table)[1], numbers.has_bias)
 
-    def solve(number: Tensor, rows: slice, *problem: Tensor) -> tuple[Tensor, Tensor]:
+    def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of a block."""
         weight = field.row_weights[rows]
-        block = Block(*problem, table[rows], numbers.l1 * weight, numbers.l2 * weight, damping[rows])
+        block = Block(X, y, w, table[rows], numbers.l1 * weight, numbers.l2 * weight, damping[rows])
         return _solve(block, floor, partners.scales, method)
 
     table, squares = over_blocks(table, partners, field, numbers.has_bias, solve)

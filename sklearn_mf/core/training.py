@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -194,7 +194,7 @@ class Solver(Protocol):
 class Report(Protocol):
     """Whoever wants to hear of each epoch."""
 
-    def begin(self, epoch: int, model: Callable[[], Model]) -> None:
+    def begin(self, epoch: int, model: Callable[[], Any]) -> None:
         """Hear that an epoch begins.
 
         Parameters
@@ -202,10 +202,10 @@ class Report(Protocol):
         epoch : int
             Counted from 0.
         model : callable
-            Copies the present model out.
+            Copies what is learnt so far out.
         """
 
-    def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Model]) -> bool:
+    def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Any]) -> bool:
         """Hear that an epoch has ended.
 
         Parameters
@@ -217,7 +217,7 @@ class Report(Protocol):
         rmse : float or None
             Of the held-out ratings.
         model : callable
-            Copies the present model out.
+            Copies what is learnt so far out.
 
         Returns
         -------

@@ -1,0 +1,172 @@
+"""What a Bayesian recommender stores of its chain, and how the rest reads it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from sklearn_mf._base import BaseRecommender
+from sklearn_mf._fold_in import Newcomers, posterior_rows
+from sklearn_mf._model import Model
+from sklearn_mf._posterior import Collector, Draw, Noise, Posterior
+from sklearn_mf._retrieval import Ranking, best_n, top_n
+from sklearn_mf._tables import Audience, Excluded
+
+# Scores of a block of users that recommend(by="upper") holds at a time.
+_BLOCK_SCORES = 2**21
+
+
+class BayesianState(BaseRecommender):
+    """Draws, the end of the chain, and rankings by other things than the mean."""
+
+    @property
+    def embeddings_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the embeddings: list of ndarray of shape (n_ids[f], n_samples, embedding_dim)."""
+        n = len(self.noise_std_samples_)
+        return [(np.float32(np.sqrt(n)) * rows).reshape(len(rows), n, -1) for rows in self.embeddings_]
+
+    @property
+    def _fitted_dim(self) -> int:
+        return self.prior_means_.shape[2] - 1
+
+    def _user_rows(
+        self, codes: NDArray[np.intp], rng: np.random.Generator | None
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        if rng is None:
+            return self._model.rows(0, codes)
+        embeddings, biases = self._posterior.rows(0, codes)
+        unknown = np.flatnonzero(codes < 0)
+        drawn = self._posterior.prior_rows(0, len(unknown), rng)
+        embeddings[unknown], biases[unknown] = drawn[..., :-1], drawn[..., -1]
+        return embeddings, biases
+
+    def _fold_rows(
+        self, newcomers: Newcomers, rng: np.random.Generator | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """With a generator: draws, (n, n_samples, embedding_dim), (n, n_samples); else as `embeddings_`."""
+        embeddings, biases = posterior_rows(newcomers, self._posterior, rng)
+        if rng is not None:
+            return embeddings, biases
+        return embeddings.reshape(len(embeddings), -1) / np.sqrt(embeddings.shape[1]), biases.mean(axis=1)
+
+    def _rank_by_draw(
+        self, audience: Audience, items: NDArray[np.intp] | None, n: int, excluded: Excluded, place: int
+    ) -> Ranking:
+        """Ranking by expected rating under one draw; audience with draws; items (m,), None for all."""
+        codes = np.arange(len(self.categories_[1])) if items is None else items
+        dim = self._fitted_dim
+        vectors = self.embeddings_[1][codes, place * dim : (place + 1) * dim]
+        vectors = vectors * np.float32(np.sqrt(len(self.noise_std_samples_)))
+        offsets = self.biases_samples_[1][codes, place]
+        queries = audience.embeddings[:, place].astype(np.float64)
+        ranking = top_n(queries, vectors, n, excluded, offsets)
+        scores = ranking.scores + audience.biases[ranking.rows, place]
+        return ranking._replace(scores=self.intercept_ + self.scale_ * scores)
+
+    def _rank_by_quantile(
+        self, audience: Audience, items: NDArray[np.intp] | None, n: int, excluded: Excluded, quantile: float
+    ) -> Ranking:
+        """Ranking by a quantile of the expected rating; audience with draws; items (m,), None for all."""
+        codes = np.arange(len(self.categories_[1])) if items is None else items
+        vectors, biases = self._posterior.rows(1, codes)
+        step = max(1, _BLOCK_SCORES // max(len(codes), 1))
+        found = []
+        for first in range(0, len(audience.ids), step):
+            block = slice(first, min(first + step, len(audience.ids)))
+            scores = self._quantiles(audience, block, vectors, biases, quantile)
+            ranking = best_n(scores, n, excluded and excluded(block))
+            found.append(ranking._replace(rows=ranking.rows + first))
+        return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def _quantiles(
+        self,
+        audience: Audience,
+        block: slice,
+        vectors: NDArray[np.float32],
+        biases: NDArray[np.float32],
+        quantile: float,
+    ) -> NDArray[np.float64]:
+        """Of the normal distribution with mean and variance of the draws, (n_block, n_items)."""
+        users, user_biases = audience.embeddings[block].astype(np.float32), audience.biases[block]
+        total = np.zeros((len(users), len(vectors)))
+        squares = np.zeros_like(total)
+        n_samples = vectors.shape[1]
+        for place in range(n_samples):
+            z = users[:, place] @ vectors[:, place].T + biases[:, place] + user_biases[:, place, None]
+            total += z
+            squares += z * z
+        mean = total / n_samples
+        std = np.sqrt(np.maximum(squares / n_samples - mean**2, 0))
+        return self.intercept_ + self.scale_ * (mean + norm.ppf(quantile) * std)
+
+    @property
+    def _posterior(self) -> Posterior:
+        return Posterior(
+            self.intercept_,
+            self.scale_,
+            self.embeddings_,
+            self.biases_samples_,
+            self.noise_factors_samples_,
+            [epochs > 0 for epochs in self._epochs],
+            self.prior_means_,
+            self.prior_precisions_,
+            (self.scale_ / self.noise_std_samples_) ** 2,
+            self.noise_degrees_,
+        )
+
+    def _store_end_of_chain(self, draw: Draw) -> None:
+        """Keep what a warm start goes on from."""
+        self._epochs = draw.model.epochs
+        self._end_embeddings, self._end_biases = draw.model.embeddings, draw.model.biases
+        self._end_noise_precision, self._end_noise_factors = draw.noise.precision, draw.noise.factors
+        self._end_noise_degrees, self._n_sweeps = draw.noise.degrees, draw.n_sweeps
+
+    def _noise_at_end(self, start: Model, known_codes: list[NDArray[np.int32]]) -> Noise:
+        """Noise at the end of the chain, in units and over the ids of the fit that goes on."""
+        factors = [np.ones(len(rows)) for rows in start.embeddings]
+        for factor, codes, known in zip(factors, known_codes, self._end_noise_factors, strict=True):
+            factor[codes] = known
+        precision = self._end_noise_precision * (start.scale / self.scale_) ** 2
+        return Noise(precision, factors, self._end_noise_degrees)
+
+    @property
+    def _end_of_chain(self) -> Model:
+        dim, n_fields = self._fitted_dim, len(self.categories_)
+        nothing = np.zeros((n_fields, dim)), np.zeros(n_fields)
+        return Model(
+            self.intercept_, self.scale_, self._end_embeddings, self._end_biases, *nothing, self._epochs
+        )
+
+
+def alone(draw: Draw, start: Model) -> Posterior:
+    """Posterior of one draw."""
+    return Collector(start, 1).add(draw).posterior()
+
+
+def attributes_of(posterior: Posterior) -> dict[str, Any]:
+    """Fitted attributes of the draws."""
+    embeddings, biases = posterior.averages()
+    noise_stds = posterior.scale / np.sqrt(posterior.noise_precisions)
+    return {
+        "intercept_": posterior.intercept,
+        "scale_": posterior.scale,
+        "embeddings_": posterior.embeddings,
+        "biases_": _means(posterior.biases),
+        "biases_samples_": posterior.biases,
+        "average_embeddings_": embeddings,
+        "average_biases_": biases,
+        "prior_means_": posterior.prior_means,
+        "prior_precisions_": posterior.prior_precisions,
+        "noise_std_samples_": noise_stds,
+        "noise_std_": float(noise_stds.mean()),
+        "noise_factors_samples_": posterior.noise_factors,
+        "noise_factors_": _means(posterior.noise_factors),
+        "noise_degrees_": posterior.noise_degrees,
+        "_epochs": [rated.astype(np.int32) for rated in posterior.rated],
+    }
+
+
+def _means(samples: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Means over the draws, (n_ids, n_samples) -> (n_ids,)."""
+    return [rows.mean(axis=1, dtype=np.float64).astype(np.float32) for rows in samples]
