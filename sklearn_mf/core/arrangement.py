@@ -45,7 +45,7 @@ class Arrangement:
         shortest = 1 if method == "gradient" else 2 * width  # the normal equations need room too
         bounds = partial(
             grouping.block_bounds,
-            max_cells=_BLOCK_FLOATS[method] // width,
+            max_cells=_BLOCK_FLOATS[method] // (width * max(ratings.n_fields - 1, 1)),
             shortest=shortest,
             spread=_SPREAD[method],
         )
@@ -54,7 +54,7 @@ class Arrangement:
             for field in range(ratings.n_fields)
         ]
 
-    def others(self, field: int) -> list[tf.Tensor]:
+    def others(self, field: int) -> tf.Tensor:
         """Tables of all fields but one.
 
         Parameters
@@ -64,10 +64,11 @@ class Arrangement:
 
         Returns
         -------
-        others : list of tensors of shape (n_ids[g], width), float32
-            In order.
+        others : tensor of shape (n_others, width), float32
+            One below the other.
         """
-        return self.tables[:field] + self.tables[field + 1 :]
+        others = self.tables[:field] + self.tables[field + 1 :]
+        return tf.concat(others, 0) if others else self.tables[0][:0]
 
     def minimise(
         self, dampings: list[NDArray[np.float32]], l1: float, l2: float, fit_bias: bool, positive: bool

@@ -34,18 +34,18 @@ class Conditional(NamedTuple):
         Prior precision.
     noise_precision : tensor of shape (n_ids,), float32
         Of a rating of mean weight of each id, before the factors of its other ids.
-    factors : list of tensors of shape (n_ids[g],), float32
-        Factors of the precision of the ids of the other fields.
+    factors : tensor of shape (n_others,), float32
+        Factors of the precision of the ids of the other fields, one field below the other.
     """
 
     mean: Tensor
     precision: Tensor
     noise_precision: Tensor
-    factors: list[Tensor]
+    factors: Tensor
 
 
 def _draw_field(
-    table: Tensor, others: list[Tensor], field: Grouped, conditional: Conditional, key: Tensor
+    table: Tensor, others: Tensor, field: Grouped, conditional: Conditional, key: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Draw the rows of one field, given the others.
 
@@ -53,8 +53,8 @@ def _draw_field(
     ----------
     table : tensor of shape (n_ids, width), float32
         Embeddings and, in the last column, biases of the field.
-    others : list of tensors of shape (n_ids[g], width), float32
-        Those of the other fields, in order.
+    others : tensor of shape (n_others, width), float32
+        Those of the other fields, one below the other.
     field : Grouped of tensors
         The ratings, by the ids of the field.
     conditional : Conditional
@@ -70,7 +70,7 @@ def _draw_field(
         Weighted squared errors that each row leaves, times the factors of the other ids.
     """
     one = tf.constant(1.0)
-    partners = sweep.partners_of(others, tf.shape(table)[1], one, conditional.factors)
+    partners = sweep.partners_of(others, field.partners.shape[1], one, conditional.factors)
 
     def draw(number: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of a block."""
@@ -97,7 +97,7 @@ def program(n_fields: int) -> Any:
         `_draw_field`.
     """
     real = tf.TensorSpec([None])
-    conditional = Conditional(real, tf.TensorSpec([None, None]), real, [real] * (n_fields - 1))
+    conditional = Conditional(real, tf.TensorSpec([None, None]), real, real)
     signature = [*sweep.field_signature(n_fields), conditional, tf.TensorSpec([2], tf.int32)]
     return tf.function(_draw_field, input_signature=signature, autograph=False)
 
@@ -211,7 +211,7 @@ class Gibbs:
             tf.constant(self.priors[field].mean, tf.float32),
             tf.constant(self.priors[field].precision, tf.float32),
             tf.constant(noise.precision * self.mean_weight * noise.factors[field], tf.float32),
-            [tf.constant(factors, tf.float32) for factors in others],
+            tf.constant(np.concatenate([*others, np.empty(0)]), tf.float32),
         )
         key = tf.constant([self.seed, self.n_sweeps * len(self.priors) + field], tf.int32)
         arrangement.tables[field], squares = program(len(self.priors))(

@@ -15,8 +15,8 @@ class Grouped(NamedTuple):
 
     Parameters
     ----------
-    partners : list of ndarray of shape (n_ratings,), int32
-        Row of the id of each other field.
+    partners : ndarray of shape (n_ratings, n_fields - 1), int32
+        Row of the id of each other field in a table of all of them, one field below the other.
     targets, weights : ndarray of shape (n_ratings,), float32
         Standardised ratings z; weights with mean 1.
     row_weights : ndarray of shape (n_ids,), float32
@@ -27,7 +27,7 @@ class Grouped(NamedTuple):
         First row of each block; rows before the first have no ratings.
     """
 
-    partners: list[Any]
+    partners: Any
     targets: Any
     weights: Any
     row_weights: Any
@@ -144,17 +144,28 @@ def group(
     """
     order, starts = sorted_by(rows[field][ratings.codes[:, field]], ratings.n_ids[field])
     mean_weight = ratings.total_weight / len(ratings.targets)
-    others = (number for number in range(ratings.n_fields) if number != field)
     row_weights = np.empty(ratings.n_ids[field])
     row_weights[rows[field]] = ratings.id_weights(field) / mean_weight
     return Grouped(
-        partners=[convert(rows[number][ratings.codes[order, number]]) for number in others],
+        partners=convert(_partners(ratings, field, rows, order)),
         targets=convert(_standardised(ratings, start)[order]),
         weights=convert((ratings.weights / mean_weight).astype(np.float32)[order]),
         row_weights=convert(row_weights.astype(np.float32)),
         starts=convert(starts),
         bounds=convert(bounds(np.diff(starts))),
     )
+
+
+def _partners(
+    ratings: Ratings, field: int, rows: list[NDArray[np.int32]], order: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Rows of the ids of the other fields, one field below the other, (n_ratings, n_fields - 1)."""
+    others = [number for number in range(ratings.n_fields) if number != field]
+    partners, offset = np.empty((len(order), len(others)), dtype=np.int32), 0
+    for place, number in enumerate(others):
+        partners[:, place] = rows[number][ratings.codes[order, number]] + np.int32(offset)
+        offset += ratings.n_ids[number]
+    return partners
 
 
 def _standardised(ratings: Ratings, start: Model) -> NDArray[np.float32]:

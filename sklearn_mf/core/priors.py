@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
 from scipy.special import gammaln
 
 # Normal-Wishart prior of the mean and precision of the ids of a field. Its mean has the weight of two ids
@@ -73,7 +73,7 @@ def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
     width, beta = len(mean), _BETA0 + n
     inverse_scale = np.eye(width) + scatter + (_BETA0 * n / beta) * np.outer(mean, mean)
     factor = _draw_wishart_factor(inverse_scale, width + n, rng)  # precision = factor @ factor.T
-    deviation = solve_triangular(factor, rng.standard_normal(width), trans=1, lower=False)
+    deviation = dtrtri(factor)[0].T @ rng.standard_normal(width)
     return Prior(n * mean / beta + deviation / np.sqrt(beta), factor @ factor.T)
 
 
@@ -86,7 +86,7 @@ def _draw_wishart_factor(
     # Upper rather than lower triangular: the degrees of freedom then rise from the first coordinate on.
     bartlett[np.diag_indices(width)] = np.sqrt(rng.chisquare(degrees - np.arange(width)[::-1]))
     # inverse_scale = L L^T, so L^-T is an upper triangular root of the scale.
-    return solve_triangular(np.linalg.cholesky(inverse_scale), bartlett, trans=1, lower=True)
+    return dtrtri(np.linalg.cholesky(inverse_scale), lower=1)[0].T @ bartlett
 
 
 def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Generator) -> float:

@@ -34,29 +34,29 @@ class Numbers(NamedTuple):
 
 
 class Partners(NamedTuple):
-    """The other fields, as the design of a field needs them.
+    """The ids of the other fields, one field below the other, as the design of a field needs them.
 
     Parameters
     ----------
-    tables : list of tensors of shape (n_ids[g], width), float32
-        Embeddings; the last column of their sum over the fields is 1, or 0 where ids have no bias.
-    biases : list of tensors of shape (n_ids[g],), float32
+    table : tensor of shape (n_others, width), float32
+        Embeddings; the last column sums to 1 over the fields, or to 0 where ids have no bias.
+    biases : tensor of shape (n_others,), float32
         Biases.
     scales : tensor of shape (width,), float32
         About the mean square of each column of the design.
-    factors : list of tensors of shape (n_ids[g],), float32
-        What the weight of a rating is multiplied by for each of its ids; empty where by nothing.
+    factors : tensor of shape (n_others,), float32, or None
+        What the weight of a rating is multiplied by for each of its ids.
     """
 
-    tables: list[Tensor]
-    biases: list[Tensor]
+    table: Tensor
+    biases: Tensor
     scales: Tensor
-    factors: list[Tensor]
+    factors: Tensor | None
 
 
 def _solve_field(
     table: Tensor,
-    others: list[Tensor],
+    others: Tensor,
     field: Grouped,
     damping: Tensor,
     floor: Tensor,
@@ -69,8 +69,8 @@ def _solve_field(
     ----------
     table : tensor of shape (n_ids, width), float32
         Embeddings and, in the last column, biases of the field.
-    others : list of tensors of shape (n_ids[g], width), float32
-        Those of the other fields, in order.
+    others : tensor of shape (n_others, width), float32
+        Those of the other fields, one below the other.
     field : Grouped of tensors
         The ratings, by the ids of the field.
     damping : tensor of shape (n_ids,), float32
@@ -91,7 +91,7 @@ def _solve_field(
     paid : scalar tensor, float64
         Penalty of the field.
     """
-    partners = partners_of(others, tf.shape(table)[1], numbers.has_bias)
+    partners = partners_of(others, field.partners.shape[1], numbers.has_bias)
 
     def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of a block."""
@@ -107,33 +107,32 @@ def _solve_field(
     )
 
 
-def partners_of(
-    others: list[Tensor], width: Tensor, has_bias: Tensor, factors: list[Tensor] | None = None
-) -> Partners:
+def partners_of(others: Tensor, n_others: int, has_bias: Tensor, factors: Tensor | None = None) -> Partners:
     """Prepare the tables of the other fields.
 
     Parameters
     ----------
-    others : list of tensors of shape (n_ids[g], width), float32
+    others : tensor of shape (n_ids, width), float32
         Embeddings and, in the last column, biases.
-    width : scalar tensor, int32
-        Length of an embedding and 1 for the bias.
+    n_others : int
+        Number of the other fields.
     has_bias : scalar tensor, float32
         1 where ids have biases.
-    factors : list of tensors of shape (n_ids[g],), float32, default=None
+    factors : tensor of shape (n_ids,), float32, default=None
         What the weight of a rating is multiplied by for each of its ids.
 
     Returns
     -------
     partners : Partners
-        With 1 in place of the bias in the first of them.
+        With a share of 1 in place of each bias.
     """
-    one = has_bias * tf.one_hot(width - 1, width)
-    designs, scales = [table * (1 - tf.one_hot(width - 1, width)) for table in others], one
-    for design in designs:
-        scales += tf.reduce_mean(design * design, 0)
-    designs[:1] = [design + one for design in designs[:1]]
-    return Partners(designs, [has_bias * table[:, -1] for table in others], scales, factors or [])
+    share = tf.ones_like(others[:, -1:]) * (has_bias / max(n_others, 1))
+    design = tf.concat([others[:, :-1], share], 1)
+    squares = tf.math.divide_no_nan(
+        n_others * tf.reduce_sum(design * design, 0), tf.cast(tf.shape(others)[0], tf.float32)
+    )
+    scales = tf.concat([squares[:-1], has_bias[None]], 0)
+    return Partners(design, has_bias * others[:, -1], scales, factors)
 
 
 def over_blocks(
@@ -196,21 +195,29 @@ def _design(
     places = tf.where(inside, places, 0)
     w = tf.where(inside, tf.gather(field.weights, places), 0.0)
     y = tf.gather(field.targets, places)
-    width = tf.shape(partners.scales)[0]
-    X = (
-        tf.zeros([])
-        if partners.tables
-        else tf.ones_like(w)[..., None] * (has_bias * tf.one_hot(width - 1, width))
-    )
-    for number, rows in enumerate(field.partners):
-        picked = tf.gather(rows, places)
-        other = tf.gather(partners.tables[number], picked)
-        y -= tf.gather(partners.biases[number], picked)
-        y -= tf.reduce_sum(X * other, 2) if number else 0.0
-        X = X + other if number else other
-        if partners.factors:
-            w *= tf.gather(partners.factors[number], picked)
-    return X, y, w
+    picked = tf.gather(field.partners, places)  # (rows, length, n_others)
+    y -= tf.reduce_sum(tf.gather(partners.biases, picked), 2)
+    if partners.factors is not None:
+        w *= tf.reduce_prod(tf.gather(partners.factors, picked), 2)
+    X, pairs = _sum_of_partners(partners.table, picked, has_bias)
+    return X, y - pairs, w
+
+
+def _sum_of_partners(table: Tensor, picked: Tensor, has_bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Design, and what the partners explain among themselves: sums over pairs of their inner products.
+
+    (n_ids, width), (rows, length, n_others), scalar -> (rows, length, width), (rows, length).
+    """
+    n_others = picked.shape[2]
+    if n_others == 0:
+        bias = has_bias * tf.one_hot(tf.shape(table)[1] - 1, tf.shape(table)[1])
+        return tf.ones(tf.shape(picked)[:2])[..., None] * bias, tf.constant(0.0)
+    if n_others == 1:
+        return tf.gather(table, picked[:, :, 0]), tf.constant(0.0)
+    rows = tf.gather(table, picked)
+    X = tf.reduce_sum(rows, 2)
+    squares = tf.reduce_sum(X * X, 2) - tf.reduce_sum(rows * rows, [2, 3])
+    return X, 0.5 * (squares - has_bias * (1 - 1 / n_others))
 
 
 def _solve(block: Block, floor: Tensor, scales: Tensor, method: str) -> tuple[Tensor, Tensor]:
@@ -259,7 +266,7 @@ def program(n_fields: int, method: str) -> Any:
 
 
 def field_signature(n_fields: int) -> list[Any]:
-    """Signature of a table, the tables of the other fields, and the ratings.
+    """Signature of a table, of the tables of the other fields, and of the ratings.
 
     Parameters
     ----------
@@ -272,8 +279,8 @@ def field_signature(n_fields: int) -> list[Any]:
         Of tensor specifications, for any size.
     """
     real, whole, table = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None])
-    field = Grouped([whole] * (n_fields - 1), real, real, real, whole, whole)
-    return [table, [table] * (n_fields - 1), field]
+    field = Grouped(tf.TensorSpec([None, n_fields - 1], tf.int32), real, real, real, whole, whole)
+    return [table, table, field]
 
 
 @functools.cache

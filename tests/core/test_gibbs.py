@@ -59,13 +59,17 @@ class Slow:
     def __init__(self, chain, rows):
         codes, y, weights = rows
         self.chain, self.seed = chain, chain.seed
-        self.codes = np.stack([rank[column] for rank, column in zip(chain.arrangement.rows, codes, strict=True)], 1)
+        self.codes = np.stack(
+            [rank[column] for rank, column in zip(chain.arrangement.rows, codes, strict=True)], 1
+        )
         start, self.weights = chain.arrangement.start, weights
         tables = [table.numpy() for table in chain.arrangement.tables]
         self.model = Reference(self.codes, (y - start.intercept) / start.scale, weights, tables, 0.0, 0.0)
         self.tables = self.model.tables
         self.noise = chain.noise.take([np.arange(len(table)) for table in tables])
-        self.rated = [np.bincount(column, minlength=len(t)) > 0 for column, t in zip(self.codes.T, tables, strict=True)]
+        self.rated = [
+            np.bincount(column, minlength=len(t)) > 0 for column, t in zip(self.codes.T, tables, strict=True)
+        ]
         self.priors = list(chain.priors)
 
     def errors(self):
@@ -169,7 +173,9 @@ def test_sweeps_follow_the_reference(n_fields, dim, heteroscedastic, small_block
     draw = chain.draw()
     assert draw.n_sweeps == 6
     for field, ranks in enumerate(chain.arrangement.rows):
-        np.testing.assert_array_equal(draw.model.biases[field], chain.arrangement.tables[field].numpy()[ranks, -1])
+        np.testing.assert_array_equal(
+            draw.model.biases[field], chain.arrangement.tables[field].numpy()[ranks, -1]
+        )
         np.testing.assert_array_equal(draw.noise.factors[field], chain.noise.factors[field][ranks])
 
 
@@ -271,7 +277,9 @@ def simulate_unknowns(n_ids, dim, heteroscedastic, rng):
         tables.append(mean + rng.normal(size=(n, dim + 1)) @ root.T)
         if heteroscedastic:
             degrees[field] = rng.choice(Tame.DEGREES)
-        factors.append(rng.gamma(degrees[field] / 2, 2 / degrees[field], n) if heteroscedastic else np.ones(n))
+        factors.append(
+            rng.gamma(degrees[field] / 2, 2 / degrees[field], n) if heteroscedastic else np.ones(n)
+        )
     return Unknowns(drawn, tables, Noise(rng.gamma(Tame.SHAPE, 1 / Tame.RATE), factors, degrees))
 
 
@@ -337,15 +345,20 @@ class Simulation:
 
 
 def watched(simulation, unknowns, means, spreads):
-    """Functions of unknowns and ratings with moments, each with its square."""
+    """Functions of unknowns and ratings without long tails, and their squares."""
     noise, values = unknowns.noise, [unknowns.noise.precision, np.log(unknowns.noise.precision)]
     for (mean, precision), table in zip(unknowns.priors, unknowns.tables, strict=True):
         covariance = np.linalg.inv(precision)
-        values += [*mean, *np.log(np.diag(precision)), *np.log(np.diag(covariance))]
-        values += [covariance[0, -1] / np.sqrt(covariance[0, 0] * covariance[-1, -1])] if len(mean) > 1 else []
-        values += [*table[0], *table.mean(0), *np.log(table.var(0)), np.tanh(table[0] @ table[1])]
+        values += [*np.tanh(mean), *np.log(np.diag(precision)), *np.log(np.diag(covariance))]
+        values += (
+            [covariance[0, -1] / np.sqrt(covariance[0, 0] * covariance[-1, -1])] if len(mean) > 1 else []
+        )
+        rows = [*table[:2], table.mean(0), np.log(table.var(0)), table[0] * table[1]]
+        values += [*np.tanh(np.concatenate(rows))]
     values += [np.tanh(np.prod([table[0, 0] for table in unknowns.tables])), *np.tanh(means[:2])]
-    precisions = noise.precision * np.prod([f[r] for f, r in zip(noise.factors, simulation.rows, strict=True)], 0)
+    precisions = noise.precision * np.prod(
+        [f[r] for f, r in zip(noise.factors, simulation.rows, strict=True)], 0
+    )
     errors = means - simulation.expected(unknowns.tables)
     values += [np.log(precisions).mean(), *np.tanh(np.sqrt(precisions) * errors)[:2], np.tanh(spreads.sum())]
     if simulation.heteroscedastic:
@@ -374,7 +387,8 @@ def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=6000):
     simulation.put_unknowns(unknowns)
     successive = []
     for _ in range(n_sweeps):
-        simulation.put_cells(*(cells := simulation.simulate_cells(simulation.unknowns(), rng)))
+        cells = simulation.simulate_cells(simulation.unknowns(), rng)
+        simulation.put_cells(*cells)
         simulation.chain.run_sweep()
         successive.append(watched(simulation, simulation.unknowns(), *cells))
     means, errors = zip(*map(mean_and_error, map(np.array, (independent, successive))), strict=True)

@@ -102,7 +102,8 @@ def test_groups_hold_the_same_ratings_in_order_with_the_right_partners(n_fields,
         np.testing.assert_array_equal(grouped.bounds, counts)
         assert (counts == np.sort(counts)).all()
         own = np.repeat(np.arange(n_ids), counts)
-        places = [*grouped.partners]
+        sizes = [n for number, n in enumerate(ratings.n_ids) if number != field]
+        places = [*(grouped.partners - np.cumsum([0, *sizes])[:-1].astype(int)).T]
         places.insert(field, own)
         codes = [field_ids[place] for field_ids, place in zip(ids, places, strict=True)]
         ours = np.column_stack([*codes, grouped.targets, grouped.weights]).astype(float).round(4)
