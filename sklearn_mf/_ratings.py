@@ -221,12 +221,13 @@ def _sort(
 
 def _compact(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same numbers; where all are equal, as a view of one that takes no memory."""
-    return np.broadcast_to(numbers[0], len(numbers)) if (numbers == numbers[0]).all() else numbers
+    equal = len(numbers) > 0 and (numbers == numbers[0]).all()
+    return np.broadcast_to(numbers[0], len(numbers)) if equal else numbers
 
 
 def _same_as_previous(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     """For each row but the first, whether it equals the row before in all columns."""
-    same = np.ones(len(columns[0]) - 1, dtype=bool)
+    same = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
     for column in columns:
         same &= column[1:] == column[:-1]
     return same

@@ -7,7 +7,7 @@ from sklearn_mf._diagnostics import split_r_hat
 
 
 def one(chain):
-    """Gelman et al. (2013, eq. 11.1 to 11.4) for the two halves of one chain; the middle of an odd one left out."""
+    """Gelman et al. (2013, eq. 11.1 to 11.4) for the halves of one chain, without the middle."""
     n = len(chain) // 2
     halves = chain[:n], chain[len(chain) - n :]
     within = sum(((half - half.mean()) ** 2).sum() / (n - 1) for half in halves) / 2

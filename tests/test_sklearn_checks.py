@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_mf import MFRecommender
+from sklearn_mf import BayesianMFRecommender, MFRecommender
 
 PENALTIES = ["l2", "l1", "elasticnet", None]
 # With 30 and 10 columns of ids: the alternating solver spends most of the time on its graph.
@@ -29,7 +29,7 @@ class Untagged(MFRecommender):
         return tags
 
 
-@parametrize_with_checks([MFRecommender()])
+@parametrize_with_checks([MFRecommender(), BayesianMFRecommender(max_iter=20)])
 def test_check(estimator, check):
     check(estimator)
 
@@ -43,6 +43,9 @@ def test_check(estimator, check):
         MFRecommender(embedding_dim=0),
         MFRecommender(positive=True),
         Untagged(),
+        BayesianMFRecommender(max_iter=6),
+        BayesianMFRecommender(max_iter=6, heteroscedastic=False, embedding_dim=2),
+        BayesianMFRecommender(max_iter=6, embedding_dim=0),
     ],
     ids=repr,
 )

@@ -32,7 +32,7 @@ def moments_of(rows):
 
 
 def conjugate(rows):
-    """Normal-Wishart posterior of Murphy (2007, "Conjugate Bayesian analysis of the Gaussian distribution")."""
+    """Normal-Wishart posterior: Murphy, "Conjugate Bayesian analysis of the Gaussian distribution", 2007."""
     n, width = rows.shape
     beta0, total = priors._BETA0, rows.sum(0)
     beta = beta0 + n
@@ -75,7 +75,7 @@ def test_prior_draws_are_normal_wishart(n_ids, width):
     assert (z_of_mean((precisions - expected) ** 2, variance) < LARGEST_Z).all()
     for place in range(width):
         assert_follows(precisions[:, place, place] / diagonal[place], stats.chi2(width + n_ids))
-    # The determinant, over that of the scale, is a product of chi-square numbers (Anderson 2003, section 7.5).
+    # The determinant, over that of the scale, is a product of chi-square numbers.
     product = rng.chisquare(width + n_ids - np.arange(width), (20_000, width)).prod(1)
     ratio = np.linalg.det(precisions) / np.linalg.det(scale)
     assert stats.ks_2samp(ratio, product).pvalue > LEAST_P

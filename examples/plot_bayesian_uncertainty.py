@@ -1,0 +1,195 @@
+"""
+=======================
+How sure is the rating?
+=======================
+
+:class:`~sklearn_mf.BayesianMFRecommender` draws many factorizations that agree with the ratings, in place of
+one. Their mean predicts; how far they differ, and the noise of the ratings, say how sure a prediction is. This
+example looks at the error where ratings are few, at whether the intervals hold what they say, and at what it costs
+and brings to show people films of which the model is not sure.
+
+The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
+Konstan, 2015).
+"""
+
+# %%
+# Two models
+# ----------
+# Eighty people with many ratings are set aside: they come later, as newcomers. Of the ratings of all others
+# half are held out, so that there are people and films with few. The chain is shorter than by default.
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from movielens import load_demo
+from sklearn.model_selection import train_test_split
+
+from sklearn_mf import BayesianMFRecommender, MFRecommender
+
+BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+IDS = ["userId", "movieId"]
+
+ratings, _ = load_demo()
+busy = ratings["userId"].value_counts().head(240).index.to_series()
+newcomers = ratings["userId"].isin(busy.sample(80, random_state=0))
+train, test = train_test_split(ratings[~newcomers], test_size=0.5, random_state=0)
+
+plain = MFRecommender(random_state=0).fit(train)
+model = BayesianMFRecommender(16, max_iter=120, n_samples=50, random_state=0).fit(train)
+print(f"split R-hat {model.r_hat_:.2f}, noise {model.noise_std_:.2f} stars")
+
+# %%
+# The fewer the ratings, the larger the error
+# -------------------------------------------
+# Held-out ratings by how many ratings of their user, and of their film, were in ``fit``.
+
+mean, std = model.predict(test[IDS], return_std=True)
+errors = pd.DataFrame(
+    {
+        "MFRecommender": plain.predict(test[IDS]) - test["rating"],
+        "BayesianMFRecommender": mean - test["rating"],
+    }
+)
+print(f"RMSE:\n{np.sqrt((errors**2).mean()).round(4).to_string()}")
+
+
+def rmse_by(column, edges):
+    """RMSE of both models by the number of training ratings of the id in a column."""
+    known = test[column].map(train[column].value_counts()).fillna(0).rename("ratings")
+    labels = [f"{low} to {high - 1}" for low, high in zip(edges, edges[1:], strict=False)]
+    bins = pd.cut(known, [*edges, np.inf], right=False, labels=[*labels, f"{edges[-1]} or more"])
+    return np.sqrt((errors**2).groupby(bins, observed=True).mean())
+
+
+by_user = rmse_by("userId", [0, 15, 30, 60, 120, 240])
+by_film = rmse_by("movieId", [0, 1, 3, 10, 30, 100]).rename({"0 to 0": "none"})
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+for ax, table, who in zip(axes, [by_user, by_film], ["user", "film"], strict=True):
+    print(table.round(3))
+    for name, color, marker in zip(table, [RED, BLUE], ["s", "o"], strict=True):
+        ax.plot(table.index.astype(str), table[name], color=color, marker=marker, label=name)
+    ax.set(title=f"by the ratings of the {who}", xlabel=f"ratings of the {who} in fit")
+    ax.tick_params(axis="x", labelrotation=30)
+    ax.grid(axis="y", alpha=0.3)
+axes[0].set_ylabel("RMSE (stars)")
+axes[0].legend()
+plt.show()
+
+# %%
+# Does the model know how sure it is?
+# -----------------------------------
+# ``predict_interval`` gives bounds that hold a rating with a given probability; on the left is the share of
+# held-out ratings that they do hold. ``predict(..., return_std=True)`` gives the standard deviation of each
+# rating; on the right the held-out ratings stand in ten groups by it, with the error that each group has. In
+# both a perfect forecast lies on the grey line.
+
+coverages = [0.5, 0.8, 0.9, 0.95]
+rare = test["movieId"].map(train["movieId"].value_counts()).fillna(0) < 3
+inside = pd.DataFrame(index=pd.Index(coverages, name="nominal"), columns=["all", "rare films"], dtype=float)
+for coverage in coverages:
+    lower, upper = model.predict_interval(test[IDS], coverage).T
+    holds = test["rating"].between(lower, upper)
+    inside.loc[coverage] = holds.mean(), holds[rare].mean()
+print(inside.round(3))
+
+groups = pd.qcut(std, 10, labels=False, duplicates="drop")
+squares = errors["BayesianMFRecommender"].to_numpy() ** 2
+spread = pd.DataFrame({"std": std, "rmse": squares}).groupby(groups).mean()
+spread["rmse"] **= 0.5
+print(spread.round(3))
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+axes[0].plot([0.45, 1], [0.45, 1], color=GREY, linestyle="--")
+for name, color, marker in zip(inside, [BLUE, RED], ["o", "s"], strict=True):
+    label = {"all": "all held-out ratings", "rare films": "films with 0 to 2 ratings in fit"}[name]
+    axes[0].plot(inside.index, inside[name], color=color, marker=marker, label=label)
+axes[0].set(title="Intervals", xlabel="nominal coverage", ylabel="share of ratings inside")
+axes[0].legend(loc="upper left")
+ends = [spread.min().min() - 0.05, spread.max().max() + 0.05]
+axes[1].plot(ends, ends, color=GREY, linestyle="--")
+axes[1].plot(spread["std"], spread["rmse"], color=BLUE, marker="o", linestyle="none")
+axes[1].set(title="Spread and error", xlabel="predicted standard deviation (stars)", ylabel="RMSE (stars)")
+plt.show()
+
+# %%
+# Part of the spread is of the people themselves: some rate less regularly than others, and ``noise_factors_``
+# says how much. Noise of one user in twenty is at most this multiple of the usual one, of half of them at most that,
+# and so on:
+
+print(pd.Series(model.noise_factors_[0]).quantile([0.05, 0.5, 0.95]).round(2).to_string())
+
+# %%
+# To exploit or to explore
+# ------------------------
+# Now the newcomers arrive. Of each the model knows one rating, and shows one film a round, for twenty
+# rounds; the answer is the rating that the person really gave. So the choice is among films that the person has
+# rated, and of these among the 400 films with the most ratings in ``fit``. Half of them are never shown, to measure what
+# the answers have taught. Nothing is trained: ``recommend(ratings=...)`` solves for the newcomers from their
+# answers so far.
+#
+# - "mean" is greedy: it shows the film of the highest expected rating.
+# - "upper" shows the film of the highest 80 % quantile.
+# - "sample" shows the best film under one draw (Thompson sampling).
+# - "any" shows any film, to compare.
+
+known = train["movieId"].value_counts().head(400).index
+films = ratings[newcomers & ratings["movieId"].isin(known)].sample(frac=1, random_state=0)
+shown, unseen = train_test_split(films, test_size=0.5, random_state=0)
+first, offered = shown.drop_duplicates("userId"), shown[shown["userId"].duplicated()]
+unseen = unseen[unseen["userId"].isin(first["userId"])]
+choice = offered["movieId"].unique()
+
+
+def ranked(by, answers, number):
+    """Films on offer, the one to show next first."""
+    if by == "any":
+        return offered.drop(answers.index, errors="ignore")
+    exploring = {} if by == "mean" else {"by": by, "quantile": 0.8, "random_state": number}
+    table = model.recommend(ratings=answers, n=len(choice), candidates=choice, **exploring)
+    return table[IDS].merge(offered.reset_index(), on=IDS).set_index("index")
+
+
+def error_on_unseen(answers):
+    """RMSE on films that are never shown."""
+    people = model.fold_in(answers)
+    rows, columns = (
+        np.searchsorted(people.ids, unseen["userId"]),
+        np.searchsorted(model.item_ids_, unseen["movieId"]),
+    )
+    z = people.biases[rows] + model.item_biases_[columns]
+    z += (people.embeddings[rows] * model.item_embeddings_[columns]).sum(1)
+    return np.sqrt(np.mean((model.intercept_ + model.scale_ * z - unseen["rating"]) ** 2))
+
+
+collected, taught = {}, {}
+for by in ["mean", "upper", "sample", "any"]:
+    answers, collected[by], taught[by] = first, [], [error_on_unseen(first)]
+    for number in range(20):
+        answer = ranked(by, answers, number).drop_duplicates("userId")
+        answers = pd.concat([answers, answer])
+        collected[by].append(answer["rating"].mean())
+        taught[by].append(error_on_unseen(answers))
+so_far = pd.DataFrame(collected).expanding().mean().set_axis(range(1, 21))
+taught = pd.DataFrame(taught)
+print(f"{first['userId'].nunique()} newcomers; mean rating of the films shown so far, by round:")
+print(so_far.loc[[1, 5, 10, 20]].round(2))
+print("RMSE on films never shown, by round:")
+print(taught.loc[[0, 5, 10, 20]].round(3))
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+styles = zip(so_far, [BLUE, GREEN, RED, GREY], ["-", "--", "-.", ":"], strict=True)
+for by, color, line in styles:
+    axes[0].plot(so_far[by], color=color, linestyle=line, linewidth=2, label=by)
+    axes[1].plot(taught[by], color=color, linestyle=line, linewidth=2)
+axes[0].set(title="What is collected", ylabel="mean rating so far (stars)")
+axes[1].set(title="What is learnt", ylabel="RMSE on films never shown (stars)")
+for ax in axes:
+    ax.set_xlabel("rounds")
+    ax.set_xticks(range(0, 21, 5))
+    ax.grid(alpha=0.3)
+fig.legend(loc="outside lower center", ncols=4)
+plt.show()
+
+# %%
+# Greedy
