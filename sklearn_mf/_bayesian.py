@@ -147,7 +147,7 @@ class BayesianMFRecommender(BayesianState):
     --------
     >>> from sklearn_mf import BayesianMFRecommender
     >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"], ["cat", "heat"]]
-    >>> model = BayesianMFRecommender(2, max_iter=20, random_state=0).fit(X, [5, 1, 4, 2, 3])
+    >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4, 2, 3])
     >>> mean, std = model.predict([["bob", "alien"], ["somebody", "alien"]], return_std=True)
     >>> bool((std > 0).all())
     True
@@ -222,9 +222,9 @@ class BayesianMFRecommender(BayesianState):
         Examples
         --------
         >>> from sklearn_mf import BayesianMFRecommender
-        >>> model = BayesianMFRecommender(2, max_iter=20, random_state=0)
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0)
         >>> model.fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).embeddings_samples_[0].shape
-        (2, 10, 2)
+        (2, 100, 2)
         """
         previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
         ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
@@ -283,7 +283,7 @@ class BayesianMFRecommender(BayesianState):
         --------
         >>> from sklearn_mf import BayesianMFRecommender
         >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
-        >>> model = BayesianMFRecommender(2, max_iter=20, random_state=0).fit(X, [5, 1, 4])
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
         >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
         (2,)
         """
@@ -318,7 +318,7 @@ class BayesianMFRecommender(BayesianState):
         --------
         >>> from sklearn_mf import BayesianMFRecommender
         >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
-        >>> model = BayesianMFRecommender(2, max_iter=20, random_state=0).fit(X, [5, 1, 4])
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
         >>> lower, upper = model.predict_interval([["bob", "alien"]], coverage=0.5)[0]
         >>> bool(1 <= lower < upper <= 5)
         True
@@ -382,7 +382,7 @@ class BayesianMFRecommender(BayesianState):
         --------
         >>> from sklearn_mf import BayesianMFRecommender
         >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
-        >>> model = BayesianMFRecommender(2, max_iter=60, random_state=0).fit(X, [5, 1, 4])
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
         >>> model.recommend("bob", by="sample", random_state=0)[["user", "item", "rank"]]
           user   item  rank
         0  bob  alien     1

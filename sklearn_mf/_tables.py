@@ -104,7 +104,8 @@ class Tables(FittedState):
            user   film  rank
         0     3     up     1
         1     3  alien     2
-        >>> model.recommend(ratings=[["new", "up", 5.0]], n=1)[["user", "rank"]]
+        >>> new = pd.DataFrame({"user": ["new"], "film": ["up"], "stars": [5.0]})
+        >>> model.recommend(ratings=new, n=1)[["user", "rank"]]
           user  rank
         0  new     1
         """

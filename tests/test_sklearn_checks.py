@@ -29,6 +29,7 @@ class Untagged(MFRecommender):
         return tags
 
 
+@pytest.mark.filterwarnings("ignore:The chain has not converged")
 @parametrize_with_checks([MFRecommender(), BayesianMFRecommender(max_iter=20)])
 def test_check(estimator, check):
     check(estimator)
@@ -49,7 +50,9 @@ def test_check(estimator, check):
     ],
     ids=repr,
 )
-@pytest.mark.filterwarnings("ignore:early_stopping needs", "ignore:Every id of")
+@pytest.mark.filterwarnings(
+    "ignore:early_stopping needs", "ignore:Every id of", "ignore:The chain has not converged"
+)
 def test_all_checks_pass_and_none_is_skipped(estimator):
     assert os.environ["SCIPY_ARRAY_API"] == "1", "without it scikit-learn skips its array API check"
     results = check_estimator(estimator, on_fail=None, on_skip=None, expected_failed_checks={})

@@ -179,12 +179,14 @@ class Gibbs:
         Returns
         -------
         log_likelihood : float
-            Of the ratings, in their units, at the end of the sweep.
+            Of the ratings, in their units, at the end of the sweep; nan where it went wrong on the way.
         """
         rng = np.random.default_rng([self.seed, self.n_sweeps + 1])
         for field in reversed(range(len(self.priors))):
             self.priors[field] = self._draw_prior(field, rng)
             squares = self._draw_rows(field)
+            if not np.isfinite(squares).all():
+                return float("nan")
             if self.heteroscedastic:
                 self._draw_factors(field, squares, rng)
         total = float((self._rated_factors(field) * squares).sum())

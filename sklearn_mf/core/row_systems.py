@@ -10,7 +10,7 @@ Tensor = Any
 _STEPS = 2
 # Most passes of coordinate descent, and the largest change of a coordinate that ends them sooner.
 _PASSES, _CHANGE = 30, 3e-4
-# Least damping of an id, as a share of its curvature: fewer ratings than unknowns are solvable too.
+# Least damping of an id, as a share of its curvature: what rounding in float32 needs to stay solvable.
 _LEAST = 1e-6
 
 
@@ -144,6 +144,8 @@ def draw_rows(
         What they leave unexplained.
     """
     G, r = _gram(X, y, w)
+    diagonal = tf.linalg.diag_part(G)
+    G = tf.linalg.set_diag(G, diagonal + _LEAST * tf.reduce_sum(diagonal, 1, keepdims=True))
     factor = tf.linalg.cholesky(G + precision)
     r += tf.linalg.matvec(precision, mean)
     half = tf.linalg.triangular_solve(factor, r[..., None]) + noise[..., None]
