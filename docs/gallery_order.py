@@ -1,6 +1,12 @@
 """In which order the gallery shows the examples."""
 
-FIRST = ["plot_recommend_movies.py", "plot_article_walkthrough.py", "plot_grid_search.py", "plot_pipeline.py"]
+FIRST = [
+    "plot_recommend_movies.py",
+    "plot_article_walkthrough.py",
+    "plot_grid_search.py",
+    "plot_pipeline.py",
+    "plot_bayesian_uncertainty.py",
+]
 
 
 class ReadingOrder:

@@ -3,10 +3,10 @@
 How sure is the rating?
 =======================
 
-:class:`~sklearn_mf.BayesianMFRecommender` draws many factorizations that agree with the ratings, in place of
-one. Their mean predicts; how far they differ, and the noise of the ratings, say how sure a prediction is. This
-example looks at the error where ratings are few, at whether the intervals hold what they say, and at what it costs
-and brings to show people films of which the model is not sure.
+:class:`~sklearn_mf.BayesianMFRecommender` draws many factorizations that agree with the ratings, in place
+of one. Their mean predicts; how far they differ, and the noise of the ratings, say how sure a prediction is.
+This example looks at the error where ratings are few, at whether the intervals hold what they say, and at
+what it costs and brings to show people films of which the model is not sure.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -17,6 +17,8 @@ Konstan, 2015).
 # ----------
 # Eighty people with many ratings are set aside: they come later, as newcomers. Of the ratings of all others
 # half are held out, so that there are people and films with few. The chain is shorter than by default.
+
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,9 +41,10 @@ model = BayesianMFRecommender(16, max_iter=120, n_samples=50, random_state=0).fi
 print(f"split R-hat {model.r_hat_:.2f}, noise {model.noise_std_:.2f} stars")
 
 # %%
-# The fewer the ratings, the larger the error
-# -------------------------------------------
-# Held-out ratings by how many ratings of their user, and of their film, were in ``fit``.
+# Errors by the number of ratings
+# -------------------------------
+# Held-out ratings by how many ratings of their user, and of their film, were in ``fit``. The mean over draws
+# is nearer to them in every group, but it takes longer to fit.
 
 mean, std = model.predict(test[IDS], return_std=True)
 errors = pd.DataFrame(
@@ -56,7 +59,7 @@ print(f"RMSE:\n{np.sqrt((errors**2).mean()).round(4).to_string()}")
 def rmse_by(column, edges):
     """RMSE of both models by the number of training ratings of the id in a column."""
     known = test[column].map(train[column].value_counts()).fillna(0).rename("ratings")
-    labels = [f"{low} to {high - 1}" for low, high in zip(edges, edges[1:], strict=False)]
+    labels = [f"{low} to {high - 1}" for low, high in pairwise(edges)]
     bins = pd.cut(known, [*edges, np.inf], right=False, labels=[*labels, f"{edges[-1]} or more"])
     return np.sqrt((errors**2).groupby(bins, observed=True).mean())
 
@@ -101,9 +104,10 @@ print(spread.round(3))
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 axes[0].plot([0.45, 1], [0.45, 1], color=GREY, linestyle="--")
-for name, color, marker in zip(inside, [BLUE, RED], ["o", "s"], strict=True):
-    label = {"all": "all held-out ratings", "rare films": "films with 0 to 2 ratings in fit"}[name]
-    axes[0].plot(inside.index, inside[name], color=color, marker=marker, label=label)
+axes[0].plot(inside["all"], "o", color=BLUE, label="all held-out ratings")
+axes[0].plot(
+    inside["rare films"], "s", color=RED, mfc="none", ms=11, label="of films with 0 to 2 ratings in fit"
+)
 axes[0].set(title="Intervals", xlabel="nominal coverage", ylabel="share of ratings inside")
 axes[0].legend(loc="upper left")
 ends = [spread.min().min() - 0.05, spread.max().max() + 0.05]
@@ -113,9 +117,8 @@ axes[1].set(title="Spread and error", xlabel="predicted standard deviation (star
 plt.show()
 
 # %%
-# Part of the spread is of the people themselves: some rate less regularly than others, and ``noise_factors_``
-# says how much. Noise of one user in twenty is at most this multiple of the usual one, of half of them at most that,
-# and so on:
+# Part of the spread is of the people themselves: some rate less regularly than others. ``noise_factors_``
+# holds how many times the common noise each has; here are three quantiles of it over the users.
 
 print(pd.Series(model.noise_factors_[0]).quantile([0.05, 0.5, 0.95]).round(2).to_string())
 
@@ -123,10 +126,10 @@ print(pd.Series(model.noise_factors_[0]).quantile([0.05, 0.5, 0.95]).round(2).to
 # To exploit or to explore
 # ------------------------
 # Now the newcomers arrive. Of each the model knows one rating, and shows one film a round, for twenty
-# rounds; the answer is the rating that the person really gave. So the choice is among films that the person has
-# rated, and of these among the 400 films with the most ratings in ``fit``. Half of them are never shown, to measure what
-# the answers have taught. Nothing is trained: ``recommend(ratings=...)`` solves for the newcomers from their
-# answers so far.
+# rounds; the answer is the rating that the person really gave. So the choice is among films that the person
+# has rated, and of these among the 400 films with the most ratings in ``fit``. Half of them are never shown,
+# to measure what the answers have taught. Nothing is trained: ``recommend(ratings=...)`` solves for the
+# newcomers from their answers so far.
 #
 # - "mean" is greedy: it shows the film of the highest expected rating.
 # - "upper" shows the film of the highest 80 % quantile.
@@ -153,10 +156,8 @@ def ranked(by, answers, number):
 def error_on_unseen(answers):
     """RMSE on films that are never shown."""
     people = model.fold_in(answers)
-    rows, columns = (
-        np.searchsorted(people.ids, unseen["userId"]),
-        np.searchsorted(model.item_ids_, unseen["movieId"]),
-    )
+    rows = np.searchsorted(people.ids, unseen["userId"])
+    columns = np.searchsorted(model.item_ids_, unseen["movieId"])
     z = people.biases[rows] + model.item_biases_[columns]
     z += (people.embeddings[rows] * model.item_embeddings_[columns]).sum(1)
     return np.sqrt(np.mean((model.intercept_ + model.scale_ * z - unseen["rating"]) ** 2))
@@ -192,4 +193,9 @@ fig.legend(loc="outside lower center", ncols=4)
 plt.show()
 
 # %%
-# Greedy
+# Within twenty rounds greed is not beaten. The popular films are so well known that the best guess is good
+# from the first round on, and what Thompson sampling spends on doubtful films does not come back before the
+# good ones run out. Its answers teach more at first: from the third round to about the tenth the error on
+# films never shown is less. The quantile lies between the two: after a few rounds it collects nearly as much
+# as greed. So show the expected best to those who come to be served, and draw where the answers are worth
+# something themselves: to learn about a newcomer, or about new films.

@@ -365,7 +365,7 @@ class BayesianMFRecommender(BayesianState):
             Which one where `by="upper"`; 0.5 is about the mean.
         random_state : int, RandomState instance or None, default=None
             Seed of the draw where `by="sample"`, and where `by` is not "mean" of what is unknown of users who
-            come with ratings or whom fit has not seen.
+            come with ratings or whom fit has not seen, and of items without ratings.
 
         Returns
         -------
@@ -397,10 +397,9 @@ class BayesianMFRecommender(BayesianState):
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
         self._check_table("recommend", n)
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        place = int(rng.integers(len(self.noise_std_samples_)))
         rank = {
-            "upper": partial(self._rank_by_quantile, quantile=quantile),
-            "sample": partial(self._rank_by_draw, place=place),
+            "upper": partial(self._rank_by_quantile, rng=rng, quantile=quantile),
+            "sample": partial(self._rank_by_draw, rng=rng),
         }[by]
         audience = self._audience(users, ratings, rng)
         return self._recommendations(audience, n, exclude_seen, candidates, rank)

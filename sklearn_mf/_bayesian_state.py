@@ -10,7 +10,7 @@ from sklearn_mf._base import BaseRecommender
 from sklearn_mf._fold_in import Newcomers, posterior_rows
 from sklearn_mf._model import Model
 from sklearn_mf._posterior import Collector, Draw, Noise, Posterior
-from sklearn_mf._retrieval import Ranking, best_n, top_n
+from sklearn_mf._retrieval import SINGLE_THREADED_BLAS, Ranking, best_n, top_n
 from sklearn_mf._tables import Audience, Excluded
 
 # Scores of a block of users that recommend(by="upper") holds at a time.
@@ -35,10 +35,16 @@ class BayesianState(BaseRecommender):
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         if rng is None:
             return self._model.rows(0, codes)
-        embeddings, biases = self._posterior.rows(0, codes)
-        unknown = np.flatnonzero(codes < 0)
-        drawn = self._posterior.prior_rows(0, len(unknown), rng)
-        embeddings[unknown], biases[unknown] = drawn[..., :-1], drawn[..., -1]
+        return self._drawn_rows(0, codes, rng)
+
+    def _drawn_rows(
+        self, field: int, codes: NDArray[np.intp], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draws of some ids, (n, n_samples, embedding_dim), (n, n_samples); without ratings from the prior."""
+        embeddings, biases = self._posterior.rows(field, codes)
+        unrated = np.flatnonzero((codes < 0) | (self._epochs[field][codes] == 0))
+        drawn = self._posterior.prior_rows(field, len(unrated), rng)
+        embeddings[unrated], biases[unrated] = drawn[..., :-1], drawn[..., -1]
         return embeddings, biases
 
     def _fold_rows(
@@ -51,30 +57,45 @@ class BayesianState(BaseRecommender):
         return embeddings.reshape(len(embeddings), -1) / np.sqrt(embeddings.shape[1]), biases.mean(axis=1)
 
     def _rank_by_draw(
-        self, audience: Audience, items: NDArray[np.intp] | None, n: int, excluded: Excluded, place: int
+        self,
+        audience: Audience,
+        items: NDArray[np.intp] | None,
+        n: int,
+        excluded: Excluded,
+        rng: np.random.Generator,
     ) -> Ranking:
         """Ranking by expected rating under one draw; audience with draws; items (m,), None for all."""
         codes = np.arange(len(self.categories_[1])) if items is None else items
-        dim = self._fitted_dim
+        place, dim = int(rng.integers(len(self.noise_std_samples_))), self._fitted_dim
         vectors = self.embeddings_[1][codes, place * dim : (place + 1) * dim]
         vectors = vectors * np.float32(np.sqrt(len(self.noise_std_samples_)))
         offsets = self.biases_samples_[1][codes, place]
+        unrated = np.flatnonzero(self._epochs[1][codes] == 0)
+        drawn = self._posterior.prior_rows(1, len(unrated), rng)[:, place]
+        vectors[unrated], offsets[unrated] = drawn[:, :-1], drawn[:, -1]
         queries = audience.embeddings[:, place].astype(np.float64)
         ranking = top_n(queries, vectors, n, excluded, offsets)
         scores = ranking.scores + audience.biases[ranking.rows, place]
         return ranking._replace(scores=self.intercept_ + self.scale_ * scores)
 
     def _rank_by_quantile(
-        self, audience: Audience, items: NDArray[np.intp] | None, n: int, excluded: Excluded, quantile: float
+        self,
+        audience: Audience,
+        items: NDArray[np.intp] | None,
+        n: int,
+        excluded: Excluded,
+        rng: np.random.Generator,
+        quantile: float,
     ) -> Ranking:
         """Ranking by a quantile of the expected rating; audience with draws; items (m,), None for all."""
         codes = np.arange(len(self.categories_[1])) if items is None else items
-        vectors, biases = self._posterior.rows(1, codes)
+        vectors, biases = self._drawn_rows(1, codes, rng)
         step = max(1, _BLOCK_SCORES // max(len(codes), 1))
         found = []
         for first in range(0, len(audience.ids), step):
             block = slice(first, min(first + step, len(audience.ids)))
-            scores = self._quantiles(audience, block, vectors, biases, quantile)
+            with SINGLE_THREADED_BLAS:  # many small products
+                scores = self._quantiles(audience, block, vectors, biases, quantile)
             ranking = best_n(scores, n, excluded and excluded(block))
             found.append(ranking._replace(rows=ranking.rows + first))
         return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
@@ -140,12 +161,36 @@ class BayesianState(BaseRecommender):
 
 
 def alone(draw: Draw, start: Model) -> Posterior:
-    """Posterior of one draw."""
+    """Posterior of one draw.
+
+    Parameters
+    ----------
+    draw : Draw
+        The draw.
+    start : Model
+        Gives the numbers of ids, m and s.
+
+    Returns
+    -------
+    posterior : Posterior
+        Of one sample.
+    """
     return Collector(start, 1).add(draw).posterior()
 
 
 def attributes_of(posterior: Posterior) -> dict[str, Any]:
-    """Fitted attributes of the draws."""
+    """Fitted attributes of the draws.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Kept draws.
+
+    Returns
+    -------
+    attributes : dict
+        By name.
+    """
     embeddings, biases = posterior.averages()
     noise_stds = posterior.scale / np.sqrt(posterior.noise_precisions)
     return {

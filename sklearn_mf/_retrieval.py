@@ -223,7 +223,7 @@ def _in_threads(
         buffers.append(scores)
         return ranking
 
-    with _SINGLE_THREADED_BLAS:
+    with SINGLE_THREADED_BLAS:
         if n_threads == 1:
             return [work_in_a_buffer(block) for block in blocks]
         with ThreadPoolExecutor(n_threads) as pool:
@@ -271,7 +271,7 @@ class _SingleThreadedBlas:
                 self._limit.restore_original_limits()
 
 
-_SINGLE_THREADED_BLAS = _SingleThreadedBlas()
+SINGLE_THREADED_BLAS = _SingleThreadedBlas()
 
 
 def _top_n_of_block(search: _Search, block: slice, scores: NDArray[np.float32]) -> Ranking:

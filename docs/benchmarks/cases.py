@@ -5,7 +5,8 @@
     python docs/benchmarks/cases.py --make 1M        writes the synthetic ratings that scale cases read
 
 SOLVER-64 has the best settings of the data set (best_settings.json; the defaults where a solver has none
-there) with this embedding_dim, SOLVER-best their own embedding_dim, SOLVER-default the defaults.
+there) with this embedding_dim, SOLVER-best their own embedding_dim, SOLVER-default the defaults; bayesian-32
+is BayesianMFRecommender with its defaults.
 curve-SOLVER-64/DATA/N fits with N epochs or sweeps, scale-SOLVER-64/SIZE fits synthetic ratings with the
 defaults, serve-64 asks for the ten best unseen items of every user. fit_s is the whole fit with compilation;
 s_per_epoch is that of a pass after the first. TensorFlow is imported and started before the clock runs.
@@ -87,11 +88,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def measured_fit(settings: dict[str, object], X: pd.DataFrame, y: np.ndarray):
+def measured_fit(
+    settings: dict[str, object], X: pd.DataFrame, y: np.ndarray, estimator: str = "MFRecommender"
+):
     """A fitted model, and the figures of its fit."""
-    from sklearn_mf import MFRecommender
+    import sklearn_mf
 
-    model = MFRecommender(random_state=0, verbose=1).set_params(**settings)
+    model = getattr(sklearn_mf, estimator)(random_state=0, verbose=1).set_params(**settings)
     start_tensorflow()
     lines = LineTimes()
     with redirect_stdout(lines), Watch() as watch:
@@ -101,10 +104,12 @@ def measured_fit(settings: dict[str, object], X: pd.DataFrame, y: np.ndarray):
     return model, {**figures, **watch.figures(), "versions": versions()}
 
 
-def explicit(dataset: str, settings: dict[str, object]) -> dict[str, object]:
+def explicit(
+    dataset: str, settings: dict[str, object], estimator: str = "MFRecommender"
+) -> dict[str, object]:
     """Fit and test error on MovieLens."""
     train, test = SETS[dataset]()
-    model, figures = measured_fit(settings, train[PAIR], train["rating"].to_numpy())
+    model, figures = measured_fit(settings, train[PAIR], train["rating"].to_numpy(), estimator)
     start = time.perf_counter()
     predicted = model.predict(test[PAIR])
     seconds = time.perf_counter() - start
@@ -183,6 +188,12 @@ def explicit_cases(dataset: str, solver: str) -> list[Case]:
     ]
 
 
+def bayesian_case(dataset: str) -> Case:
+    """BayesianMFRecommender with its defaults."""
+    arguments = {"settings": {}, "estimator": "BayesianMFRecommender"}
+    return case(f"bayesian-32/{dataset}", "explicit", dataset, explicit, arguments)
+
+
 def curve_cases(dataset: str, solver: str, dim: int = 64) -> list[Case]:
     """A curve's points: best settings with more and fewer passes."""
     best = {**best_settings(dataset, solver), "embedding_dim": dim}
@@ -220,6 +231,7 @@ def scale_cases(solver: str) -> list[Case]:
 def all_cases() -> list[Case]:
     """In the order in which they run."""
     cases = [one for solver in SOLVERS for dataset in SETS for one in explicit_cases(dataset, solver)]
+    cases += [bayesian_case(dataset) for dataset in SETS]
     cases += [one for solver in SOLVERS for dataset in SETS for one in curve_cases(dataset, solver)]
     cases += [
         case(f"serve-64/{name}", "serving", name, serve, {"embedding_dim": 64})

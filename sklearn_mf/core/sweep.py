@@ -168,7 +168,7 @@ def over_blocks(
     bounds = field.bounds
     n_blocks = tf.shape(bounds)[0] - 1
 
-    def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, ...]:
+    def _solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, ...]:
         """Append the rows of one block."""
         X, y, w = _design(partners, field, bounds[number], bounds[number + 1], has_bias)
         rows, left = solve(number, slice(bounds[number], bounds[number + 1]), X, y, w)
@@ -181,7 +181,7 @@ def over_blocks(
     solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
     squares = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None])
     state = [0, solved, squares]
-    _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, solve_block, state)
+    _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, _solve_block, state)
     return tf.concat([table[: bounds[0]], solved.concat()], 0), squares.concat()
 
 
