@@ -40,7 +40,7 @@ class BayesianState(BaseRecommender):
     def _drawn_rows(
         self, field: int, codes: NDArray[np.intp], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Draws of some ids, (n, n_samples, embedding_dim), (n, n_samples); without ratings from the prior."""
+        """Draws, (n, n_samples, embedding_dim), (n, n_samples); of ids without ratings from the prior."""
         embeddings, biases = self._posterior.rows(field, codes)
         unrated = np.flatnonzero((codes < 0) | (self._epochs[field][codes] == 0))
         drawn = self._posterior.prior_rows(field, len(unrated), rng)
