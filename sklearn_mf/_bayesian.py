@@ -416,6 +416,11 @@ class BayesianMFRecommender(BayesianState):
         make = partial(gibbs.Gibbs, ratings, seed=seed, heteroscedastic=self.heteroscedastic)
         if previous is None:
             return make(start, None, 0), start
+        if np.isfinite(previous._end_noise_degrees).all() != self.heteroscedastic:
+            raise ValueError(
+                f"A warm start cannot change heteroscedastic to {self.heteroscedastic}: set warm_start=False "
+                "to start anew."
+            )
         start = continued(start, previous._end_of_chain, known_codes)
         noise = previous._noise_at_end(start, known_codes)
         return make(start, noise, previous._n_sweeps), start

@@ -248,6 +248,8 @@ def test_warm_start_takes_new_ids_and_keeps_old_ones(ratings):
     assert np.isfinite(model.predict(ratings[["user", "item"]])).all()
     with pytest.raises(ValueError, match="cannot change embedding_dim from 4 to 5"):
         model.set_params(embedding_dim=5).fit(old)
+    with pytest.raises(ValueError, match="cannot change heteroscedastic to False"):
+        model.set_params(embedding_dim=4, heteroscedastic=False).fit(old)
 
 
 def test_a_sparse_matrix_has_ids_without_ratings():

@@ -191,10 +191,11 @@ class Gibbs:
                 self._draw_factors(field, squares, rng)
         total = float((self._rated_factors(field) * squares).sum())
         self.noise = self.noise._replace(precision=priors.draw_noise_precision(total, self.total_weight, rng))
+        log_likelihood = self._log_likelihood(total)
         if self.heteroscedastic:
             self._rescale(rng)
         self.n_sweeps += 1
-        return self._log_likelihood(total)
+        return log_likelihood
 
     def _draw_prior(self, field: int, rng: np.random.Generator) -> priors.Prior:
         arrangement = self.arrangement
