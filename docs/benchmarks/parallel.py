@@ -1,6 +1,6 @@
-"""GridSearchCV on ML-100K, 45 fits: wall seconds with one worker and with two; memory of repeated fits.
+"""GridSearchCV, 45 fits: wall seconds with one worker and with two; memory of repeated fits on ML-100K.
 
-SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py
+SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py [ml-100k] [ml-1m]
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 import time
 
 import numpy as np
-from data import PAIR, environment, ml_100k
+from data import DATA, PAIR, environment, ml_100k
 from measuring import resident_mb
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -18,9 +18,9 @@ from sklearn_mf import MFRecommender
 GRID = {"embedding_dim": [16, 32, 64], "alpha": [0.03, 0.045, 0.06]}
 
 
-def search(solver: str, n_jobs: int) -> None:
+def search(data: str, solver: str, n_jobs: int) -> None:
     """Print the wall time of a search, start of TensorFlow in all its processes and refit included."""
-    train, _ = ml_100k()
+    train, _ = DATA[data]()
     model = MFRecommender(solver=solver, random_state=0)
     folds = KFold(5, shuffle=True, random_state=0)
     start = time.perf_counter()
@@ -30,9 +30,9 @@ def search(solver: str, n_jobs: int) -> None:
     print(time.perf_counter() - start)
 
 
-def seconds(solver: str, n_jobs: int) -> float:
+def seconds(data: str, solver: str, n_jobs: int) -> float:
     """Run the search in a fresh process."""
-    command = [sys.executable, __file__, "--run", solver, str(n_jobs)]
+    command = [sys.executable, __file__, "--run", data, solver, str(n_jobs)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return float(subprocess.check_output(command, env=environment, text=True).splitlines()[-1])
 
@@ -47,21 +47,26 @@ def memory(solver: str) -> list[int]:
     return sizes
 
 
-def main() -> None:
-    """Print the times of three rounds, their ratio, and the memory."""
+def compare(data: str, solver: str, n_rounds: int) -> None:
+    """Print the times of some rounds and their ratio."""
+    rounds = [(seconds(data, solver, 1), seconds(data, solver, 2)) for _ in range(n_rounds)]
+    one, two = np.median(rounds, axis=0)
+    ratio = np.median([two / one for one, two in rounds])
+    print(f"{data}, {solver}: n_jobs=1 {one:.1f} s, n_jobs=2 {two:.1f} s", end=", ")
+    print(f"ratio {ratio:.2f} (medians of {n_rounds})", flush=True)
+
+
+def main(names: list[str]) -> None:
+    """Print times and ratio for each set, three rounds of ML-100K and one of others, and the memory."""
     print(environment())
     for solver in ("sgd", "als"):
-        rounds = [(seconds(solver, 1), seconds(solver, 2)) for _ in range(3)]
-        one, two = np.median(rounds, axis=0)
-        ratio = np.median([two / one for one, two in rounds])
-        print(
-            f"{solver}: n_jobs=1 {one:.1f} s, n_jobs=2 {two:.1f} s, ratio {ratio:.2f} (medians of 3 rounds)"
-        )
+        for data in names or ["ml-100k", "ml-1m"]:
+            compare(data, solver, 3 if data == "ml-100k" else 1)
         print(f"{solver}: resident after the fits 5, 10, 15, 20: {memory(solver)[4::5]} MB", flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
-        search(sys.argv[2], int(sys.argv[3]))
+        search(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
-        main()
+        main(sys.argv[1:])
