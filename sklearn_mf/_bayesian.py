@@ -288,8 +288,11 @@ class BayesianMFRecommender(BayesianState):
         (2,)
         """
         codes = self._read_codes(X)
-        summary = self._posterior.summary(codes, self.target_range_ if self.clip else None)
-        return (summary.mean, np.sqrt(summary.variance)) if return_std else summary.mean
+        limits = self.target_range_ if self.clip else None
+        if not return_std:
+            return self._posterior.means(codes, limits)
+        summary = self._posterior.summary(codes, limits)
+        return summary.mean, np.sqrt(summary.variance)
 
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold a rating with a given probability.
@@ -328,7 +331,7 @@ class BayesianMFRecommender(BayesianState):
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
         summary = self._posterior.summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
-        interval = np.stack([summary.centre - half, summary.centre + half], axis=1)
+        interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
 
     def recommend(

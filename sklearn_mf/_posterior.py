@@ -77,16 +77,13 @@ class Summary(NamedTuple):
     Parameters
     ----------
     mean : ndarray of shape (n,), float64
-        Mean over the draws of the clipped expected rating.
-    centre : ndarray of shape (n,), float64
-        The same without the clip.
+        Mean over the draws of the expected rating.
     variance : ndarray of shape (n,), float64
         Variance of a rating: of its expectation from draw to draw, of ids known by their prior alone, and of
         the noise.
     """
 
     mean: NDArray[np.float64]
-    centre: NDArray[np.float64]
     variance: NDArray[np.float64]
 
 
@@ -233,6 +230,25 @@ class Posterior:
         biases[unknown] = mean[:, -1]
         return embeddings, biases
 
+    def means(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Posterior means of the ratings of cells.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n, n_fields), integer
+            Row number of each id; -1 for an unknown id.
+        limits : ndarray of shape (2,), float64, or None
+            What the expected rating of each draw is clipped to before the mean is taken.
+
+        Returns
+        -------
+        means : ndarray of shape (n,), float64
+            Means over the draws.
+        """
+        return np.concatenate(
+            [_mean(self._expected(codes[rows]), limits) for rows in self._chunks(len(codes))]
+        )
+
     def summary(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> Summary:
         """Predictive distribution of the ratings of cells.
 
@@ -241,7 +257,7 @@ class Posterior:
         codes : ndarray of shape (n, n_fields), integer
             Row number of each id; -1 for an unknown id.
         limits : ndarray of shape (2,), float64, or None
-            What the expected rating of each draw is clipped to before the mean is taken.
+            As in `means`; the variance is without the clip.
 
         Returns
         -------
@@ -253,7 +269,6 @@ class Posterior:
 
     def _summary(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> Summary:
         expected = self._expected(codes)
-        mean = (expected if limits is None else np.clip(expected, *limits)).mean(1)
         prior_only = [
             ~rated[column] | (column < 0) for rated, column in zip(self.rated, codes.T, strict=True)
         ]
@@ -261,7 +276,7 @@ class Posterior:
         rows = np.flatnonzero(unrated.any(1))
         if len(rows):
             within[rows] += self._prior_variance(codes[rows], unrated[rows])
-        return Summary(mean, expected.mean(1), expected.var(1) + self.scale**2 * within)
+        return Summary(_mean(expected, limits), expected.var(1) + self.scale**2 * within)
 
     def _noise_variance(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Variance of the noise of z, (n, n_fields) -> (n, n_samples)."""
@@ -290,6 +305,12 @@ class Posterior:
                 product = covariances[:, field, :-1, :-1] * covariances[:, other, :-1, :-1]
                 variance += (unrated[:, field] & unrated[:, other]) * product.sum((1, 2)).mean()
         return variance
+
+
+def _mean(expected: NDArray[np.float64], limits: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Mean over the draws, each clipped where there are limits, (n, n_samples) -> (n,)."""
+    mean: NDArray[np.float64] = (expected if limits is None else np.clip(expected, *limits)).mean(1)
+    return mean
 
 
 def unknown_factor(degrees: NDArray[np.float64]) -> NDArray[np.float64]:

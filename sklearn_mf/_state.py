@@ -74,6 +74,7 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             observed.for_callbacks(sample_weight is not None) if hasattr(self, "_skl_callbacks") else {}
         )
         ratings, known_codes = self._store_ids(observed, previous)
+        del observed
         self._store_seen(ratings, previous, known_codes)
         return ratings, known_codes, arguments
 
