@@ -1,6 +1,8 @@
 """GridSearchCV, 45 fits: wall seconds with one worker and with two; memory of repeated fits on ML-100K.
 
-SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py [ml-100k] [ml-1m]
+SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py [ml-100k/short] [ml-100k/long] [ml-1m/short]
+
+What follows the name of the data is the length of the embeddings: 16, 32, 64 or 64, 128, 256.
 """
 
 import os
@@ -15,24 +17,27 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender
 
-GRID = {"embedding_dim": [16, 32, 64], "alpha": [0.03, 0.045, 0.06]}
+ALPHAS = [0.03, 0.045, 0.06]
+EMBEDDING_DIMS = {"short": [16, 32, 64], "long": [64, 128, 256]}
 
 
-def search(data: str, solver: str, n_jobs: int) -> None:
+def search(case: str, solver: str, n_jobs: int) -> None:
     """Print the wall time of a search, start of TensorFlow in all its processes and refit included."""
+    data, length = case.split("/")
     train, _ = DATA[data]()
+    grid = {"embedding_dim": EMBEDDING_DIMS[length], "alpha": ALPHAS}
     model = MFRecommender(solver=solver, random_state=0)
     folds = KFold(5, shuffle=True, random_state=0)
     start = time.perf_counter()
-    GridSearchCV(model, GRID, scoring="neg_root_mean_squared_error", cv=folds, n_jobs=n_jobs).fit(
+    GridSearchCV(model, grid, scoring="neg_root_mean_squared_error", cv=folds, n_jobs=n_jobs).fit(
         train[PAIR], train["rating"]
     )
     print(time.perf_counter() - start)
 
 
-def seconds(data: str, solver: str, n_jobs: int) -> float:
+def seconds(case: str, solver: str, n_jobs: int) -> float:
     """Run the search in a fresh process."""
-    command = [sys.executable, __file__, "--run", data, solver, str(n_jobs)]
+    command = [sys.executable, __file__, "--run", case, solver, str(n_jobs)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return float(subprocess.check_output(command, env=environment, text=True).splitlines()[-1])
 
@@ -47,21 +52,21 @@ def memory(solver: str) -> list[int]:
     return sizes
 
 
-def compare(data: str, solver: str, n_rounds: int) -> None:
+def compare(case: str, solver: str, n_rounds: int) -> None:
     """Print the times of some rounds and their ratio."""
-    rounds = [(seconds(data, solver, 1), seconds(data, solver, 2)) for _ in range(n_rounds)]
+    rounds = [(seconds(case, solver, 1), seconds(case, solver, 2)) for _ in range(n_rounds)]
     one, two = np.median(rounds, axis=0)
     ratio = np.median([two / one for one, two in rounds])
-    print(f"{data}, {solver}: n_jobs=1 {one:.1f} s, n_jobs=2 {two:.1f} s", end=", ")
+    print(f"{case}, {solver}: n_jobs=1 {one:.1f} s, n_jobs=2 {two:.1f} s", end=", ")
     print(f"ratio {ratio:.2f} (medians of {n_rounds})", flush=True)
 
 
 def main(names: list[str]) -> None:
-    """Print times and ratio for each set, three rounds of ML-100K and one of others, and the memory."""
+    """Print times and ratio for each case, three rounds of ML-100K and one of others, and the memory."""
     print(environment())
     for solver in ("sgd", "als"):
-        for data in names or ["ml-100k", "ml-1m"]:
-            compare(data, solver, 3 if data == "ml-100k" else 1)
+        for case in names or ["ml-100k/short", "ml-100k/long", "ml-1m/short"]:
+            compare(case, solver, 3 if case.startswith("ml-100k") else 1)
         print(f"{solver}: resident after the fits 5, 10, 15, 20: {memory(solver)[4::5]} MB", flush=True)
 
 
