@@ -1,0 +1,7 @@
+"""Splitters of ratings, for `cv=` of scikit-learn's searches and cross-validation."""
+
+from sklearn_mf.model_selection._by_user import ColdUserSplit, PerUserKFold
+from sklearn_mf.model_selection._latest import LeaveLastOut, TemporalSplit
+from sklearn_mf.model_selection._warm import WarmKFold
+
+__all__ = ["ColdUserSplit", "LeaveLastOut", "PerUserKFold", "TemporalSplit", "WarmKFold"]
