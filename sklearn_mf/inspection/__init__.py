@@ -1,0 +1,15 @@
+"""What a recommender has learnt, and how good it is, in pictures and tables."""
+
+from sklearn_mf.inspection._embedding_map import EmbeddingDisplay
+from sklearn_mf.inspection._error_by_activity import ErrorByActivityDisplay
+from sklearn_mf.inspection._explain import explain
+from sklearn_mf.inspection._ranking_curve import RankingCurveDisplay
+from sklearn_mf.inspection._training_curve import TrainingCurveDisplay
+
+__all__ = [
+    "EmbeddingDisplay",
+    "ErrorByActivityDisplay",
+    "RankingCurveDisplay",
+    "TrainingCurveDisplay",
+    "explain",
+]

@@ -1,0 +1,219 @@
+"""Error against the number of training ratings that a user or an item has."""
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_scalar
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sklearn_mf._columns import check_length, read_targets
+from sklearn_mf.inspection._estimators import (
+    by_name,
+    field_number,
+    ids_in,
+    last_step,
+    n_ratings,
+)
+from sklearn_mf.inspection._plotting import add_legend, draw_curves, make_room_below, new_axes
+
+
+class ErrorByActivityDisplay:
+    """RMSE of held-out ratings by how many ratings their user, or their item, had in fit.
+
+    Use :meth:`from_estimator` to make one. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    errors : DataFrame of shape (n_bins, n_estimators)
+        RMSE in each group of rows. The index says how many training ratings the ids of the group have, as
+        "10-19".
+    bins : DataFrame of shape (n_bins, 3)
+        "least" and "most" training ratings in each group, and its number of held-out rows, "n_rows".
+    field : {"user", "item"}
+        Whose ratings were counted.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes.
+    figure_ : Figure
+        The figure.
+    lines_ : list of Line2D
+        One for each estimator.
+    texts_ : list of Text
+        The numbers of rows.
+
+    See Also
+    --------
+    RankingCurveDisplay : How well the same estimators rank.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_mf import MFRecommender
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.inspection import ErrorByActivityDisplay
+    >>> train, test = train_test_split(make_ratings(random_state=0), random_state=0)
+    >>> model = MFRecommender(random_state=0).fit(train)
+    >>> display = ErrorByActivityDisplay.from_estimator(model, test[["user", "item"]], test["rating"])
+    >>> int(display.bins["n_rows"].sum()) == len(test)
+    True
+    """
+
+    def __init__(self, *, errors: pd.DataFrame, bins: pd.DataFrame, field: str) -> None:
+        self.errors = errors
+        self.bins = bins
+        self.field = field
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        field: str = "user",
+        n_bins: int = 8,
+        ax: Any = None,
+        line_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the error of fitted estimators by the number of training ratings.
+
+        Parameters
+        ----------
+        estimator : estimator, or dict of str -> estimator
+            Fitted, one or several by name; also a Pipeline or a search. The first is a recommender, and its
+            training ratings are counted; of the others all that is needed is `predict`.
+        X : array-like or DataFrame of shape (n_samples, 2)
+            Users and items of held-out ratings.
+        y : array-like of shape (n_samples,)
+            The ratings.
+        field : {"user", "item"}, default="user"
+            Whose training ratings to count.
+        n_bins : int, default=8
+            Groups at most, of equal width on a logarithmic scale; ids that fit has not seen, with 0 ratings,
+            are a group of their own.
+        ax : Axes, default=None
+            As in :meth:`plot`.
+        line_kwargs : dict, default=None
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : ErrorByActivityDisplay
+            With the errors.
+
+        Raises
+        ------
+        ValueError
+            Where field is neither of the two, n_bins < 1, X and y differ in length, or the first estimator
+            was fitted on another number of columns than two.
+        TypeError
+            Where the first estimator is not a recommender, or n_bins is not a whole number.
+
+        Examples
+        --------
+        >>> from sklearn.model_selection import train_test_split
+        >>> from sklearn_mf import MFRecommender
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> from sklearn_mf.inspection import ErrorByActivityDisplay
+        >>> train, test = train_test_split(make_ratings(random_state=0), random_state=0)
+        >>> models = {
+        ...     "biases only": MFRecommender(0, random_state=0).fit(train),
+        ...     "embeddings": MFRecommender(8, random_state=0).fit(train),
+        ... }
+        >>> X, y = test[["user", "item"]], test["rating"]
+        >>> ErrorByActivityDisplay.from_estimator(models, X, y, field="item", n_bins=4).errors.shape
+        (4, 2)
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        estimators, number = by_name(estimator), field_number(field)
+        check_scalar(n_bins, "n_bins", Integral, min_val=1)
+        counts = _counts(next(iter(estimators.values())), X, number)
+        y = read_targets(y)
+        check_length(y, len(counts), "ratings")
+        groups = _groups(counts, n_bins)
+        bins = _bins(counts, groups)
+        squares = pd.DataFrame({name: (each.predict(X) - y) ** 2 for name, each in estimators.items()})
+        errors = squares.groupby(groups).mean().pow(0.5).set_axis(bins.index)
+        return cls(errors=errors, bins=bins, field=field).plot(ax=ax, line_kwargs=line_kwargs)
+
+    def plot(self, ax: Any = None, *, line_kwargs: dict[str, Any] | None = None) -> Self:
+        """Draw the errors.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            None makes a new figure. A given one becomes narrower, for the legend beside it.
+        line_kwargs : dict, default=None
+            Keyword arguments of `Axes.plot` for all lines.
+
+        Returns
+        -------
+        self : ErrorByActivityDisplay
+            With the artists as attributes.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_mf.inspection import ErrorByActivityDisplay
+        >>> index = ["1-9", "10-99"]
+        >>> errors = pd.DataFrame({"model": [0.95, 0.9]}, index=index)
+        >>> bins = pd.DataFrame({"least": [1, 10], "most": [9, 99], "n_rows": [20, 400]}, index=index)
+        >>> display = ErrorByActivityDisplay(errors=errors, bins=bins, field="user").plot()
+        >>> [text.get_text() for text in display.texts_]
+        ['20 rows', '400 rows']
+        """
+        self.ax_ = ax = new_axes(self, ax)
+        self.figure_ = ax.figure
+        self.lines_ = draw_curves(ax, self.errors, line_kwargs)
+        self.texts_ = [
+            ax.annotate(
+                f"{n:,} rows",
+                (span, 0.02),
+                xycoords=("data", "axes fraction"),
+                ha="center",
+                va="bottom",
+                rotation=90,
+                color="dimgrey",
+                fontsize="small",
+            )
+            for span, n in self.bins["n_rows"].items()
+        ]
+        for label in ax.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+        ax.set(xlabel=f"training ratings of the {self.field}", ylabel="RMSE")
+        add_legend(ax, self.lines_)
+        make_room_below(ax, self.texts_)
+        return self
+
+
+def _counts(estimator: Any, X: Any, field: int) -> NDArray[np.intp]:
+    """Training ratings of the id of each row, (n_samples,)."""
+    ids = ids_in(estimator, X, "ErrorByActivityDisplay")[field]
+    recommender = last_step(estimator)
+    codes = recommender._vocabulary(field).codes(ids)
+    return np.append(n_ratings(recommender, field), 0)[codes]  # -1, an unknown id, is the 0 at the end
+
+
+def _groups(counts: NDArray[np.intp], n_bins: int) -> NDArray[np.intp]:
+    """Group of each row, (n_samples,) -> (n_samples,): 0 for a count of 0, then by equal logarithms."""
+    most = max(counts.max(), 1)
+    least = counts.min(initial=most, where=counts > 0)
+    starts = np.unique(np.round(np.geomspace(least, most + 1, n_bins + 1)[:-1]))
+    return np.searchsorted(starts, counts, side="right")
+
+
+def _bins(counts: NDArray[np.intp], groups: NDArray[np.intp]) -> pd.DataFrame:
+    """Least and most ratings in each group and its size, (n_samples,) both -> (n_bins, 3)."""
+    by_group = pd.Series(counts).groupby(groups)
+    bins = pd.DataFrame({"least": by_group.min(), "most": by_group.max(), "n_rows": by_group.size()})
+    spans = [_span(least, most) for least, most in zip(bins["least"], bins["most"], strict=True)]
+    return bins.set_axis(pd.Index(spans, name="n_ratings", dtype="str"))
+
+
+def _span(least: int, most: int) -> str:
+    return f"{least:,}" if least == most else f"{least:,}-{most:,}"

@@ -1,0 +1,160 @@
+"""Which of a user's ratings carry a predicted score."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf._base import BaseRecommender
+from sklearn_mf._bayesian_state import BayesianState
+from sklearn_mf._columns import read_id_list, shown
+from sklearn_mf._fold_in import Newcomers, posterior_parts, ridge_parts
+from sklearn_mf._validation import check_known
+from sklearn_mf._vocabulary import Vocabulary
+
+
+def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
+    r"""Take a predicted score apart into what each rating of the user adds to it.
+
+    The score is that of `recommend(ratings=ratings)`. There the items stand still and the user's row
+    :math:`t = (v, b)` is found by ridge regression on the user's ratings, so it is linear in them, and so is
+    the score of item i:
+
+    .. math:: m + s \, b_i + \sum_j c_{ij}, \quad
+        c_{ij} = s \, w_j x_i^T G^{-1} x_j (z_j - b_j), \quad
+        G = \sum_j w_j (x_j x_j^T + \alpha I)
+
+    with :math:`x_j = (v_j, 1)` the embedding of a rated item, :math:`z_j` its standardised rating,
+    :math:`b_j` its bias and :math:`w_j` how often it was rated, mostly 1. A rating adds to the score where
+    the user liked an item better than most do and it is like item i, or where the user liked it less and it
+    is the opposite.
+
+    Parameters
+    ----------
+    estimator : MFRecommender or BayesianMFRecommender
+        Fitted on two columns of ids.
+    user : id
+        Whose score.
+    item : id
+        The item that is scored; the user may have rated it.
+    ratings : array-like or DataFrame of shape (n_ratings, 3)
+        User, item and rating, as `recommend(ratings=...)` takes them: of this user, or of many, such as those
+        given to fit.
+
+    Returns
+    -------
+    table : DataFrame of shape (1 + n_ratings, 3)
+        The item column under its name in fit, "rating", and "contribution" in units of the ratings. The first
+        row is the item itself, without a rating: :math:`m + s \, b_i`, which is what it scores whoever the
+        user is. Then the items that the user has rated, the largest contribution of either sign first. The
+        contributions add up to the score.
+
+    Raises
+    ------
+    ValueError
+        Where the user or the item is unknown, the user has rated no item that fit has seen, embeddings must
+        not be negative (the score is then not linear in the ratings), the model has not two fields, or its
+        item column is called "rating" or "contribution".
+    TypeError
+        Where the estimator is neither of the two.
+
+    See Also
+    --------
+    MFRecommender.recommend : Recommend by ratings.
+    EmbeddingDisplay : Which items are alike.
+
+    Notes
+    -----
+    The embedding that fit found for a user comes from the same ratings, but together with those of the items
+    and stopped early. Its scores, those of `recommend(users)`, are near to these and not the same.
+
+    For `penalty="l1"` too users from outside are found with ridge. Of a Bayesian model the decomposition is
+    made draw by draw and averaged, and the first row is the score of the average user, its prior mean:
+    a contribution then is what a rating adds beyond what the average user would have given.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mf import MFRecommender
+    >>> from sklearn_mf.inspection import explain
+    >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2, 3], "film": ["up", "alien", "up", "heat", "heat"],
+    ...                         "stars": [5.0, 1.0, 4.0, 2.0, 3.0]})
+    >>> model = MFRecommender(2, random_state=0).fit(ratings)
+    >>> table = explain(model, 1, "heat", ratings)
+    >>> table[["film", "rating"]]
+        film  rating
+    0   heat     NaN
+    1  alien     1.0
+    2     up     5.0
+    >>> score = model.recommend(ratings=ratings[ratings["user"] == 1], candidates="heat")["score"]
+    >>> bool(abs(table["contribution"].sum() - score[0]) < 1e-9)
+    True
+    """
+    _check_linear(estimator)
+    newcomer = _newcomer(estimator, user, ratings)
+    target = _item_code(estimator, item)
+    origin, parts = _parts(estimator, newcomer)
+    row = np.append(estimator.embeddings_[1][target].astype(np.float64), 1.0)
+    base = estimator.intercept_ + estimator.scale_ * (float(estimator.biases_[1][target]) + origin @ row)
+    added = estimator.scale_ * (parts @ row)
+    order = np.argsort(-np.abs(added), kind="stable")
+    return pd.DataFrame(
+        {
+            estimator._names[1]: estimator._known_column(1, np.append(target, newcomer.items[order])),
+            "rating": np.append(np.nan, newcomer.targets[order]),
+            "contribution": np.append(base, added[order]),
+        }
+    )
+
+
+def _check_linear(estimator: Any) -> None:
+    if not isinstance(estimator, BaseRecommender):
+        raise TypeError(
+            f"explain needs a fitted recommender, got {type(estimator).__name__}: of a Pipeline or a search "
+            "pass the recommender inside, with ratings as it saw them."
+        )
+    check_is_fitted(estimator)
+    estimator._check_two_fields("explain")
+    if (name := estimator._names[1]) in ("rating", "contribution"):
+        raise ValueError(f"explain makes a column {name!r} of its own: rename that of X before fit.")
+    if getattr(estimator, "positive", False):
+        raise ValueError(
+            "With positive=True a score is not a sum over the user's ratings: explain needs a model with "
+            "positive=False."
+        )
+
+
+def _newcomer(estimator: Any, user: Any, ratings: Any) -> Newcomers:
+    """The user as one who comes with ratings."""
+    newcomers = estimator._newcomers(ratings, None, None)
+    code = Vocabulary(newcomers.ids, str(newcomers.ids.dtype)).codes(_one_id(user, "user"))[0]
+    if code < 0:
+        raise ValueError(f"There are no ratings of user {shown(user)}: pass ratings of this user.")
+    newcomer = newcomers.only(code)
+    if not len(newcomer.items):
+        raise ValueError(f"User {shown(user)} has rated no item that fit has seen: nothing can be explained.")
+    return newcomer
+
+
+def _item_code(estimator: Any, item: Any) -> int:
+    ids = _one_id(item, "item")
+    codes = estimator._vocabulary(1).codes(ids)
+    check_known(codes, ids, "item")
+    return int(codes[0])
+
+
+def _one_id(wanted: Any, label: str) -> NDArray[Any]:
+    ids = read_id_list(wanted, label)
+    if len(ids) != 1:
+        raise ValueError(f"{label} must be one id, got {len(ids)} of them: explain one score at a time.")
+    return ids
+
+
+def _parts(estimator: Any, newcomer: Newcomers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Row of the user before any rating, (width + 1,), and what each rating adds to it, (n, width + 1)."""
+    if isinstance(estimator, BayesianState):
+        return posterior_parts(newcomer, estimator._posterior)
+    l2 = 0.0 if estimator.penalty is None else float(estimator.alpha)
+    return ridge_parts(newcomer, estimator._model, l2, estimator.fit_bias)

@@ -1,0 +1,140 @@
+"""Contributions of a user's ratings add up to the score."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+
+from sklearn_mf import BayesianMFRecommender, MFRecommender
+from sklearn_mf.datasets import make_ratings
+from sklearn_mf.inspection import explain
+
+pytestmark = pytest.mark.filterwarnings("ignore:The chain has not converged")
+KINDS = [
+    MFRecommender(4, random_state=0),
+    MFRecommender(40, random_state=0),
+    MFRecommender(4, solver="als", random_state=0),
+    MFRecommender(4, fit_bias=False, random_state=0),
+    MFRecommender(4, penalty="l1", random_state=0),
+    MFRecommender(4, penalty="elasticnet", random_state=0),
+    MFRecommender(4, penalty=None, max_iter=3, random_state=0),
+    MFRecommender(4, alpha=1.0, random_state=0),
+    MFRecommender(0, random_state=0),
+    BayesianMFRecommender(4, max_iter=60, n_samples=13, random_state=0),
+    BayesianMFRecommender(0, max_iter=60, heteroscedastic=False, random_state=0),
+]
+
+
+@pytest.fixture(scope="module")
+def ratings():
+    return make_ratings(n_users=80, n_items=60, n_ratings=2400, random_state=0)
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=repr)
+def model(request, ratings):
+    return request.param.fit(ratings)
+
+
+@pytest.fixture(scope="module")
+def plain(ratings):
+    return MFRecommender(4, random_state=0).fit(ratings)
+
+
+def scores(model, ratings):
+    return model.recommend(ratings=ratings, n=1000, exclude_seen=False).set_index(["user", "item"])["score"]
+
+
+def test_contributions_add_up_to_the_score(model, ratings):
+    for user, n in ((3, None), (5, 1)):
+        own = ratings[ratings["user"] == user][:n]
+        expected = scores(model, own)
+        for item in model.item_ids_[::7]:
+            table = explain(model, user, item, own)
+            assert len(table) == 1 + len(own)
+            assert table["contribution"].sum() == pytest.approx(expected[user, item], rel=1e-9, abs=1e-9)
+
+
+def test_the_table_holds_the_item_and_then_the_ratings_by_size(plain, ratings):
+    table = explain(plain, 5, 7, ratings)
+    assert table.columns.tolist() == ["item", "rating", "contribution"]
+    assert table.dtypes["item"] == ratings.dtypes["item"]
+    assert table.loc[0, "item"] == 7
+    assert np.isnan(table.loc[0, "rating"])
+    bias = float(plain.item_biases_[plain.item_ids_ == 7][0])
+    assert table.loc[0, "contribution"] == pytest.approx(plain.intercept_ + plain.scale_ * bias, rel=1e-12)
+    rated = table.loc[1:]
+    assert rated["contribution"].abs().is_monotonic_decreasing
+    own = ratings[ratings["user"] == 5].set_index("item")["rating"]
+    pd.testing.assert_series_equal(rated.set_index("item")["rating"].sort_index(), own.sort_index())
+
+
+def test_a_contribution_goes_with_its_own_rating_alone(model, ratings):
+    own = ratings[ratings["user"] == 5].reset_index(drop=True)
+    item = np.setdiff1d(model.item_ids_, own["item"])[0]
+    moved = own.assign(rating=own["rating"] + (own.index == 2))
+    before, after = (explain(model, 5, item, table).set_index("item") for table in (own, moved))
+    change = after["contribution"] - before["contribution"]
+    assert change.drop(own.loc[2, "item"]).abs().max() < 1e-9
+    assert abs(change[own.loc[2, "item"]]) > 1e-7
+
+
+def test_the_first_row_of_a_bayesian_model_is_the_average_user(ratings):
+    model = BayesianMFRecommender(4, max_iter=60, clip=False, random_state=0).fit(ratings)
+    stranger = model.predict(pd.DataFrame({"user": [-1, 0], "item": 9}))[0]
+    assert explain(model, 5, 9, ratings).loc[0, "contribution"] == pytest.approx(stranger, rel=1e-6)
+
+
+def test_repeated_ratings_are_one_of_more_weight(plain, ratings):
+    own = ratings[ratings["user"] == 5]
+    twice = pd.concat([own, own.head(3)])
+    table = explain(plain, 5, 7, twice)
+    assert len(table) == 1 + len(own)
+    assert table["contribution"].sum() == pytest.approx(scores(plain, twice)[5, 7], rel=1e-9)
+
+
+def test_text_ids_and_people_from_outside(frame):
+    model = MFRecommender(4, random_state=0).fit(frame)
+    new = pd.DataFrame({"user": "new", "film": [104, 109, -1], "stars": [5.0, 2.0, 3.0]})
+    table = explain(model, "new", 120, new)
+    assert table["film"].tolist()[0] == 120
+    assert set(table["film"][1:]) == {104, 109}
+    score = model.recommend(ratings=new, candidates=120)["score"]
+    assert table["contribution"].sum() == pytest.approx(score[0], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "message"),
+    [
+        (-1, 7, "no ratings of user -1"),
+        (5, -1, "item not known from fit: -1"),
+        (5, [7, 8], "item must be one id, got 2"),
+        ([5, 6], 7, "user must be one id, got 2"),
+    ],
+)
+def test_ids_that_make_no_sense_say_so(plain, ratings, user, item, message):
+    with pytest.raises(ValueError, match=message):
+        explain(plain, user, item, ratings)
+
+
+def test_models_that_cannot_be_explained_say_so(ratings):
+    positive = MFRecommender(4, positive=True, random_state=0).fit(ratings)
+    with pytest.raises(ValueError, match="positive=True a score is not a sum"):
+        explain(positive, 5, 7, ratings)
+    pipeline = make_pipeline(MFRecommender(2, random_state=0)).fit(
+        ratings[["user", "item"]], ratings["rating"]
+    )
+    with pytest.raises(TypeError, match="got Pipeline"):
+        explain(pipeline, 5, 7, ratings)
+    X = np.random.default_rng(0).integers(0, 5, (60, 3))
+    three = MFRecommender(2, random_state=0).fit(X, X.sum(1).astype(float))
+    with pytest.raises(ValueError, match="explain needs a model of two fields"):
+        explain(three, 1, 1, X)
+    renamed = ratings.set_axis(["user", "rating", "stars"], axis=1)
+    named = MFRecommender(2, random_state=0).fit(renamed)
+    with pytest.raises(ValueError, match="column 'rating' of its own"):
+        explain(named, 5, 7, renamed)
+
+
+def test_a_user_without_known_items_says_so(plain):
+    with pytest.raises(ValueError, match="rated no item that fit has seen"):
+        explain(plain, 5, 7, pd.DataFrame({"user": [5], "item": [-3], "rating": [4.0]}))
