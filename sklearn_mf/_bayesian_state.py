@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from sklearn_mf._base import BaseRecommender
-from sklearn_mf._fold_in import Newcomers, posterior_rows
+from sklearn_mf._fold_in import Newcomers, posterior_parts, posterior_rows
 from sklearn_mf._model import Model
 from sklearn_mf._posterior import Collector, Draw, Noise, Posterior
 from sklearn_mf._retrieval import SINGLE_THREADED_BLAS, Ranking, best_n, top_n
@@ -55,6 +55,9 @@ class BayesianState(BaseRecommender):
         if rng is not None:
             return embeddings, biases
         return embeddings.reshape(len(embeddings), -1) / np.sqrt(embeddings.shape[1]), biases.mean(axis=1)
+
+    def _fold_parts(self, newcomer: Newcomers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return posterior_parts(newcomer, self._posterior)
 
     def _rank_by_draw(
         self,

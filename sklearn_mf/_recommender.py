@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mf._base import BaseRecommender
-from sklearn_mf._fold_in import Newcomers, ridge_rows
+from sklearn_mf._fold_in import Newcomers, ridge_parts, ridge_rows
 from sklearn_mf._model import Model, finish
 from sklearn_mf._progress import Progress
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
@@ -315,8 +315,14 @@ class MFRecommender(BaseRecommender):
         self, newcomers: Newcomers, rng: np.random.Generator | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Ridge with the whole of alpha, also where fit used the lasso."""
-        l2 = 0.0 if self.penalty is None else float(self.alpha)
-        return ridge_rows(newcomers, self._model, l2, self.fit_bias, self.positive)
+        return ridge_rows(newcomers, self._model, self._charged_alpha, self.fit_bias, self.positive)
+
+    def _fold_parts(self, newcomer: Newcomers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return ridge_parts(newcomer, self._model, self._charged_alpha, self.fit_bias)
+
+    @property
+    def _charged_alpha(self) -> float:
+        return 0.0 if self.penalty is None else float(self.alpha)
 
     def _store_history(self, history: History) -> None:
         self.loss_curve_ = history.loss_curve
@@ -324,7 +330,7 @@ class MFRecommender(BaseRecommender):
         self.n_iter_ = history.n_iter
 
     def _options(self, seed: int) -> Options:
-        alpha = 0.0 if self.penalty is None else float(self.alpha)
+        alpha = self._charged_alpha
         l1_share = {"l1": 1.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty or "", 0.0)
         return Options(
             l1=alpha * l1_share,

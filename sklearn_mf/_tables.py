@@ -51,7 +51,7 @@ class Tables(FittedState):
     """Recommendations and neighbours as DataFrames.
 
     A subclass has `_newcomers`, which reads the ratings of people, and `_fold_rows`, which finds their
-    embeddings and biases.
+    embeddings and biases, and `_fold_parts`, which takes those of one person apart.
     """
 
     def recommend(
@@ -139,6 +139,10 @@ class Tables(FittedState):
     def _fold_rows(
         self, newcomers: Newcomers, rng: np.random.Generator | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        raise NotImplementedError
+
+    def _fold_parts(self, newcomer: Newcomers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Row of one person before any rating, (width + 1,), and what each rating adds, (n, width + 1)."""
         raise NotImplementedError
 
     def _recommendations(

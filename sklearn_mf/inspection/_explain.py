@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import BaseRecommender
-from sklearn_mf._bayesian_state import BayesianState
 from sklearn_mf._columns import read_id_list, shown
-from sklearn_mf._fold_in import Newcomers, posterior_parts, ridge_parts
+from sklearn_mf._fold_in import Newcomers
 from sklearn_mf._validation import check_known
 from sklearn_mf._vocabulary import Vocabulary
 
@@ -95,7 +94,7 @@ def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
     _check_linear(estimator)
     newcomer = _newcomer(estimator, user, ratings)
     target = _item_code(estimator, item)
-    origin, parts = _parts(estimator, newcomer)
+    origin, parts = estimator._fold_parts(newcomer)
     row = np.append(estimator.embeddings_[1][target].astype(np.float64), 1.0)
     base = estimator.intercept_ + estimator.scale_ * (float(estimator.biases_[1][target]) + origin @ row)
     added = estimator.scale_ * (parts @ row)
@@ -150,11 +149,3 @@ def _one_id(wanted: Any, label: str) -> NDArray[Any]:
     if len(ids) != 1:
         raise ValueError(f"{label} must be one id, got {len(ids)} of them: explain one score at a time.")
     return ids
-
-
-def _parts(estimator: Any, newcomer: Newcomers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Row of the user before any rating, (width + 1,), and what each rating adds to it, (n, width + 1)."""
-    if isinstance(estimator, BayesianState):
-        return posterior_parts(newcomer, estimator._posterior)
-    l2 = 0.0 if estimator.penalty is None else float(estimator.alpha)
-    return ridge_parts(newcomer, estimator._model, l2, estimator.fit_bias)
