@@ -136,7 +136,7 @@ def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[NDArray[Any]], l
             "A sparse matrix is not a table of ids: pass one row for each (user, item) pair and a column "
             "for each field; only fit takes ratings as a sparse matrix, alone, as in fit(A)."
         )
-    X = _as_table(X)
+    X = as_table(X)
     if isinstance(X, pd.DataFrame):
         if 0 in X.shape:
             raise ValueError(
@@ -184,7 +184,7 @@ def split_ratings(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
     """
     if y is not None or _is_sparse(X):
         return X, y
-    X = _as_table(X)
+    X = as_table(X)
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] != 3:
         got = shown(X) if shape is None else f"an input of shape {tuple(shape)}"
@@ -271,6 +271,33 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
+def as_table(X: Any) -> Any:
+    """Make lists object arrays, so that 3 beside "u1" stays 3, and frames of polars those of pandas.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_rows, n_columns)
+        Whatever the user passes as a table.
+
+    Returns
+    -------
+    table : ndarray or DataFrame of shape (n_rows, n_columns)
+        The same; anything else as it is.
+    """
+    if isinstance(X, (list, tuple)):
+        return _rows_to_table(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+        return X.astype(object)
+    if is_polars(X):
+        if not hasattr(X, "get_columns"):
+            raise TypeError(
+                f"A polars {type(X).__name__} is not a table of ids: pass a DataFrame, as collect() gives it "
+                "from a LazyFrame."
+            )
+        return pd.DataFrame({column.name: polars_column(column) for column in X.get_columns()})
+    return X
+
+
 def _is_sparse(X: Any) -> bool:
     return sp.issparse(X) or _is_sparse_tensor(X)
 
@@ -322,22 +349,6 @@ def _tensor_to_coo(tensor: Any) -> Any:
         cell = tuple(indices[np.argmax(repeated)].tolist())
         raise ValueError(f"The sparse tensor holds cell {cell} more than once: merge repeated cells first.")
     return sp.coo_matrix((values, (indices[:, 0], indices[:, 1])), shape=shape)
-
-
-def _as_table(X: Any) -> Any:
-    """Lists become object arrays (so that 3 beside "u1" stays 3), frames of polars become those of pandas."""
-    if isinstance(X, (list, tuple)):
-        return _rows_to_table(X)
-    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
-        return X.astype(object)
-    if is_polars(X):
-        if not hasattr(X, "get_columns"):
-            raise TypeError(
-                f"A polars {type(X).__name__} is not a table of ids: pass a DataFrame, as collect() gives it "
-                "from a LazyFrame."
-            )
-        return pd.DataFrame({column.name: polars_column(column) for column in X.get_columns()})
-    return X
 
 
 def _rows_to_table(rows: Any) -> NDArray[np.object_]:

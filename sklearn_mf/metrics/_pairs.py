@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 from sklearn_mf._columns import id_array, shown
-from sklearn_mf._validation import _as_table
+from sklearn_mf._validation import as_table
 from sklearn_mf._vocabulary import Vocabulary
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
@@ -81,7 +81,7 @@ def read_lists(recommended: Any, k: int) -> Lists:
     lists : Lists
         The first k items of each user.
     """
-    table = _as_table(recommended)
+    table = as_table(recommended)
     is_frame = isinstance(table, pd.DataFrame)
     pairs = read_pairs(read_columns(table, "recommended", None if is_frame else 2), "recommended")
     check_distinct(pairs, "recommended")
@@ -156,7 +156,7 @@ def read_columns(table: Any, label: str, most: int | None) -> list[Any]:
     columns : list of Series or ndarray of shape (n_rows,)
         One for each column.
     """
-    table = _as_table(table)
+    table = as_table(table)
     shape = tuple(getattr(table, "shape", ()))
     if len(shape) != 2 or not 2 <= shape[1] <= (most or shape[1]):
         got = f"shape {shape}" if shape else shown(table)

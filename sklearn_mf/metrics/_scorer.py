@@ -111,7 +111,7 @@ def make_ranking_scorer(
     - Where no test rating is relevant, the scorer raises a ValueError.
 
     A :class:`~sklearn.pipeline.Pipeline` ranks with its last step, and X passes through the steps before; a
-    search ranks with its `best_estimator_`. Any estimator with `recommend(users, n=k)` will do, except for
+    search ranks with its `best_estimator_`. A BaseEstimator with `recommend(users, n=k)` will do, except for
     "novelty" and `n_negatives`, which need one of this package; "coverage" and "gini" need `item_ids_`.
 
     ScoringMonitor wants a dict: a dict of scorers, or one scorer of a list of names.

@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_mf._columns import is_polars, polars_column
 from sklearn_mf._ratings import sorted_by
-from sklearn_mf._validation import _as_table, read_ids
+from sklearn_mf._validation import as_table, read_ids
 
 
 def id_columns(X: Any, n_fields: int) -> list[NDArray[Any]]:
@@ -28,7 +28,7 @@ def id_columns(X: Any, n_fields: int) -> list[NDArray[Any]]:
     ids : list of ndarray of shape (n_samples,)
         One array for each of these columns.
     """
-    first = _safe_indexing(X if hasattr(X, "shape") else _as_table(X), slice(n_fields), axis=1)
+    first = _safe_indexing(X if hasattr(X, "shape") else as_table(X), slice(n_fields), axis=1)
     ids, _, _ = read_ids(BaseEstimator(), first, reset=True)
     if len(ids) < n_fields:
         raise ValueError(f"X has {len(ids)} column: pass users in the first column and items in the second.")
