@@ -4,8 +4,14 @@ FIRST = [
     "plot_recommend_movies.py",
     "plot_article_walkthrough.py",
     "plot_grid_search.py",
-    "plot_pipeline.py",
+    "plot_choose_estimator.py",
+    "plot_ridge_and_lasso.py",
+    "plot_few_ratings.py",
+    "plot_newcomer.py",
+    "plot_map_of_films.py",
     "plot_bayesian_uncertainty.py",
+    "plot_pipeline.py",
+    "plot_embedding_features.py",
 ]
 
 
