@@ -77,9 +77,10 @@ def search(cv: BaseCrossValidator) -> None:
         "ndcg": make_ranking_scorer("ndcg", k=10, relevance_threshold=4),
         "rmse": "neg_root_mean_squared_error",
     }
+    groups = None if isinstance(cv, PerUserKFold) else ratings["time"]
     start = time.perf_counter()
     fitted = GridSearchCV(MFRecommender(random_state=0), GRID, scoring=scoring, refit="ndcg", cv=cv).fit(
-        ratings[PAIR], ratings["rating"], groups=ratings["time"]
+        ratings[PAIR], ratings["rating"], groups=groups
     )
     print(f"\n{cv}: {fitted.n_splits_} split(s), {time.perf_counter() - start:.0f} s")
     results = fitted.cv_results_
