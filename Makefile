@@ -23,7 +23,8 @@ test: .venv/test.stamp
 	$(PY) -m pytest
 
 docs: .venv/docs.stamp
-	$(PY) -m sphinx -b html docs docs/_build/html
+	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(PY) docs/check_links.py docs/_build/html
 
 clean:
 	rm -rf .venv build dist *.egg-info docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst

@@ -32,6 +32,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "benchmarks", "**/README.rst"]
 default_role = "literal"
+nitpicky = True
 autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "groupwise"
@@ -55,8 +56,11 @@ html_title = "sklearn_mf"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
+html_use_index = html_domain_indices = False
 html_math_renderer = "mathml"
-html_sidebars = {"**": []}
+html_sidebars = {"**": []}  # long lines need the room, but in the guide
+for path in HERE.glob("user_guide/*.rst"):
+    html_sidebars[f"user_guide/{path.stem}"] = ["sidebar-nav-bs"]
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
@@ -65,14 +69,22 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 
+OTHER_PAGES = {
+    r"sklearn\.(\w+\.)+\w+": "https://scikit-learn.org/stable/modules/generated/{}.html",
+    r"pandas\.\w+": "https://pandas.pydata.org/docs/reference/api/{}.html",
+}
 
-def link_to_scikit_learn(app, env, node, contnode):
-    """Classes and functions of scikit-learn lead to its pages."""
-    target = node.get("reftarget", "")
-    if not re.fullmatch(r"sklearn\.(\w+\.)+\w+", target):
-        return None
-    address = f"https://scikit-learn.org/stable/modules/generated/{target}.html"
-    return nodes.reference("", "", contnode, refuri=address, internal=False)
+
+def link_elsewhere(app, env, node, contnode):
+    """Names of scikit-learn and pandas lead to their pages; those of sklearn_mf need no prefix."""
+    target, objects = node.get("reftarget", ""), env.domains["py"]
+    for pattern, address in OTHER_PAGES.items():
+        if re.fullmatch(pattern, target):
+            return nodes.reference("", "", contnode, refuri=address.format(target), internal=False)
+    full = f"{project}.{target}"
+    if full in objects.objects:
+        return objects.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], full, node, contnode)
+    return None
 
 
 def write_changelog(app):
@@ -107,6 +119,6 @@ def show_math(display):
 
 def setup(app):
     """Connect the functions above."""
-    app.connect("missing-reference", link_to_scikit_learn)
+    app.connect("missing-reference", link_elsewhere)
     app.connect("builder-inited", write_changelog)
     app.add_html_math_renderer("mathml", (show_math(False), None), (show_math(True), None))
