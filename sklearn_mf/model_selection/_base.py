@@ -62,6 +62,13 @@ class TimeMixin(GroupsConsumerMixin):
         ------
         ValueError, TypeError
             Where X or `groups` do not make sense, or no rating can be tested.
+
+        Examples
+        --------
+        >>> from sklearn_mf.model_selection import TemporalSplit
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> [test.tolist() for train, test in TemporalSplit(0.25).split(X)]
+        [[3]]
         """
         yield from super().split(X, y, groups)
 
@@ -85,5 +92,11 @@ class OneSplit(TimeMixin, BaseCrossValidator, metaclass=ABCMeta):
         -------
         n_splits : int
             1.
+
+        Examples
+        --------
+        >>> from sklearn_mf.model_selection import LeaveLastOut
+        >>> LeaveLastOut().get_n_splits()
+        1
         """
         return 1
