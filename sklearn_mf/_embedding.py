@@ -87,7 +87,7 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
         ----------
         X : array-like or DataFrame of shape (n_samples, n_fields)
             One row of ids for each rating; also in the other forms that :meth:`MFRecommender.fit` takes
-            without `y`.
+            without `y`; `fit_transform` and a Pipeline need X and y.
         y : array-like of shape (n_samples,), default=None
             The ratings.
         sample_weight : array-like of shape (n_samples,), default=None

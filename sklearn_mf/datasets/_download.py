@@ -125,6 +125,8 @@ def persist(attempt: Callable[[], T], url: str, n_retries: int, delay: float) ->
         try:
             return attempt()
         except (OSError, HTTPException) as error:
+            if isinstance(error, OSError) and not isinstance(error, HTTPError) and error.filename:
+                raise  # of the disk, not of the net
             if not n_left:
                 raise OSError(
                     f"{url} could not be downloaded, tried {n_retries + 1} times: {error}"

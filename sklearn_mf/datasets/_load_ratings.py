@@ -68,7 +68,8 @@ def load_ratings(
     ratings : DataFrame of shape (n_ratings, 3)
         User, item and rating in this order, ready for `fit(ratings)`, under their names in the header, or
         "user", "item" and "rating" where there is none. Ids in text are integers where all in the column
-        are, and else text as it stands in the file: "007" among names stays "007", and "NA" is a name.
+        are, and else text as it stands in the file: "007" among names stays "007", and "NA" is a name. Where
+        all are digits, leading zeros are lost: read such a file with `pandas.read_csv(path, dtype=str)`.
     time : Series of shape (n_ratings,)
         Only with `return_time=True`: the time as it stands in the file, such as seconds since 1970. It fits
         into the `groups` of a splitter.
@@ -248,10 +249,19 @@ def _guesses(names: list[str], kinds: list[str]) -> list[int]:
 
 
 def _matches(names: list[str], words: str) -> list[int]:
-    """Positions of names that are one of the words, with or without "id"; else of those that hold one."""
+    """Positions of names that are one of the words, with or without "id"; else of those that hold one.
+
+    What counts is whole words, as in "unixReviewTime": "start" is no star.
+    """
     exact = re.compile(rf"({words})s?[\W_]*(ids?|key|number)?", re.IGNORECASE)
     places = [place for place, name in enumerate(names) if exact.fullmatch(name)]
-    return places or [place for place, name in enumerate(names) if re.search(words, name, re.IGNORECASE)]
+    wanted = set(words.split("|"))
+    return places or [place for place, name in enumerate(names) if wanted & _words_in(name)]
+
+
+def _words_in(name: str) -> set[str]:
+    words = [word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+    return {*words, *(word.removesuffix("s") for word in words)}
 
 
 def _check(table: pd.DataFrame) -> None:

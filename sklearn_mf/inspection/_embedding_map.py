@@ -1,5 +1,6 @@
 """A map of the embeddings of users or items."""
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self
 
@@ -157,7 +158,7 @@ class EmbeddingDisplay:
         codes = _codes(recommender, number, ids, n_ids)
         index = pd.Index(recommender._known_column(number, codes))
         points = _project(recommender.embeddings_[number][codes], method, random_state).set_axis(index)
-        texts = _of_ids(labels, index, "labels").astype(object)
+        texts = _of_ids({} if labels is None else labels, index, "labels").astype(object)
         texts = texts.where(texts.notna(), index.astype(str))
         display = cls(points, labels=texts, color=None if color is None else _of_ids(color, index, "color"))
         return display.plot(ax=ax, n_labels=n_labels, scatter_kwargs=scatter_kwargs, text_kwargs=text_kwargs)
@@ -231,6 +232,8 @@ def _project(
             f"A map needs embeddings of two dimensions or more, these have {embeddings.shape[1]}: fit with a "
             "larger embedding_dim."
         )
+    if not np.ptp(embeddings, axis=0).any():
+        raise ValueError("These embeddings are all equal: fit with a smaller alpha, or map other ids.")
     if method == "pca":
         pca = PCA(2, random_state=random_state)
         points = pca.fit_transform(embeddings.astype(np.float64))
@@ -249,8 +252,15 @@ def _project(
 
 def _of_ids(values: Any, index: "pd.Index[Any]", label: str) -> "pd.Series[Any]":
     """Values of the ids to show; missing ones are NaN."""
+    if not isinstance(values, (pd.Series, Mapping)):
+        raise TypeError(f"{label} must be a Series or dict by id, got {type(values).__name__}.")
     series = pd.Series(values)
     if not series.index.is_unique:
         twice = series.index[series.index.duplicated()][0]
         raise ValueError(f"{label} has id {shown(twice)} more than once: keep one value for each id.")
+    if len(series) and not series.index.isin(index).any():
+        raise ValueError(
+            f"{label} has a value of {shown(series.index[0])}, but of none of the ids to show, such as "
+            f"{shown(index[0])}: index it by the ids of fit."
+        )
     return series.reindex(index)

@@ -10,13 +10,8 @@ from sklearn.utils import check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mf._columns import check_length, read_targets
-from sklearn_mf.inspection._estimators import (
-    by_name,
-    field_number,
-    ids_in,
-    last_step,
-    n_ratings,
-)
+from sklearn_mf._inner import last_step
+from sklearn_mf.inspection._estimators import by_name, field_number, ids_in, n_ratings
 from sklearn_mf.inspection._plotting import add_legend, draw_curves, make_room_below, new_axes
 
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import BaseRecommender
+from sklearn_mf._inner import as_it_gets_to_the_last_step, last_step
 from sklearn_mf._validation import read_ids
-from sklearn_mf.metrics._scorer import _last_step
 
 FIELDS = ("user", "item")
 
@@ -58,23 +57,6 @@ def recommender_in(estimator: Any, display: str) -> Any:
     return recommender
 
 
-def last_step(estimator: Any) -> Any:
-    """Find what learns inside a search or a Pipeline.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-
-    Returns
-    -------
-    last : estimator
-        The last step of the best pipeline, or the estimator itself.
-    """
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    return last_step(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
-
-
 def ids_in(estimator: Any, X: Any, display: str) -> list[NDArray[Any]]:
     """Read held-out ids as they get to the recommender inside.
 
@@ -92,8 +74,8 @@ def ids_in(estimator: Any, X: Any, display: str) -> list[NDArray[Any]]:
     ids : list of two ndarray of shape (n_samples,)
         Users and items.
     """
-    recommender_in(estimator, display)
-    return read_ids(*_last_step(estimator, X), reset=False)[0]
+    recommender = recommender_in(estimator, display)
+    return read_ids(recommender, as_it_gets_to_the_last_step(estimator, X), reset=False)[0]
 
 
 def field_number(field: str) -> int:

@@ -11,9 +11,10 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _interval_max_min_ratio
 
 from sklearn_mf._columns import check_length, read_targets, shown
+from sklearn_mf._inner import last_step
 from sklearn_mf._retrieval import Ranking, top_n
 from sklearn_mf._tables import Audience, Excluded
-from sklearn_mf.inspection._estimators import by_name, ids_in, last_step, n_ratings
+from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings
 from sklearn_mf.inspection._plotting import GREY, add_legend, draw_curves, new_axes, whole_ticks
 from sklearn_mf.metrics import make_ranking_scorer
 from sklearn_mf.metrics._measures import MEASURES
@@ -118,7 +119,7 @@ class RankingCurveDisplay:
         ------
         ValueError
             Where the metric is unknown, a k is not a whole number of at least 1, X and y differ in length, no
-            rating reaches the threshold, or an estimator was fitted on another number of columns than two.
+            rating reaches the threshold, fit has seen all that do, or an estimator has not two fields.
         TypeError
             Where an estimator is not a recommender.
 
@@ -137,7 +138,7 @@ class RankingCurveDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         ks = _lengths(ks)
-        if metric not in MEASURES:
+        if metric not in tuple(MEASURES):
             raise ValueError(f"metric must be one of {', '.join(MEASURES)}, got {metric!r}.")
         scorer = make_ranking_scorer(metric, relevance_threshold=relevance_threshold)
         estimators, y = by_name(estimator), read_targets(y)
@@ -220,6 +221,8 @@ def _curve(
     check_length(y, len(users), "ratings")
     recommender = last_step(estimator)
     relevant = scorer._relevant(recommender, users, items, y)
+    if not len(relevant.user_codes):
+        raise ValueError("Fit has seen all relevant ratings in X: pass ratings that were held out.")
     table = recommend(recommender, pd.unique(users), ks[-1])
     scores = [replace(scorer, k=k)._accuracy(recommender, relevant, table)[scorer.metrics] for k in ks]
     return pd.Series(scores, index=pd.Index(ks, name="k"))

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from sklearn_mf.inspection._estimators import by_name, last_step
+from sklearn_mf._base import BaseRecommender
+from sklearn_mf._inner import last_step
+from sklearn_mf.inspection._estimators import by_name
 from sklearn_mf.inspection._plotting import add_legend, draw_curves, whole_ticks
 
 # Fitted attributes, their sign, and what the axis is called.
@@ -89,7 +91,7 @@ class TrainingCurveDisplay:
         Raises
         ------
         TypeError
-            Where an estimator has none of the three curves.
+            Where an estimator is not a recommender.
 
         Examples
         --------
@@ -105,8 +107,8 @@ class TrainingCurveDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         estimators = {name: last_step(each) for name, each in by_name(estimator).items()}
         for name, each in estimators.items():
-            if not any(hasattr(each, attribute) for attribute, _, _ in _CURVES.values()):
-                raise TypeError(f"{name}, of type {type(each).__name__}, keeps no training curve.")
+            if not isinstance(each, BaseRecommender):
+                raise TypeError(f"{name} is no recommender but a {type(each).__name__}: pass one fitted.")
         curves = {
             curve: _table(estimators, attribute, sign) for curve, (attribute, sign, _) in _CURVES.items()
         }

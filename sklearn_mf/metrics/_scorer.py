@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_mf._base import BaseRecommender
 from sklearn_mf._columns import check_length, read_targets
+from sklearn_mf._inner import as_it_gets_to_the_last_step, last_step
 from sklearn_mf._validation import read_ids, split_ratings, warn_user
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
 from sklearn_mf.metrics._measures import MEASURES, find_hits
@@ -22,9 +22,9 @@ from sklearn_mf.metrics._pairs import Pairs, codes_among, read_lists, read_pairs
 from sklearn_mf.metrics._sampled import rank_among_sampled
 
 _BEYOND_ACCURACY: dict[str, Callable[[Any, Any, int], float]] = {
-    "coverage": lambda table, ranker, k: catalog_coverage(table, ranker.item_ids_, k),
-    "novelty": lambda table, ranker, k: novelty(table, _ratings_of_fit(ranker), k),
-    "gini": lambda table, ranker, k: gini_index(table, ranker.item_ids_, k),
+    "coverage": lambda table, recommender, k: catalog_coverage(table, recommender.item_ids_, k),
+    "novelty": lambda table, recommender, k: novelty(table, _ratings_of_fit(recommender), k),
+    "gini": lambda table, recommender, k: gini_index(table, recommender.item_ids_, k),
 }
 _NAMES = (*MEASURES, *_BEYOND_ACCURACY)
 
@@ -168,14 +168,16 @@ class _RankingScorer:
     def __call__(
         self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
     ) -> float | dict[str, float]:
-        ranker, X = _last_step(estimator, X)
-        X, y = split_ratings(ranker, X, y)
-        ids, _, _ = read_ids(ranker, X, reset=False)
+        recommender = last_step(estimator)
+        _check_recommends(recommender)
+        X = as_it_gets_to_the_last_step(estimator, X)
+        X, y = split_ratings(recommender, X, y)
+        ids, _, _ = read_ids(recommender, X, reset=False)
         if len(ids) != 2:
             raise ValueError(f"A ranking needs a column of users and one of items, got {len(ids)} column(s).")
         ratings = read_targets(y)
         check_length(ratings, len(ids[0]), "ratings")
-        scores = self._scores(ranker, ids[0], ids[1], ratings)
+        scores = self._scores(recommender, ids[0], ids[1], ratings)
         return scores[self.metrics] if isinstance(self.metrics, str) else scores
 
     def __repr__(self) -> str:
@@ -183,45 +185,50 @@ class _RankingScorer:
         given = [f", {name}={value!r}" for name, value in options.items() if value is not None]
         return f"make_ranking_scorer({self.metrics!r}{''.join(given)})"
 
+    @property
+    def _names(self) -> list[str]:
+        return [self.metrics] if isinstance(self.metrics, str) else self.metrics
+
     def _accept_sample_weight(self) -> bool:
         """Answer what scikit-learn asks the scorers of a dict where fit gets weights."""
-        return False
+        return True
 
     def _scores(
-        self, ranker: Any, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[np.float64]
+        self, recommender: Any, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[np.float64]
     ) -> dict[str, float]:
         """Value of each metric for the test part, three columns of shape (n_samples,)."""
-        names = [self.metrics] if isinstance(self.metrics, str) else self.metrics
-        if (self.n_negatives or "novelty" in names) and not isinstance(ranker, BaseRecommender):
+        names = self._names
+        if (self.n_negatives or "novelty" in names) and not isinstance(recommender, BaseRecommender):
             raise TypeError(
-                f"{self} needs to know what fit has seen, which {type(ranker).__name__} does not tell: use a "
-                "recommender of sklearn_mf, or neither 'novelty' nor n_negatives."
+                f"{self} needs to know what fit has seen, which {type(recommender).__name__} does not tell: "
+                "use a recommender of sklearn_mf, or neither 'novelty' nor n_negatives."
             )
-        table = ranker.recommend(pd.unique(users), n=self.k) if self.n_negatives is None else None
-        scores = {name: _BEYOND_ACCURACY[name](table, ranker, self.k) for name in {*names} - {*MEASURES}}
+        table = recommender.recommend(pd.unique(users), n=self.k) if self.n_negatives is None else None
+        scores = {name: _BEYOND_ACCURACY[name](table, recommender, self.k) for name in {*names} - {*MEASURES}}
         if {*names} & {*MEASURES}:
-            relevant = self._relevant(ranker, users, items, ratings)
-            scores |= self._accuracy(ranker, relevant, table)
+            relevant = self._relevant(recommender, users, items, ratings)
+            scores |= self._accuracy(recommender, relevant, table)
         return {name: scores[name] for name in names}
 
-    def _accuracy(self, ranker: Any, relevant: Pairs, table: Any) -> dict[str, float]:
+    def _accuracy(self, recommender: Any, relevant: Pairs, table: Any) -> dict[str, float]:
         """Value of each measure, of the recommendations or among sampled items."""
+        names = [name for name in self._names if name in MEASURES]
         if not len(relevant.user_codes):
             warn_user(
                 "Fit has seen all relevant test ratings and recommend leaves out what was seen, so the score "
                 "is nan: score ratings that fit has not seen.",
                 UndefinedMetricWarning,
             )
-            return dict.fromkeys(MEASURES, np.nan)
+            return dict.fromkeys(names, np.nan)
         if self.n_negatives is not None:
             random = check_random_state(self.random_state)
-            table = rank_among_sampled(ranker, relevant, self.n_negatives, random)
+            table = rank_among_sampled(recommender, relevant, self.n_negatives, random)
         gains = np.ones(len(relevant.user_codes))
         hits = find_hits(relevant, gains, read_lists(table, self.k), self.k)
-        return {name: float(measure(hits).mean()) for name, measure in MEASURES.items()}
+        return {name: float(MEASURES[name](hits).mean()) for name in names}
 
     def _relevant(
-        self, ranker: Any, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[np.float64]
+        self, recommender: Any, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[np.float64]
     ) -> Pairs:
         """Relevant pairs of the test part that fit has not seen, each once."""
         chosen = self._is_relevant(users, ratings)
@@ -231,7 +238,7 @@ class _RankingScorer:
                 f"{self.relevance_threshold}, the highest is {ratings.max():g}: lower the threshold."
             )
         users, items = users[chosen], items[chosen]
-        unseen = ~_is_seen(ranker, users, items)
+        unseen = ~_is_seen(recommender, users, items)
         pairs = read_pairs([users[unseen], items[unseen]], "X")
         return pairs.take(~pd.Index(pairs.keys).duplicated())
 
@@ -246,33 +253,27 @@ class _RankingScorer:
         return places.to_numpy() <= np.maximum(most, 1)[numbers]
 
 
-def _last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """What ranks, and X as it gets there."""
-    if hasattr(estimator, "best_estimator_"):
-        return _last_step(estimator.best_estimator_, X)
-    if isinstance(estimator, Pipeline):
-        return _last_step(estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X)
+def _check_recommends(estimator: Any) -> None:
     if not hasattr(estimator, "recommend"):
         raise TypeError(
             f"A ranking scorer needs an estimator with recommend, which {type(estimator).__name__} has not: "
             "use a recommender, a Pipeline that ends in one, or a search over one."
         )
-    return estimator, X
 
 
-def _is_seen(ranker: Any, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.bool_]:
+def _is_seen(recommender: Any, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether fit had a rating of each pair; False where the estimator, not one of ours, does not tell."""
     seen = np.zeros(len(users), dtype=bool)
-    if isinstance(ranker, BaseRecommender):
-        user_codes = codes_among(ranker._vocabulary(0), users, "Users of fit and of the test part")
-        item_codes = codes_among(ranker._vocabulary(1), items, "Items of fit and of the test part")
+    if isinstance(recommender, BaseRecommender):
+        user_codes = codes_among(recommender._vocabulary(0), users, "Users of fit and of the test part")
+        item_codes = codes_among(recommender._vocabulary(1), items, "Items of fit and of the test part")
         known = (user_codes >= 0) & (item_codes >= 0)
         if known.any():  # of no cells SciPy makes a sparse array
-            seen[known] = ranker._seen[user_codes[known], item_codes[known]]
+            seen[known] = recommender._seen[user_codes[known], item_codes[known]]
     return seen
 
 
-def _ratings_of_fit(ranker: Any) -> pd.DataFrame:
+def _ratings_of_fit(recommender: Any) -> pd.DataFrame:
     """Users and items of fit, one row a rating."""
-    seen = ranker._seen.tocoo()
-    return pd.DataFrame({"user": ranker.user_ids_[seen.row], "item": ranker.item_ids_[seen.col]})
+    seen = recommender._seen.tocoo()
+    return pd.DataFrame({"user": recommender.user_ids_[seen.row], "item": recommender.item_ids_[seen.col]})

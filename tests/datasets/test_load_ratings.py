@@ -134,6 +134,7 @@ HEADERS = [
     ("user_name,user,item_title,item,user_rating,datetime", [1, 3, 4, 5]),
     ("userID,artistID,weight,time", [0, 1, 2, 3]),
     ("time,score,user,film", [2, 3, 1, 0]),
+    ("update_id,user,song,started,starsGiven,date of it", [1, 2, 4, 5]),
 ]
 
 
@@ -211,6 +212,7 @@ def test_what_is_written_is_read(tmp_path_factory, rows, separator, header):
 
 
 REFUSED = [
+    (b"user_id,song_id,start_time\n1,2,1700000000\n", "does not name one column each for user, item, rating"),
     (b"", "it is empty"),
     (b"\n\n", "it is empty"),
     (b"some text\n", "first lines, such as 'some text', are not user, item, rating"),

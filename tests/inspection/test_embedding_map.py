@@ -125,3 +125,19 @@ def test_bad_input_says_so(train, model):
         draw(MFRecommender(0, max_iter=1, random_state=0).fit(train))
     with pytest.raises(TypeError, match="needs a recommender, got DummyRegressor"):
         draw(DummyRegressor().fit([[0]], [1]))
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_embeddings_without_a_difference_have_no_map(train, method):
+    zeros = MFRecommender(4, penalty="l1", alpha=5, random_state=0).fit(train)
+    assert not zeros.item_embeddings_.any()
+    with pytest.raises(ValueError, match="are all equal"):
+        EmbeddingDisplay.from_estimator(zeros, method=method)
+
+
+def test_colours_go_by_id(model):
+    with pytest.raises(TypeError, match="color must be a Series or dict by id, got list"):
+        EmbeddingDisplay.from_estimator(model, color=["red"] * len(model.item_ids_))
+    texts = pd.Series("red", index=model.item_ids_.astype(str))
+    with pytest.raises(ValueError, match="of none of the ids to show"):
+        EmbeddingDisplay.from_estimator(model, color=texts)

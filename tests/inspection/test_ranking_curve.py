@@ -109,3 +109,8 @@ def test_bad_input_says_so(test, model):
         draw(model, X, y[:-1])
     with pytest.raises(TypeError, match="needs a recommender, got DummyRegressor"):
         draw(DummyRegressor().fit(X, y), X, y)
+
+
+def test_training_ratings_have_no_curve(train, model):
+    with pytest.raises(ValueError, match="Fit has seen all relevant ratings"):
+        RankingCurveDisplay.from_estimator(model, train[["user", "item"]], train["rating"])

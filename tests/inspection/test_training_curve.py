@@ -62,7 +62,7 @@ def test_given_axes_are_drawn_on(models):
 
 
 def test_what_has_no_curve_says_so(train):
-    with pytest.raises(TypeError, match="DummyRegressor, of type DummyRegressor, keeps no training curve"):
+    with pytest.raises(TypeError, match="DummyRegressor is no recommender"):
         TrainingCurveDisplay.from_estimator(DummyRegressor().fit([[0]], [1]))
     with pytest.raises(ValueError, match="no estimator to show in an empty dict"):
         TrainingCurveDisplay.from_estimator({})

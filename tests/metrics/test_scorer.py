@@ -4,7 +4,6 @@ import copy
 import pickle
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.callback import ScoringMonitor
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -286,9 +286,7 @@ def test_weights_of_fit_do_not_disturb_a_dict_of_scorers(parts):
     train, _ = parts
     scoring = {"ndcg": make_ranking_scorer(), "rmse": RMSE}
     search = GridSearchCV(recommender(), {"alpha": [0.05]}, scoring=scoring, refit="ndcg", cv=2)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not support sample_weight")  # of scikit-learn
-        search.fit(train[PAIR], train["rating"], sample_weight=np.ones(len(train)))
+    search.fit(train[PAIR], train["rating"], sample_weight=np.ones(len(train)))
     assert search.best_score_ > 0
 
 
@@ -425,3 +423,8 @@ def test_arguments(arguments, message):
 def test_needs_no_tensorflow():
     code = "import sys, sklearn_mf.metrics; assert not {'tensorflow', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_frozen_estimator_scores_as_what_it_holds(parts, model):
+    scorer = make_ranking_scorer(["ndcg", "novelty"])
+    assert score(scorer, FrozenEstimator(model), parts[1]) == score(scorer, model, parts[1])
