@@ -48,9 +48,10 @@ def download(url: str, path: Path, md5: str, n_retries: int, delay: float) -> No
     persist(lambda: _go_on(url, part), url, n_retries, delay)
     try:
         verify(part, md5)
-        os.replace(part, path)
-    except FileNotFoundError:
-        if not path.exists():  # else another process has put it there
+        if not path.exists():
+            os.replace(part, path)
+    except OSError:
+        if not path.exists():  # else another process has put it there, and `part` may be that of a third
             raise
 
 
