@@ -161,6 +161,7 @@ def _read_columns(path: Path, places: list[int], **options: Any) -> pd.DataFrame
     """The columns at `places`, in this order, with ids that are integers or text."""
 
     def read(dtype: Any = None) -> pd.DataFrame:
+        """Read them, as numbers where they look like it or as the types that are given."""
         with _opened(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # of columns that are read again
             return read_table(file, header=None, usecols=places, dtype=dtype, **options)

@@ -10,8 +10,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mf._columns import check_length, read_targets
-from sklearn_mf._inner import last_step
-from sklearn_mf.inspection._estimators import by_name, field_number, ids_in, n_ratings
+from sklearn_mf.inspection._estimators import by_name, field_number, ids_in, n_ratings, recommender_in
 from sklearn_mf.inspection._plotting import add_legend, draw_curves, make_room_below, new_axes
 
 
@@ -188,9 +187,8 @@ class ErrorByActivityDisplay:
 
 def _counts(estimator: Any, X: Any, field: int) -> NDArray[np.intp]:
     """Training ratings of the id of each row, (n_samples,)."""
-    ids = ids_in(estimator, X, "ErrorByActivityDisplay")[field]
-    recommender = last_step(estimator)
-    codes = recommender._vocabulary(field).codes(ids)
+    recommender = recommender_in(estimator, "ErrorByActivityDisplay")
+    codes = recommender._vocabulary(field).codes(ids_in(estimator, recommender, X)[field])
     return np.append(n_ratings(recommender, field), 0)[codes]  # -1, an unknown id, is the 0 at the end
 
 

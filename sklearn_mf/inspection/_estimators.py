@@ -57,24 +57,23 @@ def recommender_in(estimator: Any, display: str) -> Any:
     return recommender
 
 
-def ids_in(estimator: Any, X: Any, display: str) -> list[NDArray[Any]]:
+def ids_in(estimator: Any, recommender: Any, X: Any) -> list[NDArray[Any]]:
     """Read held-out ids as they get to the recommender inside.
 
     Parameters
     ----------
     estimator : estimator
         Fitted.
+    recommender : estimator
+        The one inside.
     X : array-like or DataFrame of shape (n_samples, 2)
         Users and items.
-    display : str
-        What needs them.
 
     Returns
     -------
     ids : list of two ndarray of shape (n_samples,)
         Users and items.
     """
-    recommender = recommender_in(estimator, display)
     return read_ids(recommender, as_it_gets_to_the_last_step(estimator, X), reset=False)[0]
 
 

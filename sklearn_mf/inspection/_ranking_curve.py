@@ -1,7 +1,5 @@
 """A ranking metric against the length of the lists."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,13 +9,13 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _interval_max_min_ratio
 
 from sklearn_mf._columns import check_length, read_targets, shown
-from sklearn_mf._inner import last_step
 from sklearn_mf._retrieval import Ranking, top_n
 from sklearn_mf._tables import Audience, Excluded
-from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings
+from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings, recommender_in
 from sklearn_mf.inspection._plotting import GREY, add_legend, draw_curves, new_axes, whole_ticks
 from sklearn_mf.metrics import make_ranking_scorer
-from sklearn_mf.metrics._measures import MEASURES
+from sklearn_mf.metrics._measures import MEASURES, find_hits
+from sklearn_mf.metrics._pairs import Pairs, read_lists
 
 
 class RankingCurveDisplay:
@@ -142,9 +140,13 @@ class RankingCurveDisplay:
             raise ValueError(f"metric must be one of {', '.join(MEASURES)}, got {metric!r}.")
         scorer = make_ranking_scorer(metric, relevance_threshold=relevance_threshold)
         estimators, y = by_name(estimator), read_targets(y)
-        curves = {name: _curve(scorer, each, X, y, ks, _best) for name, each in estimators.items()}
-        first = next(iter(estimators.values()))
-        popular = _curve(scorer, first, X, y, ks, _most_rated) if popularity else None
+        held_out = {name: _held_out(each, X, y, scorer) for name, each in estimators.items()}
+        curves = {
+            name: _curve(metric, recommender.recommend(users, ks[-1]), relevant, ks)
+            for name, (recommender, users, relevant) in held_out.items()
+        }
+        first, users, relevant = next(iter(held_out.values()))
+        popular = _curve(metric, _most_rated(first, users, ks[-1]), relevant, ks) if popularity else None
         display = cls(curves=pd.DataFrame(curves), metric=metric, popularity=popular)
         return display.plot(ax=ax, line_kwargs=line_kwargs)
 
@@ -208,29 +210,22 @@ def _lengths(ks: Any) -> list[int]:
     return [int(k) for k in lengths]
 
 
-def _curve(
-    scorer: Any,
-    estimator: Any,
-    X: Any,
-    y: NDArray[np.float64],
-    ks: list[int],
-    recommend: Callable[[Any, NDArray[Any], int], pd.DataFrame],
-) -> "pd.Series[float]":
-    """What the scorer gives for lists of each length, from one ranking."""
-    users, items = ids_in(estimator, X, "RankingCurveDisplay")
+def _held_out(estimator: Any, X: Any, y: NDArray[np.float64], scorer: Any) -> tuple[Any, NDArray[Any], Pairs]:
+    """The recommender inside, whom to recommend to, and what is relevant to them."""
+    recommender = recommender_in(estimator, "RankingCurveDisplay")
+    users, items = ids_in(estimator, recommender, X)
     check_length(y, len(users), "ratings")
-    recommender = last_step(estimator)
     relevant = scorer._relevant(recommender, users, items, y)
     if not len(relevant.user_codes):
         raise ValueError("Fit has seen all relevant ratings in X: pass ratings that were held out.")
-    table = recommend(recommender, pd.unique(users), ks[-1])
-    scores = [replace(scorer, k=k)._accuracy(recommender, relevant, table)[scorer.metrics] for k in ks]
+    return recommender, pd.unique(users), relevant
+
+
+def _curve(metric: str, table: pd.DataFrame, relevant: Pairs, ks: list[int]) -> "pd.Series[float]":
+    """The metric of recommended lists, cut to each length."""
+    hits = find_hits(relevant, np.ones(len(relevant.user_codes)), read_lists(table, ks[-1]), ks[-1])
+    scores = [float(MEASURES[metric](hits.within(k)).mean()) for k in ks]
     return pd.Series(scores, index=pd.Index(ks, name="k"))
-
-
-def _best(recommender: Any, users: NDArray[Any], n: int) -> pd.DataFrame:
-    table: pd.DataFrame = recommender.recommend(users, n)
-    return table
 
 
 def _most_rated(recommender: Any, users: NDArray[Any], n: int) -> pd.DataFrame:

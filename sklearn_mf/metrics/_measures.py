@@ -1,7 +1,7 @@
 """The ranking measures of each user, from the ranks at which relevant items were recommended."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -61,6 +61,22 @@ class Hits(NamedTuple):
             0 for a user without a hit.
         """
         return np.bincount(self.users, worth, len(self.n_relevant)).astype(np.float64, copy=False)
+
+    def within(self, k: int) -> Self:
+        """Cut the lists shorter.
+
+        Parameters
+        ----------
+        k : int
+            Their new length, at most the old one.
+
+        Returns
+        -------
+        hits : Hits
+            Those in the first k places.
+        """
+        kept = self.ranks <= k
+        return self._replace(k=k, users=self.users[kept], ranks=self.ranks[kept], gains=self.gains[kept])
 
 
 def evaluate(name: str, relevant: Any, recommended: Any, k: int, per_user: bool) -> "float | pd.Series[Any]":
