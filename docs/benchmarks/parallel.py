@@ -2,8 +2,10 @@
 
 SKLEARN_MF_DATA=folder python docs/benchmarks/parallel.py [ml-100k/short] [ml-100k/long] [ml-1m/short]
 
-What follows the name of the data is the length of the embeddings: 16, 32, 64 or 64, 128, 256. Each search is
-made twice in a session. In the first each process starts TensorFlow and compiles; the second finds that done.
+What follows the name of the data is the length of the embeddings: 16, 32, 64 or 64, 128, 256. A session, that
+is a new process, searches with one worker, with two, and so again: in the first pair one worker starts
+TensorFlow and compiles in the user's process, two workers do so in processes of their own; the second pair
+finds that done. Another session begins with two workers: there the refit starts TensorFlow once more.
 """
 
 import os
@@ -22,25 +24,26 @@ ALPHAS = [0.03, 0.045, 0.06]
 EMBEDDING_DIMS = {"short": [16, 32, 64], "long": [64, 128, 256]}
 
 
-def search(case: str, solver: str, n_jobs: int) -> None:
-    """Print the wall times of a search and of its repetition, refit included."""
+def search(case: str, solver: str, numbers: list[int]) -> None:
+    """Print the wall time, refit included, of one search after another, by number of workers."""
     data, length = case.split("/")
     train, _ = DATA[data]()
     grid = {"embedding_dim": EMBEDDING_DIMS[length], "alpha": ALPHAS}
     model = MFRecommender(solver=solver, random_state=0)
     folds = KFold(5, shuffle=True, random_state=0)
-    grid_search = GridSearchCV(model, grid, scoring="neg_root_mean_squared_error", cv=folds, n_jobs=n_jobs)
-    for _ in range(2):
+    for n_jobs in numbers:
+        search = GridSearchCV(model, grid, scoring="neg_root_mean_squared_error", cv=folds, n_jobs=n_jobs)
         start = time.perf_counter()
-        grid_search.fit(train[PAIR], train["rating"])
+        search.fit(train[PAIR], train["rating"])
         print(time.perf_counter() - start)
 
 
-def seconds(case: str, solver: str, n_jobs: int) -> list[float]:
-    """Run the search twice in a fresh process."""
-    command = [sys.executable, __file__, "--run", case, solver, str(n_jobs)]
+def seconds(case: str, solver: str, numbers: list[int]) -> list[float]:
+    """Run the searches in a fresh process."""
+    command = [sys.executable, __file__, "--run", case, solver, *map(str, numbers)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return [float(line) for line in subprocess.check_output(command, env=environment, text=True).split()[-2:]]
+    output = subprocess.check_output(command, env=environment, text=True)
+    return [float(line) for line in output.split()[-len(numbers) :]]
 
 
 def memory(solver: str) -> list[int]:
@@ -54,26 +57,27 @@ def memory(solver: str) -> list[int]:
 
 
 def compare(case: str, solver: str, n_rounds: int) -> None:
-    """Print the times of some rounds and their ratio."""
-    rounds = np.array([(seconds(case, solver, 1), seconds(case, solver, 2)) for _ in range(n_rounds)])
-    for run, name in enumerate(["first", "again"]):
-        one, two = np.median(rounds[:, :, run], axis=0)
-        ratio = np.median(rounds[:, 1, run] / rounds[:, 0, run])
-        print(f"{case}, {solver}, {name}: n_jobs=1 {one:.1f} s, n_jobs=2 {two:.1f} s", end=", ")
-        print(f"ratio {ratio:.2f} (medians of {n_rounds})", flush=True)
+    """Print the times of some rounds and their ratios."""
+    sessions = [seconds(case, solver, [1, 2, 1, 2]) + seconds(case, solver, [2]) for _ in range(n_rounds)]
+    one, two, one_again, two_again, two_first = np.transpose(sessions)
+    pairs = {"in turn": (one, two), "again": (one_again, two_again), "each first": (one, two_first)}
+    for name, (alone, shared) in pairs.items():
+        times = f"n_jobs=1 {np.median(alone):.1f} s, n_jobs=2 {np.median(shared):.1f} s"
+        ratio = np.median(shared / alone)
+        print(f"{case}, {solver}, {name}: {times}, ratio {ratio:.2f} (medians of {n_rounds})", flush=True)
 
 
 def main(names: list[str]) -> None:
-    """Print times and ratio for each case, three rounds of ML-100K and one of others, and the memory."""
+    """Print times and ratios, three rounds of the shortest case and one of the others, and the memory."""
     print(environment())
     for solver in ("sgd", "als"):
         for case in names or ["ml-100k/short", "ml-100k/long", "ml-1m/short"]:
-            compare(case, solver, 3 if case.startswith("ml-100k") else 1)
+            compare(case, solver, 3 if case == "ml-100k/short" else 1)
         print(f"{solver}: resident after the fits 5, 10, 15, 20: {memory(solver)[4::5]} MB", flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
-        search(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        search(sys.argv[2], sys.argv[3], [int(number) for number in sys.argv[4:]])
     else:
         main(sys.argv[1:])
