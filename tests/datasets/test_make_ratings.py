@@ -40,6 +40,11 @@ def test_reproducible():
     assert not first.equals(make_ratings(random_state=4))
 
 
+def test_cells_are_in_an_order_that_no_processor_chooses():
+    cells = _cells_by_key(np.random.RandomState(0), np.full(80, 1 / 80), np.full(60, 1 / 60), 2400)
+    assert (np.diff(cells) > 0).all()
+
+
 def test_global_seed_is_left_alone():
     np.random.seed(5)  # noqa: NPY002
     expected = np.random.random()  # noqa: NPY002

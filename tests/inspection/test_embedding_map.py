@@ -84,8 +84,8 @@ def test_categories_have_a_legend_and_the_rest_is_other(model):
     assert len({tuple(scatter.get_facecolor()[0]) for scatter in display.scatters_}) == 8
     assert sum(len(scatter.get_offsets()) for scatter in display.scatters_) == len(display.points)
     assert display.colorbar_ is None
-    few = EmbeddingDisplay.from_estimator(model, color={item: item % 2 == 0 for item in model.item_ids_})
-    assert [text.get_text() for text in few.ax_.get_legend().get_texts()] == ["True", "False"]
+    few = EmbeddingDisplay.from_estimator(model, color={item: item % 3 == 0 for item in model.item_ids_})
+    assert [text.get_text() for text in few.ax_.get_legend().get_texts()] == ["False", "True"]
 
 
 def test_numbers_have_a_bar_and_missing_ones_are_grey(model):
