@@ -1,7 +1,8 @@
 """Shapes of mini-batches, and arrays padded to them, so that runs of similar size share a compilation."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,39 +15,87 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
 # The padded ratings make about this many steps, within the sizes above: more steps cost time, fewer make
 # stale gradients.
 _STEPS_AN_EPOCH = 256
-# Bytes of the table above which ratings are visited by tiles; of the rows of one field that a tile touches.
+# Into so many parts the ids of a field are dealt out, from so many padded ratings on and up to so many
+# fields: blocks of ratings that share no id are learnt from at the same time, one on each of two cores.
+_PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**15, 3
+# Bytes of the tables above which ratings are visited by tiles; of the rows of one field that a tile touches.
 _CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
-# Rows of ratings and of the table from which on memory matters more than a compilation.
+# Rows of ratings and of the tables from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**16
+
+
+class Block(NamedTuple):
+    """The ratings of one part of the ids of each field.
+
+    Parameters
+    ----------
+    number : int
+        Counts the blocks.
+    parts : tuple of int, of length n_fields
+        The part of each field.
+    """
+
+    number: int
+    parts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the ratings and ids lie in the padded arrays.
 
+    The id of code c is in row c // n_parts of the table of part c % n_parts of its field.
+
     Parameters
     ----------
-    offsets : ndarray of shape (n_fields + 1,), intp
-        First row of each field in the table.
-    n_table : int
-        Rows of the table of embeddings, padding included.
-    n_train, n_rows : int
-        Number of training ratings; of training and held-out ratings together.
+    n_parts : int
+        Tables of each field.
+    n_tables : tuple of int, of length n_fields
+        Rows of each table of a field, padding included.
     n_padded : int
         Rows of the arrays of ratings, padding included.
     batch_size : int
         Ratings in one step.
-    tiles : ndarray of shape (n_tiles + 1,), integer
-        First training rating of each tile, see :func:`tile`, and the end of the last.
+    places : ndarray of shape (n_blocks, n_tiles + 2), int64
+        Padded row of the first training rating of each tile of each block, of its first held-out rating, and
+        the end of those. A block begins with a batch.
     """
 
-    offsets: NDArray[np.intp]
-    n_table: int
-    n_train: int
-    n_rows: int
+    n_parts: int
+    n_tables: tuple[int, ...]
     n_padded: int
     batch_size: int
-    tiles: NDArray[np.integer]
+    places: NDArray[np.int64]
+
+    def rounds(self) -> Iterator[list[Block]]:
+        """List the blocks; those of a round have no id in common.
+
+        Yields
+        ------
+        blocks : list of Block, of length n_parts
+            The rounds together have every block once.
+        """
+        n_fields = len(self.n_tables)
+        for shifts in itertools.product(range(self.n_parts), repeat=n_fields - 1):
+            members = [tuple((part + s) % self.n_parts for s in (0, *shifts)) for part in range(self.n_parts)]
+            yield [Block(_mixed(parts, [self.n_parts] * n_fields), parts) for parts in members]
+
+    def batches(self, block: Block, held_out: bool) -> tuple[int, int]:
+        """Find the batches of a block.
+
+        Parameters
+        ----------
+        block : Block
+            Any.
+        held_out : bool
+            Whether to count those of held-out ratings too.
+
+        Returns
+        -------
+        first, last : int
+            The first batch, and the one after the last.
+        """
+        places = self.places[block.number]
+        return places[0] // self.batch_size, -(-places[-1 if held_out else -2] // self.batch_size)
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int32]:
         """Visiting order of one epoch.
@@ -59,17 +108,42 @@ class Layout:
         Returns
         -------
         order : ndarray of shape (n_padded,), int32
-            The tiles in random order, the ratings of each in random order; then padding.
+            In the place of each block its tiles in random order, the ratings of each in random order; else
+            padding.
         """
-        rng, n_tiles = np.random.default_rng([seed, epoch]), len(self.tiles) - 1
-        order, filled = np.full(self.n_padded, self.n_padded - 1, dtype=np.int32), 0
-        for number in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
-            first, last = self.tiles[number : number + 2]
-            part = order[filled : filled + last - first]
-            part[:] = np.arange(first, last)
-            rng.shuffle(part)
-            filled += last - first
+        rng = np.random.default_rng([seed, epoch])
+        order = np.full(self.n_padded, self.n_padded - 1, dtype=np.int32)
+        for places in self.places:
+            filled, n_tiles = places[0], len(places) - 2
+            for number in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
+                first, last = places[number : number + 2]
+                part = order[filled : filled + last - first]
+                part[:] = np.arange(first, last)
+                rng.shuffle(part)
+                filled += last - first
         return order
+
+    def deal(self, field: int, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """Lay out what belongs to the ids of a field as the tables are.
+
+        Parameters
+        ----------
+        field : int
+            Number of the field.
+        values : ndarray of shape (n_ids, ...)
+            A row for each id.
+
+        Returns
+        -------
+        parts : list of ndarray of shape (n_tables[field], ...), of length n_parts
+            0 in padding.
+        """
+        shape = self.n_tables[field], *values.shape[1:]
+        parts = [np.zeros(shape, dtype=values.dtype) for _ in range(self.n_parts)]
+        for number, part in enumerate(parts):
+            dealt = values[number :: self.n_parts]
+            part[: len(dealt)] = dealt
+        return parts
 
 
 class Arrays(NamedTuple):
@@ -83,14 +157,29 @@ class Arrays(NamedTuple):
         Standardised ratings z.
     weights : ndarray of shape (n_padded,), float32
         Weights of the training ratings, with mean 1; of the held-out ratings, negated; 0 in padding.
-    id_weights : ndarray of shape (n_table,), float32
-        Summed training weight of each id.
     """
 
     codes: list[NDArray[np.int32]]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
-    id_weights: NDArray[np.float32]
+
+
+class Run(NamedTuple):
+    """Ratings that stand together in the padded arrays.
+
+    Parameters
+    ----------
+    source : int
+        0 for training ratings, 1 for held-out ones.
+    rows : ndarray of shape (n,), int32
+        Their rows among the ratings of the source.
+    place : int
+        Padded row of the first.
+    """
+
+    source: int
+    rows: NDArray[np.int32]
+    place: int
 
 
 def rounded_up(size: int, large: int) -> int:
@@ -135,85 +224,125 @@ def choose_batch_size(n_ratings: int) -> int:
     return min(max(1 << share.bit_length(), _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
-def tile(ratings: Ratings, width: int) -> tuple[NDArray[np.integer] | None, NDArray[np.integer]]:
-    """Group the ratings so that those of a group touch few rows of a large table.
+def deal_out(
+    ratings: Ratings, n_parts: int, n_ranges: list[int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Group the ratings into blocks that can be learnt from side by side, and these into tiles for the cache.
 
-    Ids of each field are cut into ranges of about equal size; a tile is all ratings of one range of each
-    field. LIBMF visits ratings in such blocks too (Zhuang et al., RecSys 2013), though for the sake of its
-    threads.
+    The ids of each field are dealt out to parts; a block is all ratings of one part of each field. The ids of
+    a part are cut into ranges; a tile is all ratings of a block of one range of each field: it touches few
+    rows of a large table. LIBMF's threads visit such blocks too (Zhuang et al., RecSys 2013), but whichever
+    is free, so that their result depends on the timing; ours does not.
 
     Parameters
     ----------
     ratings : Ratings
-        Training ratings.
-    width : int
-        Floats in a row of the table.
+        Ratings.
+    n_parts : int
+        Parts of the ids of a field.
+    n_ranges : list of int, of length n_fields
+        Ranges of the ids of a part.
 
     Returns
     -------
-    order : ndarray of shape (n_ratings,), int32, or None
-        Puts the ratings in the order of their tiles; None where one tile holds all.
-    starts : ndarray of shape (n_tiles + 1,), integer
+    order : ndarray of shape (n_ratings,), int32
+        Puts the ratings in the order of blocks and tiles.
+    starts : ndarray of shape (n_blocks, n_tiles + 1), int32
         First rating of each tile in that order, and the end of the last.
     """
-    n_bytes = [4 * width * n for n in ratings.n_ids]
-    n_ranges = [-(-size // _TILE_BYTES) for size in n_bytes]
-    n_tiles = math.prod(n_ranges)
-    if sum(n_bytes) <= _CACHED_BYTES or n_tiles > len(ratings.targets):
-        return None, np.array([0, len(ratings.targets)])
-    tiles = np.zeros(len(ratings.targets), dtype=np.int32)
-    for codes, n, n_ids in zip(ratings.codes.T, n_ranges, ratings.n_ids, strict=True):
-        tiles = tiles * n + codes // -(-n_ids // n)
-    return sorted_by(tiles, n_tiles)
+    codes = list(ratings.codes.T)
+    n_blocks, n_tiles = n_parts ** len(codes), math.prod(n_ranges)
+    sizes = [-(-n // (n_parts * parts)) for n, parts in zip(ratings.n_ids, n_ranges, strict=True)]
+    tiles = _mixed([column % n_parts for column in codes], [n_parts] * len(codes))
+    ranges = [column // (n_parts * size) for column, size in zip(codes, sizes, strict=True)]
+    order, starts = sorted_by(_mixed([tiles, *ranges], [n_blocks, *n_ranges]), n_blocks * n_tiles)
+    bounds = np.arange(n_blocks)[:, None] * n_tiles + np.arange(n_tiles + 1)
+    return order, starts[bounds]
 
 
-def lay_out(
-    train: Ratings,
-    held_out: Ratings | None,
-    batch_size: int | str,
-    tiles: NDArray[np.integer] | None = None,
-) -> Layout:
-    """Choose the shapes.
+def _mixed(digits: Any, bases: list[int]) -> Any:
+    """Number whose digits in mixed bases are given, the last the fastest; an int or an ndarray."""
+    number = digits[0]
+    for digit, base in zip(digits[1:], bases[1:], strict=True):
+        number = number * base + digit
+    return number
+
+
+def lay_out(sources: list[Ratings], batch_size: int | str, width: int) -> tuple[Layout, list[Run]]:
+    """Choose the shapes and say which rating goes where.
 
     Parameters
     ----------
-    train : Ratings
-        Ratings to learn from.
-    held_out : Ratings or None
-        Ratings that are only scored; they share the arrays, so that holding out costs no compilation.
+    sources : list of Ratings, of length 1 or 2
+        Ratings to learn from and perhaps ratings that are only scored; they share the arrays, so that holding
+        out costs no compilation.
     batch_size : int or "auto"
         Ratings in one step.
-    tiles : ndarray of shape (n_tiles + 1,), integer, default=None
-        First rating of each tile, and the end of the last; None is one tile.
+    width : int
+        Floats in a row of a table.
 
     Returns
     -------
     layout : Layout
-        Shapes and offsets.
+        Shapes and places.
+    runs : list of Run
+        All ratings.
     """
-    n_train = len(train.targets)
-    n_rows = n_train + (0 if held_out is None else len(held_out.targets))
-    largest = rounded_up(n_train, _LARGE)
-    size = choose_batch_size(n_train) if batch_size == "auto" else min(int(batch_size), largest)
-    offsets = np.cumsum([0, *train.n_ids])
-    return Layout(
-        offsets=offsets,
-        n_table=rounded_up(int(offsets[-1]) + 1, _LARGE_TABLE),
-        n_train=n_train,
-        n_rows=n_rows,
-        n_padded=-(-rounded_up(n_rows + 1, _LARGE) // size) * size,
-        batch_size=size,
-        tiles=np.array([0, n_train]) if tiles is None else tiles,
+    train, n_rows = sources[0], sum(len(source.targets) for source in sources)
+    n_train, rounded = len(train.targets), rounded_up(n_rows + 1, _LARGE)
+    size = (
+        choose_batch_size(n_train)
+        if batch_size == "auto"
+        else min(int(batch_size), rounded_up(n_train, _LARGE))
     )
+    n_parts = _n_parts(train.n_fields, rounded, size)
+    ranges = [_n_ranges(train, width, n_parts), [1] * train.n_fields]
+    dealt = [deal_out(source, n_parts, n) for source, n in zip(sources, ranges, strict=False)]
+    places = _places([starts for _, starts in dealt], size)
+    layout = Layout(
+        n_parts=n_parts,
+        n_tables=tuple(rounded_up(-(-n // n_parts) + 1, _LARGE_TABLE) for n in train.n_ids),
+        n_padded=-(-rounded // size) * size + (len(places) - 1) * size,
+        batch_size=size,
+        places=places,
+    )
+    runs = [
+        Run(source, order[bounds[0] : bounds[-1]], int(place))
+        for source, (order, starts) in enumerate(dealt)
+        for bounds, place in zip(starts, places[:, [0, -2][source]], strict=True)
+    ]
+    return layout, runs
+
+
+def _n_parts(n_fields: int, n_rows: int, batch_size: int) -> int:
+    """Parts of the ids of each field: one where blocks would be few batches, or many blocks."""
+    worthwhile = n_rows >= max(_PARTED_FROM, 8 * batch_size * _PARTS**n_fields)
+    return _PARTS if worthwhile and n_fields <= _PARTED_FIELDS else 1
+
+
+def _n_ranges(train: Ratings, width: int, n_parts: int) -> list[int]:
+    """Ranges of the ids of a part of each field; one each where all tables fit into a cache."""
+    n_bytes = [4 * width * n for n in train.n_ids]
+    n_ranges = [-(-size // (n_parts * _TILE_BYTES)) for size in n_bytes]
+    few = math.prod(n_ranges) * n_parts**train.n_fields <= len(train.targets)
+    return n_ranges if sum(n_bytes) > _CACHED_BYTES and few else [1] * train.n_fields
+
+
+def _places(starts: list[NDArray[np.int32]], batch_size: int) -> NDArray[np.int64]:
+    """Places of a layout, (n_blocks, n_tiles + 2), from the starts of the tiles of each source."""
+    counts = [bounds[:, -1] - bounds[:, 0] for bounds in starts]
+    n_batches = -(-sum(counts) // batch_size)
+    first = (np.cumsum(n_batches) - n_batches) * np.int64(batch_size)
+    tiles = first[:, None] + starts[0] - starts[0][:, :1]
+    return np.column_stack([tiles, first + sum(counts)])
 
 
 def arrange(
     layout: Layout,
-    train: Ratings,
-    held_out: Ratings | None,
+    runs: list[Run],
+    sources: list[Ratings],
     intercept: float,
     scale: float,
-    order: NDArray[np.integer] | None = None,
     convert: Callable[[NDArray[Any]], Any] = np.asarray,
 ) -> Arrays:
     """Standardise and pad the ratings.
@@ -222,14 +351,12 @@ def arrange(
     ----------
     layout : Layout
         Shapes.
-    train : Ratings
-        Ratings to learn from, first in the arrays.
-    held_out : Ratings or None
-        Ratings that are only scored.
+    runs : list of Run
+        Which ratings go where.
+    sources : list of Ratings, of length 1 or 2
+        Ratings to learn from, and perhaps ratings that are only scored.
     intercept, scale : float
         m and s of z = (y - m) / s.
-    order : ndarray of shape (n_train,), int32, default=None
-        Order of the training ratings; None leaves them as they are.
     convert : callable, default=np.asarray
         Called with each array as soon as it is made, so that two copies never stand side by side.
 
@@ -238,40 +365,20 @@ def arrange(
     arrays : Arrays
         Padded arrays.
     """
-    parts = [train] if held_out is None else [train, held_out]
-    mean_weight = train.total_weight / layout.n_train
-    id_weights = [train.id_weights(field) for field in range(train.n_fields)]
-    orders = [slice(None) if order is None else order, slice(None)]
-    centred = ((part.targets[o] - intercept, scale) for part, o in zip(parts, orders, strict=False))
-    divisors = [mean_weight, -1.0]
-    weights = ((part.weights[o], by) for part, o, by in zip(parts, orders, divisors, strict=False))
+    mean_weight = sources[0].total_weight / len(sources[0].targets)
+
+    def padded(values_of: Callable[[int, Any], NDArray[Any]], filler: float) -> Any:
+        """Convert what a function finds for the rows of a source."""
+        array = np.full(layout.n_padded, filler, dtype=np.int32 if isinstance(filler, int) else np.float32)
+        for source, rows, place in runs:
+            array[place : place + len(rows)] = values_of(source, rows)
+        return convert(array)
+
     return Arrays(
         codes=[
-            convert(
-                _padded(
-                    np.add,
-                    ((part.codes[o, field], first) for part, o in zip(parts, orders, strict=False)),
-                    layout.n_padded,
-                    layout.n_table - 1,
-                )
-            )
-            for field, first in enumerate(layout.offsets[:-1])
+            padded(lambda source, rows, f=field: sources[source].codes[rows, f] // layout.n_parts, n - 1)
+            for field, n in enumerate(layout.n_tables)
         ],
-        targets=convert(_padded(np.divide, centred, layout.n_padded, 0.0)),
-        weights=convert(_padded(np.divide, weights, layout.n_padded, 0.0)),
-        id_weights=convert(
-            _padded(np.divide, [(part, mean_weight) for part in id_weights], layout.n_table, 0.0)
-        ),
+        targets=padded(lambda source, rows: (sources[source].targets[rows] - intercept) / scale, 0.0),
+        weights=padded(lambda source, rows: sources[source].weights[rows] / [mean_weight, -1.0][source], 0.0),
     )
-
-
-def _padded(
-    operation: np.ufunc, parts: Iterable[tuple[NDArray[Any], Any]], size: int, filler: float
-) -> NDArray[Any]:
-    """The results of an operation on the parts one after another, then filler; no copy of a part is made."""
-    padded = np.full(size, filler, dtype=np.int32 if isinstance(filler, int) else np.float32)
-    first = 0
-    for part, operand in parts:
-        operation(part, operand, out=padded[first : first + len(part)], casting="same_kind")
-        first += len(part)
-    return padded
