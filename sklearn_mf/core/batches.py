@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_mf._ratings import Ratings, sorted_by
 
-_SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
+_SMALLEST_BATCH, _LARGEST_BATCH = 64, 512
 # The padded ratings make about this many steps, within the sizes above: more steps cost time, fewer make
 # stale gradients.
 _STEPS_AN_EPOCH = 256
@@ -20,6 +20,8 @@ _STEPS_AN_EPOCH = 256
 _PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**15, 3
 # Bytes of the tables above which ratings are visited by tiles; of the rows of one field that a tile touches.
 _CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
+# TensorFlow takes over memory that begins at a multiple of so many bytes.
+_ALIGNMENT = 64
 # Rows of ratings and of the tables from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**16
 
@@ -112,7 +114,8 @@ class Layout:
             padding.
         """
         rng = np.random.default_rng([seed, epoch])
-        order = np.full(self.n_padded, self.n_padded - 1, dtype=np.int32)
+        order = aligned((self.n_padded,))
+        order[:] = self.n_padded - 1
         for places in self.places:
             filled, n_tiles = places[0], len(places) - 2
             for number in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
@@ -144,24 +147,6 @@ class Layout:
             dealt = values[number :: self.n_parts]
             part[: len(dealt)] = dealt
         return parts
-
-
-class Arrays(NamedTuple):
-    """Ratings in the padded form that the compiled epoch reads.
-
-    Parameters
-    ----------
-    codes : list of ndarray of shape (n_padded,), int32
-        Row of the table for the ids of each field; the last row of the table in padding.
-    targets : ndarray of shape (n_padded,), float32
-        Standardised ratings z.
-    weights : ndarray of shape (n_padded,), float32
-        Weights of the training ratings, with mean 1; of the held-out ratings, negated; 0 in padding.
-    """
-
-    codes: list[NDArray[np.int32]]
-    targets: NDArray[np.float32]
-    weights: NDArray[np.float32]
 
 
 class Run(NamedTuple):
@@ -337,14 +322,28 @@ def _places(starts: list[NDArray[np.int32]], batch_size: int) -> NDArray[np.int6
     return np.column_stack([tiles, first + sum(counts)])
 
 
+def aligned(shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Memory that TensorFlow can take over without a copy.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape.
+
+    Returns
+    -------
+    array : ndarray of that shape, int32
+        Not initialised.
+    """
+    n_bytes = 4 * math.prod(shape)
+    memory = np.empty(n_bytes + _ALIGNMENT, dtype=np.uint8)
+    first = -memory.ctypes.data % _ALIGNMENT
+    return memory[first : first + n_bytes].view(np.int32).reshape(shape)
+
+
 def arrange(
-    layout: Layout,
-    runs: list[Run],
-    sources: list[Ratings],
-    intercept: float,
-    scale: float,
-    convert: Callable[[NDArray[Any]], Any] = np.asarray,
-) -> Arrays:
+    layout: Layout, runs: list[Run], sources: list[Ratings], intercept: float, scale: float
+) -> NDArray[np.int32]:
     """Standardise and pad the ratings.
 
     Parameters
@@ -357,28 +356,22 @@ def arrange(
         Ratings to learn from, and perhaps ratings that are only scored.
     intercept, scale : float
         m and s of z = (y - m) / s.
-    convert : callable, default=np.asarray
-        Called with each array as soon as it is made, so that two copies never stand side by side.
 
     Returns
     -------
-    arrays : Arrays
-        Padded arrays.
+    packed : ndarray of shape (n_padded, n_fields + 2), int32
+        Row of the table for the id of each field, the last row of the table in padding; then the bits of two
+        float32: the target z, and the weight. Weights of the training ratings have mean 1, those of the
+        held-out ratings are negated, in padding they are 0. All of a rating lies side by side: visiting in
+        random order is one walk to the memory a rating.
     """
-    mean_weight = sources[0].total_weight / len(sources[0].targets)
-
-    def padded(values_of: Callable[[int, Any], NDArray[Any]], filler: float) -> Any:
-        """Convert what a function finds for the rows of a source."""
-        array = np.full(layout.n_padded, filler, dtype=np.int32 if isinstance(filler, int) else np.float32)
-        for source, rows, place in runs:
-            array[place : place + len(rows)] = values_of(source, rows)
-        return convert(array)
-
-    return Arrays(
-        codes=[
-            padded(lambda source, rows, f=field: sources[source].codes[rows, f] // layout.n_parts, n - 1)
-            for field, n in enumerate(layout.n_tables)
-        ],
-        targets=padded(lambda source, rows: (sources[source].targets[rows] - intercept) / scale, 0.0),
-        weights=padded(lambda source, rows: sources[source].weights[rows] / [mean_weight, -1.0][source], 0.0),
-    )
+    divisors = sources[0].total_weight / len(sources[0].targets), -1.0
+    packed = aligned((layout.n_padded, sources[0].n_fields + 2))
+    packed[:] = *(n - 1 for n in layout.n_tables), 0, 0
+    for number, rows, place in runs:
+        source, part = sources[number], packed[place : place + len(rows)]
+        np.floor_divide(source.codes[rows], layout.n_parts, out=part[:, :-2])
+        reals = part[:, -2:].view(np.float32)
+        reals[:, 0] = (source.targets[rows] - intercept) / scale
+        reals[:, 1] = source.weights[rows] / divisors[number]
+    return packed

@@ -14,7 +14,7 @@ from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf.core import batches, penalties
 from sklearn_mf.core.errors import errors, is_bias, row_sums, terms
-from sklearn_mf.core.tensors import tensor
+from sklearn_mf.core.tensors import shared, tensor
 from sklearn_mf.core.training import Options, Yardstick
 
 Tensor = Any
@@ -88,7 +88,7 @@ class SGD:
         self.start, self.options = start, options
         sources = [ratings] if held_out is None else [ratings, held_out]
         self.layout, runs = batches.lay_out(sources, options.batch_size, _width(start))
-        self.arrays = batches.arrange(self.layout, runs, sources, start.intercept, start.scale, tensor)
+        self.ratings = shared(batches.arrange(self.layout, runs, sources, start.intercept, start.scale))
         del runs
         self.tables = [[tensor(part) for part in parts] for parts in pack(start, self.layout)]
         by_id = [ratings.id_weights(field) for field in range(ratings.n_fields)]
@@ -123,7 +123,7 @@ class SGD:
         """
         order, self.order = self.order, self._draw(epoch + 1)
         steps = [rates(self.options.learning_rate, ages + epoch) for ages in self.start.epochs]
-        run = partial(self._run, tensor(order.result()), self._dealt(steps), self._numbers(epoch))
+        run = partial(self._run, shared(order.result()), self._dealt(steps), self._numbers(epoch))
         rounds = list(self.layout.rounds())
         for blocks in rounds:
             for block, (tables, _) in zip(blocks, self.helpers.map(run, blocks), strict=True):
@@ -170,7 +170,7 @@ class SGD:
         with tf.device(tables[0].device):  # a device that the user chose is not known to this thread
             return _program(self.layout.n_padded)(
                 tables,
-                self.arrays,
+                self.ratings,
                 order,
                 steps,
                 id_weights,
@@ -270,7 +270,7 @@ class _Numbers(NamedTuple):
 
 def _epoch(
     tables: list[Tensor],
-    arrays: batches.Arrays,
+    ratings: Tensor,
     order: Tensor,
     rates: list[Tensor],
     id_weights: list[Tensor],
@@ -285,8 +285,8 @@ def _epoch(
     ----------
     tables : list of tensors of shape (n_table, width), float32
         Embedding and, in the last column, bias of each id, by field.
-    arrays : Arrays of tensors
-        The ratings, padded.
+    ratings : tensor of shape (n_padded, n_fields + 2), int32
+        As `batches.arrange` packs them.
     order : tensor of shape (n_padded,), int32
         Visiting order.
     rates, id_weights : lists of tensors of shape (n_table,), float32
@@ -307,19 +307,15 @@ def _epoch(
     sums : tensor of shape (3,), float64
         Weighted squared errors in training and held out, and the penalty.
     """
-    codes, targets, weights = arrays
 
     def learn(batch: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
         picked = tf.slice(order, [batch * batch_size], [batch_size])
-        ids = [tf.gather(field, picked) for field in codes]
-        z, w = tf.gather(targets, picked), tf.gather(weights, picked)
-        return batch + 1, *_step(tables, ids, z, w, rates, numbers, proximal)
+        return batch + 1, *_step(tables, *_unpacked(tf.gather(ratings, picked)), rates, numbers, proximal)
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Add the squared errors of one batch."""
-        first = batch * batch_size
-        z, w, *ids = (tf.slice(array, [first], [batch_size]) for array in (targets, weights, *codes))
+        ids, z, w = _unpacked(tf.slice(ratings, [batch * batch_size, 0], [batch_size, tf.shape(ratings)[1]]))
         squared = errors(_rows(tables, ids), z, numbers.has_bias) ** 2
         sums = [tf.reduce_sum(tf.maximum(sign * w, 0.0) * squared) for sign in (1.0, -1.0)]
         return batch + 1, squares + tf.cast(tf.stack(sums), tf.float64)
@@ -331,6 +327,12 @@ def _epoch(
         [penalties.value(*pair, numbers.l1, numbers.l2) for pair in zip(tables, id_weights, strict=True)]
     )
     return tables, tf.concat([squares, penalty[None]], 0)
+
+
+def _unpacked(packed: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Ids by field, targets and weights, (batch,) each, of packed ratings."""
+    *ids, z, w = tf.unstack(packed, axis=1)
+    return ids, tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32)
 
 
 def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:

@@ -20,3 +20,19 @@ def tensor(array: NDArray[Any]) -> Any:
         Its only copy: `tf.constant` keeps a second one until the tensor is first used.
     """
     return tf.identity(tf.constant(array))
+
+
+def shared(array: NDArray[Any]) -> Any:
+    """Give an array to TensorFlow without a copy.
+
+    Parameters
+    ----------
+    array : ndarray
+        One of `batches.aligned`; not to be written to any more.
+
+    Returns
+    -------
+    tensor : tensor of the same shape and dtype
+        The same memory.
+    """
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
