@@ -38,10 +38,10 @@ class Reference:
             np.add.at(seen[f], ids, w)
         return gradients, curvatures, seen
 
-    def epoch(self, order, batch_size, rate, ridge=0.0):
+    def epoch(self, batches, rate, ridge=0.0):
         l1, l2 = self.l1 * (1 - ridge), self.l2 + self.l1 * ridge
-        for first in range(0, len(order), batch_size):
-            parts = self.gradient(order[first : first + batch_size], l2)
+        for rows in batches:
+            parts = self.gradient(rows, l2)
             for table, gradient, curvature, seen in zip(self.tables, *parts, strict=True):
                 step = rate / np.maximum(1.0, rate * len(self.tables) * curvature)[:, None]
                 table -= step * gradient

@@ -1,5 +1,8 @@
 """The compiled epoch against a plain NumPy reference of the same mini-batches."""
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -51,6 +54,18 @@ def solve(ratings, start, choice):
     return train(sgd.SGD(ratings, None, start, choice), choice, Silent())
 
 
+def visited(ratings, choice, epoch):
+    """Rows of the ratings, batch by batch."""
+    layout, runs = batches.lay_out([ratings], choice.batch_size, width=5)
+    row_of = np.full(layout.n_padded, -1)
+    for _, rows, place in runs:
+        row_of[place : place + len(rows)] = rows
+    order = row_of[layout.order(choice.seed, epoch)].reshape(-1, layout.batch_size)
+    for block in itertools.chain(*layout.rounds()):
+        for batch in order[slice(*layout.batches(block, held_out=False))]:
+            yield batch[batch >= 0]
+
+
 def options(l1, l2, **changes):
     return Options(l1=l1, l2=l2, **{"fit_bias": True, "positive": False, **OPTIONS, **changes})
 
@@ -92,23 +107,20 @@ def test_reference_gradient_is_the_derivative_of_J(n_fields):
         np.testing.assert_allclose(slope, gradient[place] / len(ratings.targets), rtol=1e-5)
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "any-shape"])
+@pytest.mark.parametrize(("compiled", "n_parts"), [(True, 1), (True, 2), (False, 1), (False, 3)])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
-def test_a_run_follows_the_reference(n_fields, penalty, compiled, monkeypatch):
+def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monkeypatch):
     monkeypatch.setattr(sgd, "_COMPILE_FROM", 0 if compiled else 2**30)
+    monkeypatch.setattr(batches, "_n_parts", lambda *_: n_parts)
     ratings, start = problem(n_fields)
     l1, l2 = PENALTIES[penalty]
     choice = options(l1, l2)
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
-    layout = batches.lay_out(ratings, None, choice.batch_size)
     for epoch in range(choice.max_iter):
-        order = layout.order(choice.seed, epoch)[: layout.n_train]
-        ridge = sgd.ridge_share(epoch)
-        reference.epoch(
-            order, choice.batch_size, float(sgd.rates(choice.learning_rate, np.int32(epoch))), ridge
-        )
+        rate = float(sgd.rates(choice.learning_rate, np.int32(epoch)))
+        reference.epoch(visited(ratings, choice, epoch), rate, sgd.ridge_share(epoch))
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
@@ -122,11 +134,9 @@ def test_converged_objective_equals_the_reference(penalty):
     choice = options(l1, l2, max_iter=150)
     _, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
-    layout = batches.lay_out(ratings, None, choice.batch_size)
     for epoch in range(choice.max_iter):
-        order = layout.order(choice.seed, epoch)[: layout.n_train]
         rate = float(sgd.rates(choice.learning_rate, np.int32(epoch)))
-        reference.epoch(order, choice.batch_size, rate, sgd.ridge_share(epoch))
+        reference.epoch(visited(ratings, choice, epoch), rate, sgd.ridge_share(epoch))
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
 
@@ -155,6 +165,29 @@ def test_lasso_at_high_alpha_falls_back_to_biases():
     model, _ = solve(ratings, start, options(0.15, 0.0))
     assert all((part == 0).all() for part in model.embeddings)
     assert any((part != 0).any() for part in model.biases)
+
+
+def test_the_timing_of_the_threads_changes_no_bit(monkeypatch):
+    monkeypatch.setattr(batches, "_n_parts", lambda *_: 2)
+    ratings, start = problem(n_ratings=2000)
+    runs = [solve(ratings, start, options(0.0, 0.05)) for _ in range(2)]
+    run = sgd.SGD(ratings, None, start, options(0.0, 0.05))
+    run.helpers = ThreadPoolExecutor(max_workers=1)  # one block after the other
+    runs.append(train(run, options(0.0, 0.05), Silent()))
+    for model, history in runs[1:]:
+        assert history.loss_curve == runs[0][1].loss_curve
+        for ours, theirs in zip(tables_of(model), tables_of(runs[0][0]), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("dim", [3, 48, 64])
+def test_padded_rows_change_nothing(dim, monkeypatch):
+    ratings, start = problem(dim=dim)
+    padded, _ = solve(ratings, start, options(0.01, 0.03))
+    monkeypatch.setattr(sgd, "_SHORT", 10**9)
+    plain, _ = solve(ratings, start, options(0.01, 0.03))
+    for ours, theirs in zip(tables_of(padded), tables_of(plain), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
