@@ -73,7 +73,7 @@ class MFRecommender(BaseRecommender):
     learning_rate : float, default=0.06
         Step of one rating in the first epoch of an id; it falls by 13 % an epoch, to a tenth. Used by "sgd".
     batch_size : int or "auto", default="auto"
-        Ratings in one step. "auto" takes 64 to 4096, more where there are more ratings. Used by "sgd".
+        Ratings in one step. "auto" takes 64 to 512, more where there are more ratings. Used by "sgd".
     max_iter : int, default=20
         Most passes over the ratings: epochs of "sgd", sweeps over all fields of "als". More of them continue
         the same run: the first ones are the same.
