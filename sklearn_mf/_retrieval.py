@@ -213,8 +213,8 @@ def _in_threads(
     work: Callable[[slice, NDArray[np.float32]], Ranking], blocks: list[slice], shape: tuple[int, int, int]
 ) -> list[Ranking]:
     """Results of all blocks in order; `work` gets a block and a buffer of the shape, -inf at first."""
-    n_threads = _n_threads(len(blocks))
-    buffers = [np.full(shape, -np.inf, dtype=np.float32) for _ in range(n_threads)]
+    threads = n_threads(len(blocks))
+    buffers = [np.full(shape, -np.inf, dtype=np.float32) for _ in range(threads)]
 
     def work_in_a_buffer(block: slice) -> Ranking:
         """Take a buffer that no other thread has, and give it back."""
@@ -224,14 +224,25 @@ def _in_threads(
         return ranking
 
     with SINGLE_THREADED_BLAS:
-        if n_threads == 1:
+        if threads == 1:
             return [work_in_a_buffer(block) for block in blocks]
-        with ThreadPoolExecutor(n_threads) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(work_in_a_buffer, blocks))
 
 
-def _n_threads(n_blocks: int) -> int:
-    """As many threads as BLAS may use, since that is where users and joblib set a limit."""
+def n_threads(n_blocks: int) -> int:
+    """Choose a number of threads.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Pieces of work.
+
+    Returns
+    -------
+    n_threads : int
+        As many as BLAS may use, since that is where users and joblib set a limit.
+    """
     if n_blocks == 1:
         return 1
     allowed = max((library["num_threads"] for library in _blas().info()), default=os.cpu_count() or 1)

@@ -86,7 +86,7 @@ def test_blocks_and_threads_change_no_bit(monkeypatch, rows, threads):
     queries, candidates, offsets = sample()
     whole = top_n(queries, candidates, 5, None, offsets)
     monkeypatch.setattr(_retrieval, "_BLOCK_ROWS", rows)
-    monkeypatch.setattr(_retrieval, "_n_threads", lambda n_blocks: min(threads, n_blocks))
+    monkeypatch.setattr(_retrieval, "n_threads", lambda n_blocks: min(threads, n_blocks))
     parts = top_n(queries, candidates, 5, None, offsets)
     assert all((one == other).all() for one, other in zip(whole, parts, strict=True))
 
@@ -107,7 +107,7 @@ def test_memory_is_bounded_by_the_blocks(monkeypatch, ties):
         queries, candidates = queries[:200] ** 0, candidates**0
     monkeypatch.setattr(_retrieval, "_BLOCK_BYTES", 2**20)
     monkeypatch.setattr(_retrieval, "_CELLS", 2**16)
-    monkeypatch.setattr(_retrieval, "_n_threads", lambda n_blocks: 2)
+    monkeypatch.setattr(_retrieval, "n_threads", lambda n_blocks: 2)
     top_n(queries[:99], candidates, 5)
     tracemalloc.start()
     ranking = top_n(queries, candidates, 5)
@@ -143,8 +143,8 @@ def test_the_threads_of_blas_are_given_back_whatever_happens():
 def test_the_threads_are_as_many_as_blas_may_use():
     for limit in (1, 2):
         with threadpool_limits(limit, user_api="blas"):
-            assert _retrieval._n_threads(100) == limit
-    assert _retrieval._n_threads(1) == 1
+            assert _retrieval.n_threads(100) == limit
+    assert _retrieval.n_threads(1) == 1
 
 
 def test_retrieval_does_not_load_tensorflow():

@@ -22,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_html_repr
 
 from sklearn_mf import MFRecommender
-from sklearn_mf.core import sgd
+from sklearn_mf.core import steps
 
 RMSE = "neg_root_mean_squared_error"
 
@@ -70,10 +70,10 @@ def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
 
 
 def test_search_compiles_once_per_shape_and_kind_of_penalty(pairs, ratings):
-    before = sgd._compiled.experimental_get_tracing_count()
+    before = steps._compiled.experimental_get_tracing_count()
     grid = {"embedding_dim": [9, 10], "penalty": ["l2", "l1", "elasticnet"]}
     GridSearchCV(MFRecommender(max_iter=2, random_state=0), grid, cv=5).fit(pairs, ratings.rating)
-    assert sgd._compiled.experimental_get_tracing_count() - before <= 4
+    assert steps._compiled.experimental_get_tracing_count() - before <= 4
 
 
 def test_pipeline_that_picks_the_id_columns(ratings):

@@ -9,7 +9,7 @@ from data import PAIR, environment, ml_100k
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender
-from sklearn_mf.core import sgd
+from sklearn_mf.core import steps
 
 GRID = {"embedding_dim": [16, 32, 64], "penalty": ["l2", "l1", "elasticnet"]}
 
@@ -25,6 +25,6 @@ if __name__ == "__main__":
     start = time.perf_counter()
     search.fit(train[PAIR], train["rating"])
     seconds = time.perf_counter() - start
-    compilations = sgd._compiled.experimental_get_tracing_count()
+    compilations = steps._compiled.experimental_get_tracing_count()
     print(f"{seconds:.1f} s for 45 fits and the refit; {compilations} compilations for 3 embedding_dim")
     print(f"best cross-validated RMSE {-search.best_score_:.4f} with {search.best_params_}")

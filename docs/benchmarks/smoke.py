@@ -13,7 +13,7 @@ import tensorflow as tf
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender, _retrieval
-from sklearn_mf.core import sgd, sweep
+from sklearn_mf.core import steps, sweep
 from sklearn_mf.datasets import make_ratings
 
 DIMS = [8, 16, 40]
@@ -30,8 +30,8 @@ def search(solver: str) -> None:
 
 def compilations() -> int:
     """Compiled epochs of a search with SGD, in a process that may have compiled some before."""
-    compiled = tf.function(sgd._epoch, jit_compile=True, autograph=False)
-    with patch.object(sgd, "_compiled", compiled):
+    compiled = tf.function(steps._take_steps, jit_compile=True, autograph=False)
+    with patch.object(steps, "_compiled", compiled):
         search("sgd")
     return compiled.experimental_get_tracing_count()
 
@@ -57,7 +57,7 @@ def score_buffers() -> dict[str, int]:
             made.append(array.nbytes)
         return array
 
-    with patch.object(_retrieval.np, "full", counted), patch.object(_retrieval, "_n_threads", lambda _: 2):
+    with patch.object(_retrieval.np, "full", counted), patch.object(_retrieval, "n_threads", lambda _: 2):
         model.recommend(n=10)
     return {"score buffers": len(made), "bytes of the largest": max(made)}
 

@@ -203,7 +203,7 @@ def choose_batch_size(n_ratings: int) -> int:
     Returns
     -------
     batch_size : int
-        A power of two from 64 to 4096.
+        A power of two from 64 to 512.
     """
     share = rounded_up(n_ratings, _LARGE) // _STEPS_AN_EPOCH
     return min(max(1 << share.bit_length(), _SMALLEST_BATCH), _LARGEST_BATCH)
