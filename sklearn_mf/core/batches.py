@@ -23,7 +23,7 @@ _CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
 # TensorFlow takes over memory that begins at a multiple of so many bytes.
 _ALIGNMENT = 64
 # Rows of ratings and of the tables from which on memory matters more than a compilation.
-_LARGE, _LARGE_TABLE = 2**20, 2**16
+_LARGE, _LARGE_TABLE = 2**20, 2**12
 
 
 class Block(NamedTuple):
@@ -39,6 +39,21 @@ class Block(NamedTuple):
 
     number: int
     parts: tuple[int, ...]
+
+    def of(self, values: list[list[Any]]) -> list[Any]:
+        """Pick what belongs to the block.
+
+        Parameters
+        ----------
+        values : list of list
+            By field and part.
+
+        Returns
+        -------
+        picked : list, of length n_fields
+            By field.
+        """
+        return [parts[part] for parts, part in zip(values, self.parts, strict=True)]
 
 
 @dataclass(frozen=True)

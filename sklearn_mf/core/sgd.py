@@ -13,7 +13,7 @@ from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
 from sklearn_mf._retrieval import n_threads
 from sklearn_mf.core import batches, penalties
-from sklearn_mf.core.steps import Numbers, program
+from sklearn_mf.core.steps import Numbers, programs
 from sklearn_mf.core.tensors import shared, tensor
 from sklearn_mf.core.training import Options, Yardstick
 
@@ -88,6 +88,7 @@ class SGD:
         self.layout, runs = batches.lay_out(sources, options.batch_size, _width(start))
         self.ratings = shared(batches.arrange(self.layout, runs, sources, start.intercept, start.scale))
         del runs
+        self.programs = programs(self.layout.n_padded)
         self.tables = [[tensor(part) for part in parts] for parts in pack(start, self.layout)]
         by_id = [ratings.id_weights(field) for field in range(ratings.n_fields)]
         self.visited = [weights > 0 for weights in by_id]
@@ -121,17 +122,19 @@ class SGD:
         """
         order, self.order = self.order, self._draw(epoch + 1)
         steps = [rates(self.options.learning_rate, ages + epoch) for ages in self.start.epochs]
-        run = partial(self._run, shared(order.result()), self._dealt(steps), self._numbers(epoch))
-        rounds = list(self.layout.rounds())
+        numbers, rounds = self._numbers(epoch), list(self.layout.rounds())
+        learn = partial(self._learn, shared(order.result()), self._dealt(steps), numbers)
+        score = partial(self._score, numbers)
+        if not self.n_epochs:
+            self.helpers.submit(score, rounds[0][0])  # compiles beside the other program
         for blocks in rounds:
-            for block, (tables, _) in zip(blocks, self.helpers.map(run, blocks), strict=True):
+            for block, tables in zip(blocks, self.helpers.map(learn, blocks), strict=True):
                 for field, part in enumerate(block.parts):
                     self.tables[field][part] = tables[field]
         self.n_epochs += 1
-        score = partial(run, learn=False)
-        sums = [list(self.helpers.map(score, blocks)) for blocks in rounds]
-        squares, held_out_squares, _ = sum(part.numpy() for blocks in sums for _, part in blocks)
-        penalty = sum(part.numpy()[2] for _, part in sums[0])  # a round has every table once
+        sums = np.array([[part.numpy() for part in self.helpers.map(score, blocks)] for blocks in rounds])
+        squares, held_out_squares, _ = sums.sum(axis=(0, 1))
+        penalty = sums[0, :, 2].sum()  # a round has every table once
         return self.yardstick.loss(0.5 * squares + penalty), self.yardstick.rmse(held_out_squares)
 
     def _draw(self, epoch: int) -> Future[NDArray[np.int32]]:
@@ -150,32 +153,30 @@ class SGD:
         width = self.tables[0][0].shape[1]
         return Numbers(*map(tf.constant, [*numbers, penalties.floors(width, options.positive)]))
 
-    def _run(
-        self,
-        order: Tensor,
-        rates: list[list[Tensor]],
-        numbers: Numbers,
-        block: batches.Block,
-        learn: bool = True,
-    ) -> tuple[list[Tensor], Tensor]:
-        """Learn from a block, or score it."""
-        tables, steps, id_weights = (
-            [parts[part] for parts, part in zip(of, block.parts, strict=True)]
-            for of in (self.tables, rates, self.id_weights)
-        )
-        first, last = self.layout.batches(block, held_out=not learn)
-        bounds = [first, last, last] if learn else [first, first, last]
+    def _learn(
+        self, order: Tensor, rates: list[list[Tensor]], numbers: Numbers, block: batches.Block
+    ) -> list[Tensor]:
+        """Tables of a block after steps over its batches."""
+        tables, steps = (block.of(values) for values in (self.tables, rates))
         with tf.device(tables[0].device):  # a device that the user chose is not known to this thread
-            return program(self.layout.n_padded)(
+            return self.programs.learn(
                 tables,
                 self.ratings,
                 order,
                 steps,
-                id_weights,
-                tf.constant(bounds, tf.int32),
+                tf.constant(self.layout.batches(block, held_out=False), tf.int32),
                 numbers,
                 batch_size=self.layout.batch_size,
                 proximal=self.options.l1 > 0 or self.options.positive,
+            )
+
+    def _score(self, numbers: Numbers, block: batches.Block) -> Tensor:
+        """Sums of a block, (3,)."""
+        tables, id_weights = (block.of(values) for values in (self.tables, self.id_weights))
+        with tf.device(tables[0].device):
+            bounds = tf.constant(self.layout.batches(block, held_out=True), tf.int32)
+            return self.programs.score(
+                tables, self.ratings, id_weights, bounds, numbers, batch_size=self.layout.batch_size
             )
 
     def model(self) -> Model:

@@ -1,6 +1,6 @@
-"""The program of stochastic gradient descent: steps over the batches of a block, then the errors there."""
+"""The programs of stochastic gradient descent: steps over the batches of a block, and the errors there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -34,18 +34,17 @@ class Numbers(NamedTuple):
     floors: Tensor
 
 
-def _take_steps(
+def _learn(
     tables: list[Tensor],
     ratings: Tensor,
     order: Tensor,
     rates: list[Tensor],
-    id_weights: list[Tensor],
     bounds: Tensor,
     numbers: Numbers,
     batch_size: int,
     proximal: bool,
-) -> tuple[list[Tensor], Tensor]:
-    """Steps over the batches of one block, then the sums that J and the validation error are made of.
+) -> list[Tensor]:
+    """Steps over the batches of one block.
 
     Parameters
     ----------
@@ -55,10 +54,10 @@ def _take_steps(
         As `batches.arrange` packs them.
     order : tensor of shape (n_padded,), int32
         Visiting order.
-    rates, id_weights : lists of tensors of shape (n_table,), float32
-        Rate of each id; summed training weight.
-    bounds : tensor of shape (3,), int32
-        First batch to learn from, first to score, and the one after the last.
+    rates : list of tensors of shape (n_table,), float32
+        Rate of each id.
+    bounds : tensor of shape (2,), int32
+        First batch, and the one after the last.
     numbers : Numbers
         Penalties.
     batch_size : int
@@ -70,14 +69,47 @@ def _take_steps(
     -------
     tables : list of tensors of shape (n_table, width), float32
         After the steps.
-    sums : tensor of shape (3,), float64
-        Weighted squared errors in training and held out, and the penalty.
     """
 
     def learn(batch: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
         picked = tf.slice(order, [batch * batch_size], [batch_size])
         return batch + 1, *_step(tables, *_unpacked(tf.gather(ratings, picked)), rates, numbers, proximal)
+
+    _, *tables = tf.while_loop(lambda batch, *_: batch < bounds[1], learn, [bounds[0], *tables])
+    return tables
+
+
+def _score(
+    tables: list[Tensor],
+    ratings: Tensor,
+    id_weights: list[Tensor],
+    bounds: Tensor,
+    numbers: Numbers,
+    batch_size: int,
+) -> Tensor:
+    """Sums over one block that J and the validation error are made of.
+
+    Parameters
+    ----------
+    tables : list of tensors of shape (n_table, width), float32
+        Embeddings and biases, by field.
+    ratings : tensor of shape (n_padded, n_fields + 2), int32
+        As `batches.arrange` packs them.
+    id_weights : list of tensors of shape (n_table,), float32
+        Summed training weight of each id.
+    bounds : tensor of shape (2,), int32
+        First batch, and the one after the last.
+    numbers : Numbers
+        Penalties.
+    batch_size : int
+        Ratings in a batch.
+
+    Returns
+    -------
+    sums : tensor of shape (3,), float64
+        Weighted squared errors in training and held out, and the penalty of the tables.
+    """
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Add the squared errors of one batch."""
@@ -86,13 +118,12 @@ def _take_steps(
         sums = [tf.reduce_sum(tf.maximum(sign * w, 0.0) * squared) for sign in (1.0, -1.0)]
         return batch + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
-    _, *tables = tf.while_loop(lambda batch, *_: batch < bounds[1], learn, [bounds[0], *tables])
     nothing = tf.zeros(2, tf.float64)
-    _, squares = tf.while_loop(lambda batch, _: batch < bounds[2], score, [bounds[1], nothing])
+    _, squares = tf.while_loop(lambda batch, _: batch < bounds[1], score, [bounds[0], nothing])
     penalty = tf.add_n(
         [penalties.value(*pair, numbers.l1, numbers.l2) for pair in zip(tables, id_weights, strict=True)]
     )
-    return tables, tf.concat([squares, penalty[None]], 0)
+    return tf.concat([squares, penalty[None]], 0)
 
 
 def _unpacked(packed: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -219,12 +250,27 @@ def _sums_by_id(tables: Sequence[Tensor], ids: list[Tensor], sizes: list[Tensor]
     return _rows(sums, ids)
 
 
-_compiled = tf.function(_take_steps, jit_compile=True, autograph=False)
-_any_shape = tf.function(_take_steps, reduce_retracing=True, autograph=False)
+class Programs(NamedTuple):
+    """What runs over a block.
+
+    Parameters
+    ----------
+    learn, score : callable
+        The two functions, in TensorFlow.
+    """
+
+    learn: Any
+    score: Any
 
 
-def program(n_padded: int) -> Callable[..., tuple[list[Tensor], Tensor]]:
-    """Choose how to run :func:`_take_steps`.
+_compiled = Programs(*(tf.function(part, jit_compile=True, autograph=False) for part in (_learn, _score)))
+_any_shape = Programs(
+    *(tf.function(part, reduce_retracing=True, autograph=False) for part in (_learn, _score))
+)
+
+
+def programs(n_padded: int) -> Programs:
+    """Choose how to run over blocks.
 
     Parameters
     ----------
@@ -233,7 +279,7 @@ def program(n_padded: int) -> Callable[..., tuple[list[Tensor], Tensor]]:
 
     Returns
     -------
-    program : callable
-        Compiled; for few ratings one graph that serves every shape without compilation.
+    programs : Programs
+        Compiled; for few ratings graphs that serve every shape without compilation.
     """
     return _compiled if n_padded >= _COMPILE_FROM else _any_shape

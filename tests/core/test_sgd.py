@@ -201,14 +201,14 @@ def test_more_epochs_continue_the_same_run(penalty):
 
 def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
     monkeypatch.setattr(steps, "_COMPILE_FROM", 0)
-    before = steps._compiled.experimental_get_tracing_count()
+    before = steps._compiled.learn.experimental_get_tracing_count()
     for n_ratings in (530, 560, 600):  # folds, then all
         ratings, start = problem(n_ratings=n_ratings, dim=11)
         for l1, l2 in PENALTIES.values():
             for changes in ({}, {"learning_rate": 0.1}, {"fit_bias": False}):
                 choice = options(l1, l2, max_iter=1, **changes)
                 solve(ratings, start, choice)
-    assert steps._compiled.experimental_get_tracing_count() - before == 2
+    assert steps._compiled.learn.experimental_get_tracing_count() - before == 2
 
 
 def test_small_problems_of_any_size_share_one_graph():
@@ -217,10 +217,10 @@ def test_small_problems_of_any_size_share_one_graph():
         solve(ratings, start, options(0.0, 0.05, max_iter=1, batch_size="auto"))
 
     run(50, 3), run(90, 5)  # one graph for the first shape, one for any shape
-    before = steps._any_shape.experimental_get_tracing_count()
+    before = steps._any_shape.learn.experimental_get_tracing_count()
     for n_ratings, dim in ((20, 2), (130, 7), (333, 9)):
         run(n_ratings, dim)
-    assert steps._any_shape.experimental_get_tracing_count() == before
+    assert steps._any_shape.learn.experimental_get_tracing_count() == before
 
 
 def test_divergence_names_epoch_rate_and_alpha():
