@@ -17,7 +17,7 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 64, 512
 _STEPS_AN_EPOCH = 256
 # Into so many parts the ids of a field are dealt out, from so many padded ratings on and up to so many
 # fields: blocks of ratings that share no id are learnt from at the same time, one on each of two cores.
-_PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**15, 3
+_PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**18, 3
 # Bytes of the tables above which ratings are visited by tiles; of the rows of one field that a tile touches.
 _CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
 # TensorFlow takes over memory that begins at a multiple of so many bytes.

@@ -129,12 +129,12 @@ def test_blocks_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(n_i
 @pytest.mark.parametrize(
     ("n_fields", "n_rows", "batch_size", "n_parts"),
     [
-        (1, 63_488, 512, 2),
-        (3, 63_488, 512, 2),
-        (4, 63_488, 512, 1),
-        (2, 15_872, 64, 1),
-        (2, 63_488, 1984, 2),
-        (2, 63_488, 1985, 1),
+        (1, 1_015_808, 512, 2),
+        (3, 1_015_808, 512, 2),
+        (4, 1_015_808, 512, 1),
+        (2, 253_952, 512, 1),
+        (2, 1_015_808, 31_744, 2),
+        (2, 1_015_808, 31_745, 1),
     ],
 )
 def test_many_small_batches_of_few_fields_are_learnt_from_side_by_side(n_fields, n_rows, batch_size, n_parts):
