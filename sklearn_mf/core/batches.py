@@ -20,7 +20,7 @@ _STEPS_AN_EPOCH = 256
 _PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**18, 3
 # Bytes of the tables above which ratings are visited by tiles; of the rows of one field that a tile touches.
 _CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
-# TensorFlow takes over memory that begins at a multiple of so many bytes.
+# Memory that TensorFlow takes over must begin at a multiple of so many bytes: it aborts where it does not.
 _ALIGNMENT = 64
 # Rows of ratings and of the tables from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**12

@@ -96,8 +96,8 @@ class SGD:
         self.id_weights = self._dealt([(weights / mean_weight).astype(np.float32) for weights in by_id])
         # Ids that go on from a warm start have an age; the visiting order goes on with the oldest.
         self.first_epoch, self.n_epochs = max(int(ages.max()) for ages in start.epochs), 0
-        # One thread draws the visiting order of the next epoch.
-        self.helpers = ThreadPoolExecutor(max_workers=1 + n_threads(self.layout.n_parts))
+        self.drawer = ThreadPoolExecutor(max_workers=1)
+        self.workers = ThreadPoolExecutor(max_workers=n_threads(self.layout.n_parts))
         self.order = self._draw(0)
         self.yardstick = Yardstick.of(ratings, held_out, start.scale)
         self.remedy = (
@@ -126,20 +126,20 @@ class SGD:
         learn = partial(self._learn, shared(order.result()), self._dealt(steps), numbers)
         score = partial(self._score, numbers)
         if not self.n_epochs:
-            self.helpers.submit(score, rounds[0][0])  # compiles beside the other program
+            self.workers.submit(score, rounds[0][0])  # compiles beside the other program
         for blocks in rounds:
-            for block, tables in zip(blocks, self.helpers.map(learn, blocks), strict=True):
+            for block, tables in zip(blocks, self.workers.map(learn, blocks), strict=True):
                 for field, part in enumerate(block.parts):
                     self.tables[field][part] = tables[field]
         self.n_epochs += 1
-        sums = np.array([[part.numpy() for part in self.helpers.map(score, blocks)] for blocks in rounds])
+        sums = np.array([[part.numpy() for part in self.workers.map(score, blocks)] for blocks in rounds])
         squares, held_out_squares, _ = sums.sum(axis=(0, 1))
         penalty = sums[0, :, 2].sum()  # a round has every table once
         return self.yardstick.loss(0.5 * squares + penalty), self.yardstick.rmse(held_out_squares)
 
     def _draw(self, epoch: int) -> Future[NDArray[np.int32]]:
         """Visiting order of an epoch, drawn while TensorFlow is busy with the one before."""
-        return self.helpers.submit(self.layout.order, self.options.seed, self.first_epoch + epoch)
+        return self.drawer.submit(self.layout.order, self.options.seed, self.first_epoch + epoch)
 
     def _dealt(self, values: list[NDArray[Any]]) -> list[list[Tensor]]:
         """Tensors [field][part] of what belongs to the ids."""

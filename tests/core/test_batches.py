@@ -181,6 +181,7 @@ def test_tables_in_the_cache_are_one_tile():
 def test_tensorflow_takes_over_aligned_memory(shape):
     array = batches.aligned(shape)
     array[:] = 5
+    assert array.ctypes.data % 64 == 0
     tensor = shared(array)
     array[0] = 7
     assert tensor.dtype == "int32"
