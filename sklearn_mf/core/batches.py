@@ -136,7 +136,7 @@ class Layout:
             for number in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
                 first, last = places[number : number + 2]
                 part = order[filled : filled + last - first]
-                part[:] = np.arange(first, last)
+                part[:] = np.arange(first, last, dtype=np.int32)
                 rng.shuffle(part)
                 filled += last - first
         return order
@@ -253,9 +253,9 @@ def deal_out(
     codes = list(ratings.codes.T)
     n_blocks, n_tiles = n_parts ** len(codes), math.prod(n_ranges)
     sizes = [-(-n // (n_parts * parts)) for n, parts in zip(ratings.n_ids, n_ranges, strict=True)]
-    tiles = _mixed([column % n_parts for column in codes], [n_parts] * len(codes))
+    blocks = _mixed([column % n_parts for column in codes], [n_parts] * len(codes))
     ranges = [column // (n_parts * size) for column, size in zip(codes, sizes, strict=True)]
-    order, starts = sorted_by(_mixed([tiles, *ranges], [n_blocks, *n_ranges]), n_blocks * n_tiles)
+    order, starts = sorted_by(_mixed([blocks, *ranges], [n_blocks, *n_ranges]), n_blocks * n_tiles)
     bounds = np.arange(n_blocks)[:, None] * n_tiles + np.arange(n_tiles + 1)
     return order, starts[bounds]
 

@@ -54,7 +54,7 @@ def floors(width: int, positive: bool) -> NDArray[np.float32]:
     Parameters
     ----------
     width : int
-        Length of an embedding and 1 for the bias, which comes last.
+        Floats in a row, of which the bias is the last.
     positive : bool
         Whether embeddings must not be negative.
 

@@ -126,7 +126,7 @@ class SGD:
         learn = partial(self._learn, shared(order.result()), self._dealt(steps), numbers)
         score = partial(self._score, numbers)
         if not self.n_epochs:
-            self.workers.submit(score, rounds[0][0])  # compiles beside the other program
+            self.workers.submit(score, rounds[0][0], empty=True)  # compiles beside the other program
         for blocks in rounds:
             for block, tables in zip(blocks, self.workers.map(learn, blocks), strict=True):
                 for field, part in enumerate(block.parts):
@@ -170,11 +170,12 @@ class SGD:
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 
-    def _score(self, numbers: Numbers, block: batches.Block) -> Tensor:
-        """Sums of a block, (3,)."""
+    def _score(self, numbers: Numbers, block: batches.Block, empty: bool = False) -> Tensor:
+        """Sums of a block, (3,), or of none of its ratings."""
         tables, id_weights = (block.of(values) for values in (self.tables, self.id_weights))
         with tf.device(tables[0].device):
-            bounds = tf.constant(self.layout.batches(block, held_out=True), tf.int32)
+            batches_of_block = (0, 0) if empty else self.layout.batches(block, held_out=True)
+            bounds = tf.constant(batches_of_block, tf.int32)
             return self.programs.score(
                 tables, self.ratings, id_weights, bounds, numbers, batch_size=self.layout.batch_size
             )
@@ -195,7 +196,7 @@ class SGD:
 
 
 def pack(model: Model, layout: batches.Layout) -> list[list[NDArray[np.float32]]]:
-    """Lay the embeddings of each field in tables, the bias in the last column.
+    """Lay the embeddings of each field in tables, the bias in the last column, between them zeros if need be.
 
     Parameters
     ----------
@@ -206,7 +207,7 @@ def pack(model: Model, layout: batches.Layout) -> list[list[NDArray[np.float32]]
 
     Returns
     -------
-    tables : list of list of ndarray of shape (n_tables[f], embedding_dim + 1), float32
+    tables : list of list of ndarray of shape (n_tables[f], width), float32
         The parts of each field.
     """
     width = _width(model)
@@ -229,7 +230,7 @@ def unpack(tables: list[list[Any]], start: Model) -> Model:
 
     Parameters
     ----------
-    tables : list of list of tensor of shape (n_tables[f], embedding_dim + 1), float32
+    tables : list of list of tensor of shape (n_tables[f], width), float32
         As `pack` lays them.
     start : Model
         Gives all else, and the number of ids.

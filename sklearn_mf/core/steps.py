@@ -113,7 +113,7 @@ def _score(
 
     def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Add the squared errors of one batch."""
-        ids, z, w = _unpacked(tf.slice(ratings, [batch * batch_size, 0], [batch_size, tf.shape(ratings)[1]]))
+        ids, z, w = _unpacked(tf.slice(ratings, [batch * batch_size, 0], [batch_size, ratings.shape[1]]))
         squared = errors(_rows(tables, ids), z, numbers.has_bias) ** 2
         sums = [tf.reduce_sum(tf.maximum(sign * w, 0.0) * squared) for sign in (1.0, -1.0)]
         return batch + 1, squares + tf.cast(tf.stack(sums), tf.float64)
