@@ -10,8 +10,9 @@ from sklearn_mf._base import BaseRecommender
 from sklearn_mf._fold_in import Newcomers, posterior_parts, posterior_rows
 from sklearn_mf._model import Model
 from sklearn_mf._posterior import Collector, Draw, Noise, Posterior
-from sklearn_mf._retrieval import SINGLE_THREADED_BLAS, Ranking, best_n, top_n
+from sklearn_mf._retrieval import Ranking, best_n, length_bound, top_n
 from sklearn_mf._tables import Audience, Excluded
+from sklearn_mf._threads import SINGLE_THREADED_BLAS
 
 # Scores of a block of users that recommend(by="upper") holds at a time.
 _BLOCK_SCORES = 2**21
@@ -212,6 +213,7 @@ def attributes_of(posterior: Posterior) -> dict[str, Any]:
         "noise_factors_": _means(posterior.noise_factors),
         "noise_degrees_": posterior.noise_degrees,
         "_epochs": [rated.astype(np.int32) for rated in posterior.rated],
+        "_length_bounds": list(map(length_bound, posterior.embeddings)),
     }
 
 

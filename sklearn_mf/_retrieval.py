@@ -5,23 +5,20 @@ list is kept in, by a bound on the error: these few contenders are scored in flo
 list depends on its query alone, not on the block it is in, nor on the number of threads.
 """
 
-import functools
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import idamax, isamax
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from sklearn_mf._threads import SINGLE_THREADED_BLAS, n_threads
 
 # Bytes of float32 scores that a thread holds, whatever the number of candidates, and the most queries in a
 # block: a matrix product of fewer is slower, the scores of more leave the cache.
 _BLOCK_BYTES = 32 * 2**20
 _BLOCK_ROWS = 256
-_MOST_THREADS = 16
 # Cells looked at and contenders scored at a time: bounds the memory where scores tie by the thousand.
 _CELLS = 2**19
 _CHUNK = 2**14
@@ -59,7 +56,8 @@ class _Search(NamedTuple):
     n: int
     excluded: Callable[[slice], Cells] | None
     rough: NDArray[np.float32]  # candidates, and perhaps their offsets as a further column
-    sizes: tuple[float, float]  # bounds on the length of a candidate and on an offset
+    longest: float  # bound on the length of a candidate
+    shift: float  # bound on an offset
 
 
 def top_n(
@@ -68,6 +66,7 @@ def top_n(
     n: int,
     excluded: Callable[[slice], Cells] | None = None,
     offsets: NDArray[np.floating] | None = None,
+    longest: float | None = None,
 ) -> Ranking:
     """Find the n candidates of largest inner product for each query; ties go by candidate order.
 
@@ -83,6 +82,9 @@ def top_n(
         Given a slice of queries, the cells (row within the slice, column) that must not be found.
     offsets : ndarray of shape (n_candidates,), float32 or float64, default=None
         Added to the scores of each candidate.
+    longest : float, default=None
+        What :func:`length_bound` gives for the candidates, where it is known: for one query, finding it
+        takes longer than all else.
 
     Returns
     -------
@@ -99,7 +101,9 @@ def top_n(
     if offsets is not None and len(blocks) > 1:  # worth a copy, it saves a pass over all scores
         rough = np.column_stack([candidates, offsets])
     rough = rough.astype(np.float32, copy=False)
-    search = _Search(queries, candidates, offsets, n, excluded, rough, _sizes(candidates, offsets))
+    longest = length_bound(candidates) if longest is None else longest
+    shift = 0.0 if offsets is None else _largest_entry(offsets)
+    search = _Search(queries, candidates, offsets, n, excluded, rough, longest, shift)
     shape = blocks[0].stop, depth, n_groups
     return _joined(_in_threads(lambda block, scores: _top_n_of_block(search, block, scores), blocks, shape))
 
@@ -182,6 +186,22 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     return unit
 
 
+def length_bound(vectors: NDArray[np.floating]) -> float:
+    """Bound on the length of any row: quicker than the lengths.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, width), float32 or float64
+        Rows.
+
+    Returns
+    -------
+    bound : float
+        Largest absolute entry times the square root of the width.
+    """
+    return float(np.sqrt(vectors.shape[1])) * _largest_entry(vectors)
+
+
 def _shape(n_candidates: int, n: int) -> tuple[int, int]:
     """Depth and number of the groups of candidates: many more than n, so that few of the best share one."""
     n_groups = min(max(int(np.sqrt(8 * n_candidates)), 8 * n), n_candidates)
@@ -193,12 +213,6 @@ def _blocks(n_queries: int, most: int) -> list[slice]:
     n_blocks = -(-n_queries // min(max(most, 1), _BLOCK_ROWS))
     size = -(-n_queries // n_blocks)
     return [slice(first, min(first + size, n_queries)) for first in range(0, n_queries, size)]
-
-
-def _sizes(candidates: NDArray[np.floating], offsets: NDArray[np.floating] | None) -> tuple[float, float]:
-    """Bounds on the length of a candidate and on an offset, (m, k), (m,): quicker than the lengths."""
-    longest = np.sqrt(candidates.shape[1]) * _largest_entry(candidates)
-    return longest, 0.0 if offsets is None else _largest_entry(offsets)
 
 
 def _largest_entry(values: NDArray[np.floating]) -> float:
@@ -223,66 +237,10 @@ def _in_threads(
         buffers.append(scores)
         return ranking
 
-    with SINGLE_THREADED_BLAS:
-        if threads == 1:
-            return [work_in_a_buffer(block) for block in blocks]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(work_in_a_buffer, blocks))
-
-
-def n_threads(n_blocks: int) -> int:
-    """Choose a number of threads.
-
-    Parameters
-    ----------
-    n_blocks : int
-        Pieces of work.
-
-    Returns
-    -------
-    n_threads : int
-        As many as BLAS may use, since that is where users and joblib set a limit.
-    """
-    if n_blocks == 1:
-        return 1
-    allowed = max((library["num_threads"] for library in _blas().info()), default=os.cpu_count() or 1)
-    return min(allowed, n_blocks, _MOST_THREADS)
-
-
-@functools.cache
-def _blas() -> Any:
-    """The BLAS libraries of this process; finding them takes some milliseconds."""
-    return ThreadpoolController().select(user_api="blas")
-
-
-class _SingleThreadedBlas:
-    """Context in which BLAS uses the calling thread alone; the last of all threads to leave ends it.
-
-    Each of our threads multiplies and selects on its own. Threads of BLAS would wait for each other in every
-    block, and they wait by spinning: with another program on one of two cores that took seven times the CPU.
-    The setting is of the process, so all searches at a time share one context: two would take each other's
-    limit for the setting to go back to.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_inside = 0
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._n_inside:
-                self._limit = _blas().limit(limits=1)
-            self._n_inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._n_inside -= 1
-            if not self._n_inside:
-                self._limit.restore_original_limits()
-
-
-SINGLE_THREADED_BLAS = _SingleThreadedBlas()
+    if threads == 1:
+        return [work_in_a_buffer(block) for block in blocks]
+    with SINGLE_THREADED_BLAS, ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work_in_a_buffer, blocks))
 
 
 def _top_n_of_block(search: _Search, block: slice, scores: NDArray[np.float32]) -> Ranking:
@@ -340,11 +298,10 @@ def _margin(search: _Search, queries: NDArray[np.float64]) -> NDArray[np.float64
     float32. Nothing is rounded where all factors are zero, as an L1 penalty leaves them, but the offsets.
     """
     numbers = np.finfo(np.float32)
-    longest, shift = search.sizes
-    size = np.sqrt(np.einsum("nk,nk->n", queries, queries)) * longest + shift
+    size = np.sqrt(np.einsum("nk,nk->n", queries, queries)) * search.longest + search.shift
     margin = (queries.shape[1] + 8) * (float(numbers.eps) * size + float(numbers.tiny))
     if search.offsets is None or search.offsets.dtype == np.float32:
-        margin[~(queries.any(axis=1) & (longest > 0))] = 0
+        margin[~(queries.any(axis=1) & (search.longest > 0))] = 0
     return margin
 
 

@@ -1,7 +1,7 @@
 """What fit stores in a recommender, and how the rest reads it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.callback import CallbackSupportMixin
 
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
+from sklearn_mf._retrieval import length_bound
 from sklearn_mf._validation import Observed, check_continues, read_ratings
 from sklearn_mf._vocabulary import Vocabulary
 
@@ -56,6 +57,7 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     target_range_: NDArray[np.float64]
     embeddings_: list[NDArray[np.float32]]
     biases_: list[NDArray[np.float32]]
+    _length_bounds: Sequence[float | None] = (None, None)  # an object stored by an older version has none
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -139,6 +141,7 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             "average_embeddings_": model.average_embeddings,
             "average_biases_": model.average_biases,
             "_epochs": model.epochs,
+            "_length_bounds": list(map(length_bound, model.embeddings)),
         }
 
     @property

@@ -162,7 +162,7 @@ class Tables(FittedState):
         if items is not None:
             vectors, item_bias = vectors[items], item_bias[items]
         queries = audience.embeddings.astype(np.float64, copy=False)
-        ranking = top_n(queries, vectors, n, excluded, item_bias)
+        ranking = top_n(queries, vectors, n, excluded, item_bias, self._length_bounds[1])
         scores = self.intercept_ + self.scale_ * (ranking.scores + audience.biases[ranking.rows])
         return ranking._replace(scores=scores)
 

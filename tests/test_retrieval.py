@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_mf import _retrieval
+from sklearn_mf import _retrieval, _threads
 from sklearn_mf._retrieval import seen_cells, top_n, unit_rows
 
 
@@ -118,7 +118,7 @@ def test_memory_is_bounded_by_the_blocks(monkeypatch, ties):
 
 def test_the_threads_of_blas_are_given_back_whatever_happens():
     queries, candidates, _ = sample()
-    _retrieval._blas()
+    _threads._blas()
 
     def n_blas_threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
@@ -143,8 +143,8 @@ def test_the_threads_of_blas_are_given_back_whatever_happens():
 def test_the_threads_are_as_many_as_blas_may_use():
     for limit in (1, 2):
         with threadpool_limits(limit, user_api="blas"):
-            assert _retrieval.n_threads(100) == limit
-    assert _retrieval.n_threads(1) == 1
+            assert _threads.n_threads(100) == limit
+    assert _threads.n_threads(1) == 1
 
 
 def test_retrieval_does_not_load_tensorflow():

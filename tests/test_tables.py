@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import r2_score
 
-from sklearn_mf import MFRecommender
+from sklearn_mf import BayesianMFRecommender, MFRecommender, _retrieval
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,15 @@ def test_one_some_and_all_users_agree(model):
         pd.testing.assert_frame_equal(model.recommend(containers, n=3), some)
     one = model.recommend("u03", n=3)
     pd.testing.assert_frame_equal(one, everybody[everybody.user == "u03"].reset_index(drop=True))
+
+
+@pytest.mark.filterwarnings("ignore:The chain has not converged")
+@pytest.mark.parametrize("recommender", [MFRecommender, BayesianMFRecommender])
+def test_recommending_reads_the_embeddings_of_the_items_once(monkeypatch, frame, recommender):
+    model = recommender(4, max_iter=12, random_state=0).fit(frame)
+    expected = model.recommend("u03")
+    monkeypatch.setattr(_retrieval, "length_bound", None)  # fit has called it
+    pd.testing.assert_frame_equal(model.recommend("u03"), expected)
 
 
 def test_seen_items_are_out_unless_asked_for_and_never_padding(model, frame):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_mf._model import Model
 from sklearn_mf._ratings import Ratings
-from sklearn_mf._retrieval import n_threads
+from sklearn_mf._threads import n_threads
 from sklearn_mf.core import batches, penalties
 from sklearn_mf.core.steps import Numbers, programs
 from sklearn_mf.core.tensors import shared, tensor
