@@ -26,7 +26,7 @@ def value(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
     penalty : scalar tensor, float64
         Not finite where any entry of the table is not.
     """
-    per_row = l1 * tf.reduce_sum(tf.abs(table), 1) + 0.5 * l2 * tf.reduce_sum(table * table, 1)
+    per_row = tf.reduce_sum(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table), 1)
     return tf.reduce_sum(tf.cast(id_weights * per_row, tf.float64))
 
 

@@ -3,6 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -125,16 +126,14 @@ class SGD:
         numbers, rounds = self._numbers(epoch), list(self.layout.rounds())
         learn = partial(self._learn, shared(order.result()), self._dealt(steps), numbers)
         score = partial(self._score, numbers)
-        if not self.n_epochs:
-            self.workers.submit(score, rounds[0][0], empty=True)  # compiles beside the other program
         for blocks in rounds:
             for block, tables in zip(blocks, self.workers.map(learn, blocks), strict=True):
                 for field, part in enumerate(block.parts):
                     self.tables[field][part] = tables[field]
         self.n_epochs += 1
-        sums = np.array([[part.numpy() for part in self.workers.map(score, blocks)] for blocks in rounds])
-        squares, held_out_squares, _ = sums.sum(axis=(0, 1))
-        penalty = sums[0, :, 2].sum()  # a round has every table once
+        sums = np.array([part.numpy() for part in self.workers.map(score, chain.from_iterable(rounds))])
+        squares, held_out_squares, _ = sums.sum(axis=0)
+        penalty = sums[: len(rounds[0]), 2].sum()  # a round has every table once
         return self.yardstick.loss(0.5 * squares + penalty), self.yardstick.rmse(held_out_squares)
 
     def _draw(self, epoch: int) -> Future[NDArray[np.int32]]:
@@ -170,14 +169,17 @@ class SGD:
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 
-    def _score(self, numbers: Numbers, block: batches.Block, empty: bool = False) -> Tensor:
-        """Sums of a block, (3,), or of none of its ratings."""
+    def _score(self, numbers: Numbers, block: batches.Block) -> Tensor:
+        """Sums of a block, (3,)."""
         tables, id_weights = (block.of(values) for values in (self.tables, self.id_weights))
         with tf.device(tables[0].device):
-            batches_of_block = (0, 0) if empty else self.layout.batches(block, held_out=True)
-            bounds = tf.constant(batches_of_block, tf.int32)
             return self.programs.score(
-                tables, self.ratings, id_weights, bounds, numbers, batch_size=self.layout.batch_size
+                tables,
+                self.ratings,
+                id_weights,
+                tf.constant(self.layout.batches(block, held_out=True), tf.int32),
+                numbers,
+                batch_size=self.layout.batch_size,
             )
 
     def model(self) -> Model:
