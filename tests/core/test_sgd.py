@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sklearn_mf._ratings import Ratings, centre_and_scale
+from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf._start import fresh_start
 from sklearn_mf.core import batches, sgd, steps
 from sklearn_mf.core.training import Options, train
@@ -190,6 +190,44 @@ def test_padded_rows_change_nothing(dim, monkeypatch):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.parametrize("n_parts", [1, 2, 3])
+@pytest.mark.parametrize("n_fields", [2, 3])
+def test_held_out_ratings_are_scored_and_not_learnt_from(n_fields, n_parts, monkeypatch):
+    monkeypatch.setattr(batches, "_n_parts", lambda *_: n_parts)
+    ratings, start = problem(n_fields)
+    training, held_out = hold_out(ratings, 0.2, seed=0)
+    run = sgd.SGD(training, held_out, start, options(0.0, 0.05))
+    for epoch in range(3):
+        loss, rmse = run.run_epoch(epoch)
+    model = run.model()
+    error = model.predict(held_out.codes) - held_out.targets
+    np.testing.assert_allclose(rmse, np.sqrt(np.average(error**2, weights=held_out.weights)), rtol=1e-4)
+    reference = reference_of(training, start, 0.0, 0.05)
+    reference.tables = tables_of(model)
+    spread = 0.5 * training.spread / start.scale**2 / training.total_weight
+    np.testing.assert_allclose(loss, reference.objective() + spread, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_a_warm_start_goes_on_where_the_run_ended(n_parts, monkeypatch):
+    monkeypatch.setattr(batches, "_n_parts", lambda *_: n_parts)
+    ratings, start = problem()
+    first, _ = solve(ratings, start, options(0.0, 0.05, max_iter=4))
+    second, _ = solve(ratings, first, options(0.0, 0.05, max_iter=8))
+    whole, _ = solve(ratings, start, options(0.0, 0.05, max_iter=12))
+    for ours, theirs in zip(tables_of(second), tables_of(whole), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_many_ratings_are_learnt_from_in_parts(monkeypatch):
+    ratings, start = problem(n_ratings=4000, n_fields=2)
+    choice = options(0.0, 0.05)
+    assert sgd.SGD(ratings, None, start, choice).layout.n_parts == 1
+    monkeypatch.setattr(batches, "_PARTED_FROM", 0)
+    assert sgd.SGD(ratings, None, start, choice).layout.n_parts == 2
+    assert np.isfinite(solve(ratings, start, choice)[1].loss_curve).all()
+
+
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_more_epochs_continue_the_same_run(penalty):
     ratings, start = problem()
@@ -199,16 +237,20 @@ def test_more_epochs_continue_the_same_run(penalty):
     assert long.loss_curve[:4] == short.loss_curve
 
 
+def traces(programs):
+    return [program.experimental_get_tracing_count() for program in programs]
+
+
 def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
     monkeypatch.setattr(steps, "_COMPILE_FROM", 0)
-    before = steps._compiled.learn.experimental_get_tracing_count()
+    before = traces(steps._compiled)
     for n_ratings in (530, 560, 600):  # folds, then all
         ratings, start = problem(n_ratings=n_ratings, dim=11)
         for l1, l2 in PENALTIES.values():
             for changes in ({}, {"learning_rate": 0.1}, {"fit_bias": False}):
                 choice = options(l1, l2, max_iter=1, **changes)
                 solve(ratings, start, choice)
-    assert steps._compiled.learn.experimental_get_tracing_count() - before == 2
+    assert [now - then for now, then in zip(traces(steps._compiled), before, strict=True)] == [2, 1]
 
 
 def test_small_problems_of_any_size_share_one_graph():
@@ -217,10 +259,10 @@ def test_small_problems_of_any_size_share_one_graph():
         solve(ratings, start, options(0.0, 0.05, max_iter=1, batch_size="auto"))
 
     run(50, 3), run(90, 5)  # one graph for the first shape, one for any shape
-    before = steps._any_shape.learn.experimental_get_tracing_count()
+    before = traces(steps._any_shape)
     for n_ratings, dim in ((20, 2), (130, 7), (333, 9)):
         run(n_ratings, dim)
-    assert steps._any_shape.learn.experimental_get_tracing_count() == before
+    assert traces(steps._any_shape) == before
 
 
 def test_divergence_names_epoch_rate_and_alpha():
