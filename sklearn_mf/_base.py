@@ -87,16 +87,16 @@ class BaseRecommender(Tables):
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
         check_is_fitted(self)
         ids, _, _ = read_ids(self, X, reset=False)
-        codes = np.stack([self._codes(field, column) for field, column in enumerate(ids)], axis=1)
-        for field, column in enumerate(codes.T):
-            if (column < 0).all():
-                self._warn_all_unknown(field, ids[field])
-        return codes
+        codes = [self._codes(field, column.ids) for field, column in enumerate(ids)]
+        for field, column in enumerate(ids):
+            if (codes[field] < 0).all():
+                self._warn_all_unknown(field, column.ids[0])
+        return np.stack([part.take(column.numbers) for part, column in zip(codes, ids, strict=True)], axis=1)
 
-    def _warn_all_unknown(self, field: int, ids: NDArray[Any]) -> None:
+    def _warn_all_unknown(self, field: int, first: Any) -> None:
         known = self.categories_[field]
         warn_user(
-            f"Every id of {self._label(field)} is unknown, the first is {shown(ids[0])} "
+            f"Every id of {self._label(field)} is unknown, the first is {shown(first)} "
             f"while fit saw {shown(known[0])} and others: if they are the same ids in another type, "
             "convert them."
         )
@@ -152,7 +152,7 @@ class BaseRecommender(Tables):
         targets, weights = read_targets(y), read_weights(sample_weight, len(X))
         check_length(targets, len(X), "ratings")
         vocabulary, user_codes, _ = Vocabulary.learn(users, dtype, None)
-        item_codes = self._codes(1, items)
+        item_codes = self._codes(1, items.ids).take(items.numbers)
         kept = (item_codes >= 0) & (weights > 0)
         codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
         sizes = len(vocabulary.ids), len(self.categories_[1])

@@ -1,9 +1,10 @@
-"""One column of ids, ratings or weights becomes a plain array, or an error that says why not."""
+"""One column of ids, ratings or weights becomes plain arrays, or an error that says why not."""
 
 import contextlib
 import math
+from dataclasses import dataclass
 from numbers import Number
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,42 +16,99 @@ IdType = str | dict[str, Any]
 _LARGEST = 1e100
 
 
-def id_array(column: Any, label: str) -> tuple[NDArray[Any], IdType]:
-    """Turn a column of ids into a plain array.
+@dataclass(frozen=True)
+class IdColumn:
+    """A column of ids, each distinct id once: text is hashed where it lies, and is made objects once an id.
 
     Parameters
     ----------
-    column : ndarray or Series of shape (n,)
+    ids : ndarray of shape (n_ids,)
+        Numbers, dates, or objects for text and anything else, in the order in which they first appear.
+    numbers : ndarray of shape (n_samples,), int32
+        Place in `ids` of the id of each row.
+    """
+
+    ids: NDArray[Any]
+    numbers: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Self:
+        """Number plain ids.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples,)
+            One id for each row.
+
+        Returns
+        -------
+        column : IdColumn
+            The same ids.
+        """
+        numbers, ids = pd.factorize(values)
+        return cls(np.asarray(ids), numbers.astype(np.int32))
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """One id for each row: ndarray of shape (n_samples,)."""
+        return self.ids.take(self.numbers)
+
+    def take(self, rows: NDArray[np.bool_]) -> "IdColumn":
+        """Keep some of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples,), bool
+            True for the rows to keep.
+
+        Returns
+        -------
+        column : IdColumn
+            The rows kept, and the ids that stand in them.
+        """
+        kept = IdColumn.of(self.numbers[rows])
+        return IdColumn(self.ids[kept.ids], kept.numbers)
+
+
+def read_id_column(column: Any, label: str) -> tuple[IdColumn, IdType]:
+    """Check a column of ids and number them.
+
+    Parameters
+    ----------
+    column : ndarray or Series of shape (n_samples,)
         Ids of any hashable type.
     label : str
         What to call the column in an error.
 
     Returns
     -------
-    ids : ndarray of shape (n,)
-        Numbers, dates, or objects for text and anything else.
+    column : IdColumn
+        The ids. Those that Python calls equal (True, 1 and 1.0) are one id, spelled as it was first seen.
     dtype : str or dict
         The column's type; see :class:`~sklearn_mf._vocabulary.Vocabulary`.
     """
     series = column if isinstance(column, pd.Series) else _as_series(column)
-    if (missing := series.isna().to_numpy(dtype=bool)).any():
-        row = int(np.argmax(missing))
+    numbers, found = _factorized(series, label)
+    if len(numbers) and numbers.min() < 0:
+        row = int(np.argmin(numbers))
         value = column.iloc[row] if isinstance(column, pd.Series) else column[row]
         raise ValueError(
             f"{label} contains a missing id (NaN, None or the like), {shown(value)} in row {row}: "
             "drop such rows or give them an id."
         )
-    dtype: IdType = _restorable(series.dtype)
+    if series is not column:  # objects of NumPy or of a list
+        found = found.infer_objects()
+    dtype: IdType = _restorable(series.dtype if series.dtype != object else found.dtype)
     if isinstance(series.dtype, pd.CategoricalDtype):
         categories = series.cat.categories
         dtype = {
-            "categories": id_array(categories.to_series(), label)[0],
+            "categories": read_id_column(categories.to_series(), label)[0].ids,
             "ordered": bool(series.cat.ordered),
         }
-        series = series.astype(categories.dtype)
-    ids = _plain(series)
-    _check_ids(ids, label)
-    return ids, dtype
+        found = found.astype(categories.dtype)
+    ids = _plain(found)
+    _check_ids(ids, numbers, label)
+    return IdColumn(ids, numbers.astype(np.int32)), dtype
 
 
 def read_id_list(ids: Any, label: str) -> NDArray[Any]:
@@ -78,7 +136,7 @@ def read_id_list(ids: Any, label: str) -> NDArray[Any]:
         ids = objects(ids if isinstance(ids, list) else [ids])
     if ids.ndim != 1:
         raise ValueError(f"{label} must be one id or a list of ids, got an array of shape {ids.shape}.")
-    return id_array(ids, label)[0]
+    return read_id_column(ids, label)[0].rows
 
 
 def read_targets(y: Any) -> NDArray[np.float64]:
@@ -186,8 +244,20 @@ def objects(items: Any) -> NDArray[np.object_]:
 
 def _as_series(column: NDArray[Any]) -> "pd.Series[Any]":
     if column.dtype.kind in "OTUSV":
-        return pd.Series(column.astype(object), dtype=object).infer_objects()
-    return pd.Series(column)
+        return pd.Series(column.astype(object, copy=False), dtype=object, copy=False)
+    return pd.Series(column, copy=False)
+
+
+def _factorized(series: "pd.Series[Any]", label: str) -> tuple[NDArray[np.intp], "pd.Series[Any]"]:
+    """Number of each row, -1 where the id is missing, and the distinct ids, (n,) -> (n,), (n_ids,)."""
+    values: Any = _plain(series) if isinstance(series.dtype, np.dtype) else series.array
+    try:
+        numbers, found = pd.factorize(values)
+    except TypeError:
+        for row, item in enumerate(series.astype(object)):
+            check_id(item, row, label)
+        raise
+    return numbers, pd.Series(found, dtype=found.dtype)
 
 
 def _plain(series: "pd.Series[Any]") -> NDArray[Any]:
@@ -211,16 +281,17 @@ def _restorable(dtype: Any) -> str:
     return str(dtype)
 
 
-def _check_ids(ids: NDArray[Any], label: str) -> None:
-    """Refuse what cannot be looked up or put in order, and infinity."""
+def _check_ids(ids: NDArray[Any], numbers: NDArray[np.intp], label: str) -> None:
+    """Refuse what cannot be looked up or put in order, and infinity, (n_ids,), (n,)."""
     if ids.dtype.kind in "fc":
-        rows = np.flatnonzero(~np.isfinite(ids) | np.iscomplexobj(ids))[:1]
+        suspects = np.flatnonzero(~np.isfinite(ids) | np.iscomplexobj(ids))[:1]
     elif ids.dtype == object and pd.api.types.infer_dtype(ids, skipna=False) != "string":
-        rows = np.arange(len(ids))
+        suspects = np.arange(len(ids))
     else:
         return
-    for row in rows:
-        check_id(ids[row], row, label)
+    first_rows = np.searchsorted(np.maximum.accumulate(numbers), suspects)
+    for number, row in zip(suspects, first_rows, strict=True):
+        check_id(ids[number], row, label)
 
 
 def check_id(item: Any, row: int, label: str) -> None:

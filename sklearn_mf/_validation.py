@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf._columns import (
+    IdColumn,
     IdType,
     check_id,
     check_length,
-    id_array,
     is_polars,
     objects,
     polars_column,
+    read_id_column,
     read_targets,
     read_weights,
     shown,
@@ -33,7 +34,7 @@ class Observed:
 
     Parameters
     ----------
-    ids : list of ndarray of shape (n_samples,)
+    ids : list of IdColumn
         One column of ids for each field.
     dtypes : list of str or dict
         The type of each column, to give ids back in.
@@ -47,7 +48,7 @@ class Observed:
         The id columns as callbacks get them.
     """
 
-    ids: list[NDArray[Any]]
+    ids: list[IdColumn]
     dtypes: list[IdType]
     known: list[NDArray[Any] | None]
     targets: NDArray[np.float64]
@@ -105,12 +106,12 @@ def read_ratings(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Observed
     weights = read_weights(sample_weight, len(X))
     keep = weights > 0
     if not keep.all():
-        ids, targets, weights = [column[keep] for column in ids], targets[keep], weights[keep]
+        ids, targets, weights = [column.take(keep) for column in ids], targets[keep], weights[keep]
         X = X[keep]
     return Observed(ids, dtypes, [None] * len(ids), targets, weights, X)
 
 
-def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[NDArray[Any]], list[IdType], Any]:
+def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[IdColumn], list[IdType], Any]:
     """Check a table of ids.
 
     Parameters
@@ -124,7 +125,7 @@ def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[NDArray[Any]], l
 
     Returns
     -------
-    ids : list of ndarray of shape (n_samples,)
+    ids : list of IdColumn
         One column for each field.
     dtypes : list of str or dict
         The type of each column.
@@ -161,7 +162,7 @@ def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[NDArray[Any]], l
         X = validate_data(estimator, X, dtype=None, ensure_all_finite=False, reset=reset)
     columns = [X.iloc[:, f] if isinstance(X, pd.DataFrame) else X[:, f] for f in range(X.shape[1])]
     names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
-    pairs = [id_array(column, f"Column {name!r}") for column, name in zip(columns, names, strict=True)]
+    pairs = [read_id_column(column, f"Column {name!r}") for column, name in zip(columns, names, strict=True)]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], X
 
 
@@ -246,7 +247,8 @@ def check_continues(previous: Any, current: Any, observed: Observed) -> None:
     )
     if old != new:
         raise ValueError(f"A warm start cannot change the columns from {old} to {new}: {advice}")
-    for name, known, ids in zip(new, previous.categories_, observed.ids, strict=True):
+    for name, known, column in zip(new, previous.categories_, observed.ids, strict=True):
+        ids = column.ids
         numbers = {known.dtype.kind, ids.dtype.kind} <= set("biuf")
         if known.dtype != ids.dtype and (known.dtype.kind in "mM" or not numbers):
             raise ValueError(
@@ -368,9 +370,9 @@ def _rows_to_table(rows: Any) -> NDArray[np.object_]:
     return table
 
 
-def _warn_of_third_column(ids: list[NDArray[Any]], targets: NDArray[np.float64]) -> None:
-    numbers = len(ids) == 3 and ids[2].dtype.kind in "iufO"
-    if numbers and len(targets) > 1 and np.array_equal(ids[2], targets):
+def _warn_of_third_column(ids: list[IdColumn], targets: NDArray[np.float64]) -> None:
+    numbers = len(ids) == 3 and ids[2].ids.dtype.kind in "iufO"
+    if numbers and len(targets) > 1 and np.array_equal(ids[2].rows, targets):
         warn_user(
             "The third column of X equals y and is taken as ids: call fit(ratings) with one argument, "
             "or fit(X, y) with X the two id columns."

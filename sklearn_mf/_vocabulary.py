@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sklearn_mf._columns import IdColumn
+
 # Up to this many ids a binary search beats building a hash of the whole vocabulary.
 _FEW = 16
 
@@ -31,7 +33,7 @@ class Vocabulary:
 
     @classmethod
     def learn(
-        cls, values: NDArray[Any], dtype: str | dict[str, Any], known: NDArray[Any] | None = None
+        cls, column: IdColumn, dtype: str | dict[str, Any], known: NDArray[Any] | None = None
     ) -> tuple["Vocabulary", NDArray[np.int32], NDArray[np.int32]]:
         """Number the ids of a column in sorted order, beside ids known before.
 
@@ -39,36 +41,30 @@ class Vocabulary:
 
         Parameters
         ----------
-        values : ndarray of shape (n_samples,)
+        column : IdColumn
             One id for each rating.
         dtype : str or dict
             The column type to give ids back in.
         known : ndarray of shape (n_known,), default=None
-            Further distinct ids that the vocabulary holds whether or not they occur in `values`.
+            Further distinct ids that the vocabulary holds whether or not they occur in the column.
 
         Returns
         -------
         vocabulary : Vocabulary
             The sorted ids.
         codes : ndarray of shape (n_samples,), int32
-            The row number of each value.
+            The row number of each rating's id.
         known_codes : ndarray of shape (n_known,), int32
             The row number of each known id.
         """
         n_known = 0 if known is None else len(known)
-        column = values if known is None else _joined(known, values)
-        numbers, found = pd.factorize(column)
-        ids = np.asarray(found)
-        order = sorted_order(ids)
-        rank = np.empty(len(ids), dtype=np.int32)
-        rank[order] = np.arange(len(ids), dtype=np.int32)
-        codes = rank[numbers]
-        ids = ids[order]
-        return (
-            cls(ids, dtype if known is None else holding(dtype, ids)),
-            codes[n_known:],
-            codes[:n_known].copy(),
-        )
+        distinct = IdColumn.of(column.ids if known is None else _joined(known, column.ids))
+        order = sorted_order(distinct.ids)
+        rank = np.empty(len(order), dtype=np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        codes, ids = rank[distinct.numbers], distinct.ids[order]
+        vocabulary = cls(ids, dtype if known is None else holding(dtype, ids))
+        return vocabulary, codes[n_known:].take(column.numbers), codes[:n_known]
 
     def codes(self, values: NDArray[Any]) -> NDArray[np.intp]:
         """Look ids up.

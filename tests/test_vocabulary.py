@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_mf._columns import id_array
+from sklearn_mf._columns import IdColumn, read_id_column
 from sklearn_mf._vocabulary import Vocabulary
 
 
@@ -19,14 +19,14 @@ def objects(*items):
 
 def learn(column):
     """Vocabulary and codes of a column as fit makes them."""
-    ids, dtype = id_array(column if isinstance(column, np.ndarray) else pd.Series(column), "Column")
+    ids, dtype = read_id_column(column if isinstance(column, np.ndarray) else pd.Series(column), "Column")
     vocabulary, codes, _ = Vocabulary.learn(ids, dtype)
     return vocabulary, codes
 
 
 def look_up(vocabulary, column):
     """Codes of a column, which few and many look-ups must agree on."""
-    ids = id_array(column if isinstance(column, np.ndarray) else pd.Series(column), "Column")[0]
+    ids = read_id_column(column if isinstance(column, np.ndarray) else pd.Series(column), "Column")[0].rows
     many = vocabulary.codes(np.concatenate([ids] * 20))[: len(ids)]
     few = np.concatenate([vocabulary.codes(ids[place : place + 1]) for place in range(len(ids))])
     assert few.tolist() == many.tolist()
@@ -153,7 +153,7 @@ def test_zones_are_one_instant():
 
 
 def test_known_ids_stay_beside_those_of_the_column():
-    values = np.array([5, 2, 5])
+    values = IdColumn.of(np.array([5, 2, 5]))
     vocabulary, codes, known_codes = Vocabulary.learn(values, "int64", known=np.array([9, 2, 0]))
     assert vocabulary.ids.tolist() == [0, 2, 5, 9]
     assert codes.tolist() == [2, 1, 2]
@@ -175,8 +175,8 @@ def test_known_ids_stay_beside_those_of_the_column():
     ],
 )
 def test_known_ids_and_new_ones_share_a_type_that_holds_both(old, new, expected):
-    (known, _), (ids, dtype) = id_array(old, "Column"), id_array(new, "Column")
-    vocabulary, _, _ = Vocabulary.learn(ids, dtype, known)
+    (known, _), (ids, dtype) = read_id_column(old, "Column"), read_id_column(new, "Column")
+    vocabulary, _, _ = Vocabulary.learn(ids, dtype, known.ids)
     column = vocabulary.column(vocabulary.ids)
     assert column.dtype == expected
     assert set(column) == {*old, *new}
@@ -184,13 +184,36 @@ def test_known_ids_and_new_ones_share_a_type_that_holds_both(old, new, expected)
 
 def test_known_ids_become_categories():
     (known, _), (ids, dtype) = (
-        id_array(pd.Series(["a", "b"]), "Column"),
-        id_array(COLUMNS["ordered"], "Column"),
+        read_id_column(pd.Series(["a", "b"]), "Column"),
+        read_id_column(COLUMNS["ordered"], "Column"),
     )
-    vocabulary, _, _ = Vocabulary.learn(ids, dtype, np.append(known, "new"))
+    vocabulary, _, _ = Vocabulary.learn(ids, dtype, np.append(known.ids, "new"))
     column = vocabulary.column(vocabulary.ids)
     assert column.tolist() == ["a", "b", "new"]
     assert column.cat.categories.tolist() == ["c", "b", "a", "z", "new"]
+
+
+@pytest.mark.parametrize("kind", ["str", "object", "string", "category"])
+def test_a_column_of_text_is_hashed_once(kind, monkeypatch):
+    sizes, factorize = [], pd.factorize
+    monkeypatch.setattr(pd, "factorize", lambda values: sizes.append(len(values)) or factorize(values))
+    learn(pd.Series(["b", "a", "b"] * 100, dtype=kind))
+    assert sorted(sizes) == sorted([300, 2] + [2] * (kind == "category"))  # rows, ids, perhaps categories
+
+
+@pytest.mark.parametrize(
+    "missing", [None, np.nan, pd.NA, pd.NaT, Decimal("NaN"), np.datetime64("NaT")], ids=repr
+)
+def test_a_missing_id_is_named_whatever_stands_for_it(missing):
+    with pytest.raises(ValueError, match=r"Column contains a missing id .* in row 2"):
+        read_id_column(objects("a", 1, missing), "Column")
+
+
+def test_ids_that_stand_in_dropped_rows_alone_are_dropped():
+    column = IdColumn.of(np.array(["c", "a", "c", "b"], dtype=object))
+    kept = column.take(np.array([False, True, False, True]))
+    assert kept.ids.tolist() == ["a", "b"]
+    assert kept.rows.tolist() == ["a", "b"]
 
 
 def test_nothing_asked_gives_nothing():
@@ -271,7 +294,7 @@ IDS = st.one_of(
 def test_any_ids_go_in_and_come_out(items):
     for column in (pd.Series(items), pd.Series(items, dtype=object)):
         vocabulary, codes = learn(column)
-        assert vocabulary.ids[codes].tolist() == id_array(column, "Column")[0].tolist()
+        assert vocabulary.ids[codes].tolist() == read_id_column(column, "Column")[0].rows.tolist()
         assert look_up(vocabulary, vocabulary.column(vocabulary.ids)) == list(range(len(vocabulary.ids)))
         shuffled, _ = learn(column[::-1])
         assert shuffled.ids.tolist() == vocabulary.ids.tolist()

@@ -385,8 +385,8 @@ def arrange(
     packed[:] = *(n - 1 for n in layout.n_tables), 0, 0
     for number, rows, place in runs:
         source, part = sources[number], packed[place : place + len(rows)]
-        np.floor_divide(source.codes[rows], layout.n_parts, out=part[:, :-2])
+        np.floor_divide(source.codes.take(rows, axis=0), layout.n_parts, out=part[:, :-2])
         reals = part[:, -2:].view(np.float32)
-        reals[:, 0] = (source.targets[rows] - intercept) / scale
+        reals[:, 0] = (source.targets.take(rows) - intercept) / scale
         reals[:, 1] = source.weights[rows] / divisors[number]
     return packed

@@ -74,7 +74,8 @@ def ids_in(estimator: Any, recommender: Any, X: Any) -> list[NDArray[Any]]:
     ids : list of two ndarray of shape (n_samples,)
         Users and items.
     """
-    return read_ids(recommender, as_it_gets_to_the_last_step(estimator, X), reset=False)[0]
+    columns, _, _ = read_ids(recommender, as_it_gets_to_the_last_step(estimator, X), reset=False)
+    return [column.rows for column in columns]
 
 
 def field_number(field: str) -> int:

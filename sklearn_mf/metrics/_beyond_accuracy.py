@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, validate_params
 
-from sklearn_mf._columns import read_id_list, shown
+from sklearn_mf._columns import IdColumn, read_id_list, shown
 from sklearn_mf._vocabulary import Vocabulary
 from sklearn_mf.metrics._pairs import codes_among, read_columns, read_lists, read_pairs
 
@@ -175,7 +175,7 @@ def novelty(recommended: Any, ratings: Any, k: int = 10) -> float:
 def _counts(recommended: Any, items: Any, k: int) -> NDArray[np.intp]:
     """Number of lists that each item of the catalogue is in, (n_items,)."""
     ids = read_id_list(items, "items")
-    catalogue = Vocabulary.learn(ids, "object")[0]
+    catalogue = Vocabulary.learn(IdColumn.of(ids), "object")[0]
     if not len(ids):
         raise ValueError("items has no ids: pass the whole catalogue, as item_ids_ of a recommender.")
     pairs = read_lists(recommended, k).pairs

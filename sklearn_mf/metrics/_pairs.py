@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from sklearn_mf._columns import id_array, shown
+from sklearn_mf._columns import read_id_column, shown
 from sklearn_mf._validation import as_table
 from sklearn_mf._vocabulary import Vocabulary
 
@@ -181,7 +181,7 @@ def read_pairs(columns: list[Any], label: str) -> Pairs:
         One for each row.
     """
     learnt = [
-        Vocabulary.learn(*id_array(column, f"{what} column of {label}"))
+        Vocabulary.learn(*read_id_column(column, f"{what} column of {label}"))
         for what, column in zip(("User", "Item"), columns[:2], strict=True)
     ]
     (users, user_codes, _), (items, item_codes, _) = learnt

@@ -176,8 +176,9 @@ class _RankingScorer:
         if len(ids) != 2:
             raise ValueError(f"A ranking needs a column of users and one of items, got {len(ids)} column(s).")
         ratings = read_targets(y)
-        check_length(ratings, len(ids[0]), "ratings")
-        scores = self._scores(recommender, ids[0], ids[1], ratings)
+        users, items = (column.rows for column in ids)
+        check_length(ratings, len(users), "ratings")
+        scores = self._scores(recommender, users, items, ratings)
         return scores[self.metrics] if isinstance(self.metrics, str) else scores
 
     def __repr__(self) -> str:

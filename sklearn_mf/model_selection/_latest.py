@@ -102,5 +102,5 @@ class TemporalSplit(OneSplit):
         self.test_size = test_size
 
     def _iter_test_indices(self, X: Any, y: Any, groups: Any) -> Iterator[NDArray[Any]]:
-        order = in_time(groups, len(id_columns(X, 1)[0]))
+        order = in_time(groups, len(id_columns(X, 1)[0].numbers))
         yield train_test_split(order, test_size=self.test_size, shuffle=False)[1]

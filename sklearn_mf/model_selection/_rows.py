@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 
-from sklearn_mf._columns import is_polars, polars_column
+from sklearn_mf._columns import IdColumn, is_polars, polars_column
 from sklearn_mf._ratings import sorted_by
 from sklearn_mf._validation import as_table, read_ids
 
 
-def id_columns(X: Any, n_fields: int) -> list[NDArray[Any]]:
+def id_columns(X: Any, n_fields: int) -> list[IdColumn]:
     """Read the first columns of X as ids; what the others hold does not matter.
 
     Parameters
@@ -25,8 +25,8 @@ def id_columns(X: Any, n_fields: int) -> list[NDArray[Any]]:
 
     Returns
     -------
-    ids : list of ndarray of shape (n_samples,)
-        One array for each of these columns.
+    ids : list of IdColumn
+        One for each of these columns.
     """
     first = _safe_indexing(X if hasattr(X, "shape") else as_table(X), slice(n_fields), axis=1)
     ids, _, _ = read_ids(BaseEstimator(), first, reset=True)
@@ -50,7 +50,7 @@ def id_codes(X: Any, n_fields: int) -> list[NDArray[np.int32]]:
     codes : list of ndarray of shape (n_samples,), int32
         One array for each of these columns.
     """
-    return [pd.factorize(ids)[0].astype(np.int32) for ids in id_columns(X, n_fields)]
+    return [column.numbers for column in id_columns(X, n_fields)]
 
 
 def in_time(groups: Any, n_samples: int) -> NDArray[np.integer]:
