@@ -8,6 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+# Ratings whose weights are added up at a time: bounds the memory.
+_CHUNK = 2**18
+
 
 @dataclass(frozen=True)
 class Ratings:
@@ -101,9 +104,11 @@ class Ratings:
         id_weights : ndarray of shape (n_ids[field],), float64
             0 for an id without ratings.
         """
-        return np.bincount(self.codes[:, field], self.weights, self.n_ids[field]).astype(
-            np.float64, copy=False
-        )
+        id_weights = np.zeros(self.n_ids[field])
+        for first in range(0, len(self.codes), _CHUNK):  # NumPy copies all it counts
+            part = slice(first, first + _CHUNK)
+            id_weights += np.bincount(self.codes[part, field], self.weights[part], len(id_weights))
+        return id_weights
 
     def take(self, rows: NDArray[np.bool_]) -> "Ratings":
         """Keep some of the cells.

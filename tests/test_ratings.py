@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sklearn_mf import _ratings
 from sklearn_mf._ratings import Ratings, centre_and_scale, hold_out
 
 
@@ -28,6 +29,14 @@ def test_cells_are_sorted_and_merged_with_mean_and_spread():
     assert ratings.spread == 1 * (5 - 3) ** 2 + 2 * (2 - 3) ** 2
     assert ratings.total_weight == 4
     assert ratings.id_weights(0).tolist() == [1, 3, 0, 0, 0]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_the_weights_of_ids_are_summed_in_chunks(chunk, monkeypatch):
+    monkeypatch.setattr(_ratings, "_CHUNK", chunk)
+    ratings = merge([(0, 0), (0, 1), (3, 1), (3, 2), (3, 3)], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert ratings.id_weights(0).tolist() == [3, 0, 0, 12, 0]
+    assert ratings.id_weights(1).tolist() == [1, 5, 4, 5]
 
 
 rows = st.tuples(st.integers(0, 4), st.integers(0, 3), st.floats(-5, 5, allow_nan=False), st.integers(1, 9))
