@@ -246,6 +246,7 @@ class Tables(FittedState):
             vectors,
             n,
             lambda block: (np.arange(len(codes[block])), codes[block]),
+            longest=self._length_bounds[field] if metric == "dot" else None,
         )
         columns = {
             self._names[field]: self._known_column(field, codes[ranking.rows]),

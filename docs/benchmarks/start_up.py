@@ -51,5 +51,6 @@ if __name__ == "__main__":
     print(f"import of sklearn_mf after that: {seconds('import sklearn_mf', LIBRARIES):.3f} s")
     ratings = pd.concat(ml_1m())
     compare("integer", ratings)
-    compare("text", ratings.astype({"user": str, "item": str}))
-    compare("object", ratings.astype({"user": str, "item": str}).astype({"user": object, "item": object}))
+    text = ratings[PAIR].astype(str)
+    compare("text", text)
+    compare("object", text.astype(object))

@@ -385,6 +385,7 @@ def arrange(
     packed[:] = *(n - 1 for n in layout.n_tables), 0, 0
     for number, rows, place in runs:
         source, part = sources[number], packed[place : place + len(rows)]
+        # take: with brackets, int32 rows of a 2-D array cost several times as much.
         np.floor_divide(source.codes.take(rows, axis=0), layout.n_parts, out=part[:, :-2])
         reals = part[:, -2:].view(np.float32)
         reals[:, 0] = (source.targets.take(rows) - intercept) / scale

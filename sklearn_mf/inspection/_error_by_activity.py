@@ -188,7 +188,8 @@ class ErrorByActivityDisplay:
 def _counts(estimator: Any, X: Any, field: int) -> NDArray[np.intp]:
     """Training ratings of the id of each row, (n_samples,)."""
     recommender = recommender_in(estimator, "ErrorByActivityDisplay")
-    codes = recommender._vocabulary(field).codes(ids_in(estimator, recommender, X)[field])
+    column = ids_in(estimator, recommender, X)[field]
+    codes = recommender._vocabulary(field).codes(column.ids).take(column.numbers)
     return np.append(n_ratings(recommender, field), 0)[codes]  # -1, an unknown id, is the 0 at the end
 
 

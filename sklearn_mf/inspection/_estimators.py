@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import BaseRecommender
+from sklearn_mf._columns import IdColumn
 from sklearn_mf._inner import as_it_gets_to_the_last_step, last_step
 from sklearn_mf._validation import read_ids
 
@@ -57,7 +58,7 @@ def recommender_in(estimator: Any, display: str) -> Any:
     return recommender
 
 
-def ids_in(estimator: Any, recommender: Any, X: Any) -> list[NDArray[Any]]:
+def ids_in(estimator: Any, recommender: Any, X: Any) -> list[IdColumn]:
     """Read held-out ids as they get to the recommender inside.
 
     Parameters
@@ -71,11 +72,10 @@ def ids_in(estimator: Any, recommender: Any, X: Any) -> list[NDArray[Any]]:
 
     Returns
     -------
-    ids : list of two ndarray of shape (n_samples,)
+    ids : list of two IdColumn
         Users and items.
     """
-    columns, _, _ = read_ids(recommender, as_it_gets_to_the_last_step(estimator, X), reset=False)
-    return [column.rows for column in columns]
+    return read_ids(recommender, as_it_gets_to_the_last_step(estimator, X), reset=False)[0]
 
 
 def field_number(field: str) -> int:

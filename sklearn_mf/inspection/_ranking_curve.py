@@ -214,11 +214,11 @@ def _held_out(estimator: Any, X: Any, y: NDArray[np.float64], scorer: Any) -> tu
     """The recommender inside, whom to recommend to, and what is relevant to them."""
     recommender = recommender_in(estimator, "RankingCurveDisplay")
     users, items = ids_in(estimator, recommender, X)
-    check_length(y, len(users), "ratings")
+    check_length(y, len(users.numbers), "ratings")
     relevant = scorer._relevant(recommender, users, items, y)
     if not len(relevant.user_codes):
         raise ValueError("Fit has seen all relevant ratings in X: pass ratings that were held out.")
-    return recommender, pd.unique(users), relevant
+    return recommender, users.ids, relevant
 
 
 def _curve(metric: str, table: pd.DataFrame, relevant: Pairs, ks: list[int]) -> "pd.Series[float]":

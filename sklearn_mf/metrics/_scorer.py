@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_mf._base import BaseRecommender
-from sklearn_mf._columns import check_length, read_targets
+from sklearn_mf._columns import IdColumn, check_length, read_targets
 from sklearn_mf._inner import as_it_gets_to_the_last_step, last_step
 from sklearn_mf._validation import read_ids, split_ratings, warn_user
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
@@ -176,8 +176,8 @@ class _RankingScorer:
         if len(ids) != 2:
             raise ValueError(f"A ranking needs a column of users and one of items, got {len(ids)} column(s).")
         ratings = read_targets(y)
-        users, items = (column.rows for column in ids)
-        check_length(ratings, len(users), "ratings")
+        users, items = ids
+        check_length(ratings, len(users.numbers), "ratings")
         scores = self._scores(recommender, users, items, ratings)
         return scores[self.metrics] if isinstance(self.metrics, str) else scores
 
@@ -195,7 +195,7 @@ class _RankingScorer:
         return True
 
     def _scores(
-        self, recommender: Any, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[np.float64]
+        self, recommender: Any, users: IdColumn, items: IdColumn, ratings: NDArray[np.float64]
     ) -> dict[str, float]:
         """Value of each metric for the test part, three columns of shape (n_samples,)."""
         names = self._names
@@ -204,7 +204,7 @@ class _RankingScorer:
                 f"{self} needs to know what fit has seen, which {type(recommender).__name__} does not tell: "
                 "use a recommender of sklearn_mf, or neither 'novelty' nor n_negatives."
             )
-        table = recommender.recommend(pd.unique(users), n=self.k) if self.n_negatives is None else None
+        table = recommender.recommend(users.ids, n=self.k) if self.n_negatives is None else None
         scores = {name: _BEYOND_ACCURACY[name](table, recommender, self.k) for name in {*names} - {*MEASURES}}
         if {*names} & {*MEASURES}:
             relevant = self._relevant(recommender, users, items, ratings)
@@ -229,7 +229,7 @@ class _RankingScorer:
         return {name: float(MEASURES[name](hits).mean()) for name in names}
 
     def _relevant(
-        self, recommender: Any, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[np.float64]
+        self, recommender: Any, users: IdColumn, items: IdColumn, ratings: NDArray[np.float64]
     ) -> Pairs:
         """Relevant pairs of the test part that fit has not seen, each once."""
         chosen = self._is_relevant(users, ratings)
@@ -238,20 +238,19 @@ class _RankingScorer:
                 f"None of the {len(ratings)} test ratings reaches relevance_threshold="
                 f"{self.relevance_threshold}, the highest is {ratings.max():g}: lower the threshold."
             )
-        users, items = users[chosen], items[chosen]
+        users, items = users.take(chosen), items.take(chosen)
         unseen = ~_is_seen(recommender, users, items)
-        pairs = read_pairs([users[unseen], items[unseen]], "X")
+        pairs = read_pairs([users.rows[unseen], items.rows[unseen]], "X")
         return pairs.take(~pd.Index(pairs.keys).duplicated())
 
-    def _is_relevant(self, users: NDArray[Any], ratings: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _is_relevant(self, users: IdColumn, ratings: NDArray[np.float64]) -> NDArray[np.bool_]:
         if self.relevance_threshold is not None:
             return ratings >= self.relevance_threshold
         if self.relevance_share is None:
             return np.ones(len(ratings), dtype=bool)
-        numbers, _ = pd.factorize(users)
-        most = (self.relevance_share * np.bincount(numbers)).round(9)  # 0.29 * 100 is below 29
-        places = pd.Series(ratings).groupby(numbers).rank(method="min", ascending=False)
-        return places.to_numpy() <= np.maximum(most, 1)[numbers]
+        most = (self.relevance_share * np.bincount(users.numbers)).round(9)  # 0.29 * 100 is below 29
+        places = pd.Series(ratings).groupby(users.numbers).rank(method="min", ascending=False)
+        return places.to_numpy() <= np.maximum(most, 1).take(users.numbers)
 
 
 def _check_recommends(estimator: Any) -> None:
@@ -262,12 +261,13 @@ def _check_recommends(estimator: Any) -> None:
         )
 
 
-def _is_seen(recommender: Any, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.bool_]:
+def _is_seen(recommender: Any, users: IdColumn, items: IdColumn) -> NDArray[np.bool_]:
     """Whether fit had a rating of each pair; False where the estimator, not one of ours, does not tell."""
-    seen = np.zeros(len(users), dtype=bool)
+    seen = np.zeros(len(users.numbers), dtype=bool)
     if isinstance(recommender, BaseRecommender):
-        user_codes = codes_among(recommender._vocabulary(0), users, "Users of fit and of the test part")
-        item_codes = codes_among(recommender._vocabulary(1), items, "Items of fit and of the test part")
+        user_codes = codes_among(recommender._vocabulary(0), users.ids, "Users of fit and of the test part")
+        item_codes = codes_among(recommender._vocabulary(1), items.ids, "Items of fit and of the test part")
+        user_codes, item_codes = user_codes.take(users.numbers), item_codes.take(items.numbers)
         known = (user_codes >= 0) & (item_codes >= 0)
         if known.any():  # of no cells SciPy makes a sparse array
             seen[known] = recommender._seen[user_codes[known], item_codes[known]]
