@@ -33,8 +33,8 @@ IDS = ["userId", "movieId"]
 
 ratings, _ = load_demo()
 busy = ratings["userId"].value_counts().head(240).index.to_series()
-newcomers = ratings["userId"].isin(busy.sample(80, random_state=0))
-train, test = train_test_split(ratings[~newcomers], test_size=0.5, random_state=0)
+fold_in_ratings = ratings["userId"].isin(busy.sample(80, random_state=0))
+train, test = train_test_split(ratings[~fold_in_ratings], test_size=0.5, random_state=0)
 
 plain = MFRecommender(random_state=0).fit(train)
 model = BayesianMFRecommender(16, max_iter=120, n_samples=50, random_state=0).fit(train)
@@ -137,7 +137,7 @@ print(pd.Series(model.noise_factors_[0]).quantile([0.05, 0.5, 0.95]).round(2).to
 # - "any" shows any film, to compare.
 
 known = train["movieId"].value_counts().head(400).index
-films = ratings[newcomers & ratings["movieId"].isin(known)].sample(frac=1, random_state=0)
+films = ratings[fold_in_ratings & ratings["movieId"].isin(known)].sample(frac=1, random_state=0)
 shown, unseen = train_test_split(films, test_size=0.5, random_state=0)
 first, offered = shown.drop_duplicates("userId"), shown[shown["userId"].duplicated()]
 unseen = unseen[unseen["userId"].isin(first["userId"])]

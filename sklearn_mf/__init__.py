@@ -1,8 +1,8 @@
 """Matrix factorization for rating data as a scikit-learn estimator with a TensorFlow training core."""
 
-from sklearn_mf._bayesian import BayesianMFRecommender
-from sklearn_mf._embedding import MFEmbedding
-from sklearn_mf._recommender import MFRecommender
+from sklearn_mf.recommenders._bayesian import BayesianMFRecommender
+from sklearn_mf.recommenders._embedding import MFEmbedding
+from sklearn_mf.recommenders._mf import MFRecommender
 
 __version__ = "0.1.0"
 

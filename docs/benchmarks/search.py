@@ -9,7 +9,7 @@ from data import PAIR, environment, ml_100k
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender
-from sklearn_mf.core import steps
+from sklearn_mf.solvers.sgd import _programs as steps
 
 GRID = {"embedding_dim": [16, 32, 64], "penalty": ["l2", "l1", "elasticnet"]}
 

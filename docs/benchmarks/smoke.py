@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 from sklearn.model_selection import GridSearchCV, KFold
 
-from sklearn_mf import MFRecommender, _retrieval
-from sklearn_mf.core import steps, sweep
+from sklearn_mf import MFRecommender
 from sklearn_mf.datasets import make_ratings
+from sklearn_mf.retrieval import _top_n
+from sklearn_mf.solvers.als import _sweep as sweep
+from sklearn_mf.solvers.sgd import _programs as steps
 
 DIMS = [8, 16, 40]
 
@@ -31,7 +33,7 @@ def search(solver: str) -> None:
 def compilations() -> int:
     """Compiled programs of a search with SGD, in a process that may have compiled some before."""
     parts = (tf.function(part, jit_compile=True, autograph=False) for part in (steps._learn, steps._score))
-    compiled = steps.Programs(*parts)
+    compiled = steps.CompiledSteps(*parts)
     with patch.object(steps, "_compiled", compiled):
         search("sgd")
     return sum(part.experimental_get_tracing_count() for part in compiled)
@@ -58,7 +60,7 @@ def score_buffers() -> dict[str, int]:
             made.append(array.nbytes)
         return array
 
-    with patch.object(_retrieval.np, "full", counted), patch.object(_retrieval, "n_threads", lambda _: 2):
+    with patch.object(_top_n.np, "full", counted), patch.object(_top_n, "n_threads", lambda _: 2):
         model.recommend(n=10)
     return {"score buffers": len(made), "bytes of the largest": max(made)}
 

@@ -28,7 +28,7 @@ def fit_ours() -> dict[str, float]:
     from data import BEST_SETTINGS, ml_1m
 
     from sklearn_mf import MFRecommender
-    from sklearn_mf.core import sgd  # noqa: F401
+    from sklearn_mf.solvers.sgd import _solver as sgd  # noqa: F401
 
     train, test = ml_1m()
     model = MFRecommender(random_state=0, **json.loads(BEST_SETTINGS.read_text())["ml-1m"]["sgd"])

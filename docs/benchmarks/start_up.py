@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from data import PAIR, environment, ml_1m
 
-from sklearn_mf._columns import read_id_column
-from sklearn_mf._vocabulary import Vocabulary
+from sklearn_mf.ratings._columns import read_id_column
+from sklearn_mf.ratings._vocabulary import Vocabulary
 
 LIBRARIES = "import sklearn.base, sklearn.callback, pandas"
 CLOCK = "import time; {before}; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"

@@ -102,7 +102,8 @@ def everybody(who: str, name: str) -> dict[str, float]:
 
 def one_user(repeats: int = 300) -> dict[str, float]:
     """Median milliseconds for one user of Gowalla: all of recommend(), and its ranking alone."""
-    from sklearn_mf import MFRecommender, _tables
+    from sklearn_mf import MFRecommender
+    from sklearn_mf.recommenders import _tables
 
     model = MFRecommender(64, max_iter=2, random_state=0).fit(ratings("gowalla"))
     spent, whole, search = [], [], _tables.top_n

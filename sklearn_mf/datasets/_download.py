@@ -16,7 +16,7 @@ from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from sklearn_mf._validation import warn_user
+from sklearn_mf.ratings._validation import warn_user
 
 TIMEOUT = 60.0  # seconds without a byte
 
@@ -45,7 +45,7 @@ def download(url: str, path: Path, md5: str, n_retries: int, delay: float) -> No
         Where the download fails, or the sum is another.
     """
     part = path.with_name(path.name + ".part")
-    persist(lambda: _go_on(url, part), url, n_retries, delay)
+    retry(lambda: _go_on(url, part), url, n_retries, delay)
     try:
         verify(part, md5)
         if not path.exists():
@@ -97,7 +97,7 @@ def verify(path: Path, md5: str) -> None:
         )
 
 
-def persist(attempt: Callable[[], T], url: str, n_retries: int, delay: float) -> T:
+def retry(attempt: Callable[[], T], url: str, n_retries: int, delay: float) -> T:
     """Try again after an error of the net.
 
     Parameters

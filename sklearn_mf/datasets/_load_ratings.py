@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
-from sklearn_mf.datasets._text import MARK, SPACES, blaming, read_table
+from sklearn_mf.datasets._text import MARK, SPACES, naming_file_in_errors, read_table
 
 # What the columns are called in headers; a column without a header is called by the word on the left.
 WORDS = {
@@ -118,7 +118,7 @@ def load_ratings(
             f"columns must name {', '.join(kinds)}, {len(kinds)} columns with return_time={return_time}, "
             f"got {list(columns)!r}."
         )
-    with blaming(path):
+    with naming_file_in_errors(path):
         read = _read_parquet if path.suffix in (".parquet", ".pq") else _read_text
         table = read(path, columns, kinds, sep)
         _check(table)

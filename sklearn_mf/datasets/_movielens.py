@@ -16,8 +16,8 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_mf.datasets._download import download, persist, read_text, verify
-from sklearn_mf.datasets._text import blaming, read_table
+from sklearn_mf.datasets._download import download, read_text, retry, verify
+from sklearn_mf.datasets._text import naming_file_in_errors, read_table
 
 BASE = "https://files.grouplens.org/datasets/movielens/"
 
@@ -233,10 +233,10 @@ def fetch_movielens(
     release = RELEASES[name]
     path = Path(get_data_home(data_home), "movielens", f"{release.archive}.zip")
     _provide(path, release.md5, download_if_missing, n_retries, delay)
-    with blaming(path), ZipFile(path) as archive:
+    with naming_file_in_errors(path), ZipFile(path) as archive:
         cache = _cached_ratings(archive, release, path)
         films, users, description = _read_rest(archive, release)
-    with blaming(cache), np.load(cache) as stored:
+    with naming_file_in_errors(cache), np.load(cache) as stored:
         columns = {name: stored[name].astype(dtype) for name, dtype in RETURNED.items()}
     time = pd.Series(columns.pop("time"), name="time", copy=False)
     ratings = pd.DataFrame(columns, copy=False)
@@ -255,7 +255,7 @@ def _provide(path: Path, md5: str | None, download_if_missing: bool, n_retries: 
     path.parent.mkdir(exist_ok=True)
     url = BASE + path.name
     logger.info("Downloading %s to %s", url, path.parent)
-    md5 = md5 or persist(lambda: _published_md5(url + ".md5"), url + ".md5", n_retries, delay)
+    md5 = md5 or retry(lambda: _published_md5(url + ".md5"), url + ".md5", n_retries, delay)
     download(url, path, md5, n_retries, delay)
 
 

@@ -19,7 +19,7 @@ _UNREADABLE = (ValueError, KeyError, EOFError, csv.Error, zlib.error, gzip.BadGz
 
 
 @contextmanager
-def blaming(path: PathLike[str]) -> Iterator[None]:
+def naming_file_in_errors(path: PathLike[str]) -> Iterator[None]:
     """Turn the errors of a file that cannot be read into a ValueError that names it.
 
     Parameters

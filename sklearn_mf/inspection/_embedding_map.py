@@ -14,8 +14,6 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sklearn_mf._columns import read_id_list, shown
-from sklearn_mf._validation import check_known
 from sklearn_mf.inspection._estimators import (
     FIELDS,
     field_number,
@@ -24,6 +22,8 @@ from sklearn_mf.inspection._estimators import (
 )
 from sklearn_mf.inspection._map_artists import draw_labels, draw_points
 from sklearn_mf.inspection._plotting import new_axes
+from sklearn_mf.ratings._columns import read_id_list, short_repr
+from sklearn_mf.ratings._validation import check_known
 
 
 class EmbeddingDisplay:
@@ -257,10 +257,10 @@ def _of_ids(values: Any, index: "pd.Index[Any]", label: str) -> "pd.Series[Any]"
     series = pd.Series(values)
     if not series.index.is_unique:
         twice = series.index[series.index.duplicated()][0]
-        raise ValueError(f"{label} has id {shown(twice)} more than once: keep one value for each id.")
+        raise ValueError(f"{label} has id {short_repr(twice)} more than once: keep one value for each id.")
     if len(series) and not series.index.isin(index).any():
         raise ValueError(
-            f"{label} has a value of {shown(series.index[0])}, but of none of the ids to show, such as "
-            f"{shown(index[0])}: index it by the ids of fit."
+            f"{label} has a value of {short_repr(series.index[0])}, but of none of the ids to show, such as "
+            f"{short_repr(index[0])}: index it by the ids of fit."
         )
     return series.reindex(index)

@@ -7,11 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf._base import BaseRecommender
-from sklearn_mf._columns import read_id_list, shown
-from sklearn_mf._fold_in import Newcomers
-from sklearn_mf._validation import check_known
-from sklearn_mf._vocabulary import Vocabulary
+from sklearn_mf.model._fold_in import FoldInRatings
+from sklearn_mf.ratings._columns import read_id_list, short_repr
+from sklearn_mf.ratings._validation import check_known
+from sklearn_mf.ratings._vocabulary import Vocabulary
+from sklearn_mf.recommenders._base import BaseRecommender
 
 
 def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
@@ -92,17 +92,17 @@ def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
     True
     """
     _check_linear(estimator)
-    newcomer = _newcomer(estimator, user, ratings)
+    fold_in_ratings = _newcomer(estimator, user, ratings)
     target = _item_code(estimator, item)
-    origin, parts = estimator._fold_parts(newcomer)
+    origin, parts = estimator._fold_parts(fold_in_ratings)
     row = np.append(estimator.embeddings_[1][target].astype(np.float64), 1.0)
     base = estimator.intercept_ + estimator.scale_ * (float(estimator.biases_[1][target]) + origin @ row)
     added = estimator.scale_ * (parts @ row)
     order = np.argsort(-np.abs(added), kind="stable")
     return pd.DataFrame(
         {
-            estimator._names[1]: estimator._known_column(1, np.append(target, newcomer.items[order])),
-            "rating": np.append(np.nan, newcomer.targets[order]),
+            estimator._names[1]: estimator._known_column(1, np.append(target, fold_in_ratings.items[order])),
+            "rating": np.append(np.nan, fold_in_ratings.targets[order]),
             "contribution": np.append(base, added[order]),
         }
     )
@@ -125,16 +125,18 @@ def _check_linear(estimator: Any) -> None:
         )
 
 
-def _newcomer(estimator: Any, user: Any, ratings: Any) -> Newcomers:
+def _newcomer(estimator: Any, user: Any, ratings: Any) -> FoldInRatings:
     """The user as one who comes with ratings."""
-    newcomers = estimator._newcomers(ratings, None, None)
-    code = Vocabulary(newcomers.ids, str(newcomers.ids.dtype)).codes(_one_id(user, "user"))[0]
+    fold_in_ratings = estimator._read_fold_in(ratings, None, None)
+    code = Vocabulary(fold_in_ratings.ids, str(fold_in_ratings.ids.dtype)).codes(_one_id(user, "user"))[0]
     if code < 0:
-        raise ValueError(f"There are no ratings of user {shown(user)}: pass ratings of this user.")
-    newcomer = newcomers.only(code)
-    if not len(newcomer.items):
-        raise ValueError(f"User {shown(user)} has rated no item that fit has seen: nothing can be explained.")
-    return newcomer
+        raise ValueError(f"There are no ratings of user {short_repr(user)}: pass ratings of this user.")
+    fold_in_ratings = fold_in_ratings.only(code)
+    if not len(fold_in_ratings.items):
+        raise ValueError(
+            f"User {short_repr(user)} has rated no item that fit has seen: nothing can be explained."
+        )
+    return fold_in_ratings
 
 
 def _item_code(estimator: Any, item: Any) -> int:

@@ -61,9 +61,9 @@ def _draw_numbers(
     known = color.notna().to_numpy()
     missing = [_scatter(ax, points[~known], {**default, "color": GREY}, scatter_kwargs)] * (not known.all())
     style = {**default, "c": color[known].to_numpy(dtype=float), "cmap": "viridis"}
-    shown = _scatter(ax, points[known], style, scatter_kwargs)
-    colorbar = ax.figure.colorbar(shown, ax=ax, label=color.name)
-    return [*missing, shown], colorbar
+    short_repr = _scatter(ax, points[known], style, scatter_kwargs)
+    colorbar = ax.figure.colorbar(short_repr, ax=ax, label=color.name)
+    return [*missing, short_repr], colorbar
 
 
 def _groups(color: "pd.Series[Any]") -> "pd.Series[Any]":

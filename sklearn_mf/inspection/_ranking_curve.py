@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _interval_max_min_ratio
 
-from sklearn_mf._columns import check_length, read_targets, shown
-from sklearn_mf._retrieval import Ranking, top_n
-from sklearn_mf._tables import Audience, Excluded
 from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings, recommender_in
 from sklearn_mf.inspection._plotting import GREY, add_legend, draw_curves, new_axes, whole_ticks
 from sklearn_mf.metrics import make_ranking_scorer
 from sklearn_mf.metrics._measures import MEASURES, find_hits
 from sklearn_mf.metrics._pairs import Pairs, read_lists
+from sklearn_mf.ratings._columns import check_length, read_targets, short_repr
+from sklearn_mf.recommenders._tables import Excluded, RecommendQuery
+from sklearn_mf.retrieval._top_n import Ranking, top_n
 
 
 class RankingCurveDisplay:
@@ -206,7 +206,7 @@ def _scale(ax: Any, ks: "pd.Index[Any]") -> None:
 def _lengths(ks: Any) -> list[int]:
     lengths = np.unique(np.asarray(ks))
     if not len(lengths) or lengths.dtype.kind not in "iu" or lengths[0] < 1:
-        raise ValueError(f"ks must be whole numbers of at least 1, got {shown(ks)}.")
+        raise ValueError(f"ks must be whole numbers of at least 1, got {short_repr(ks)}.")
     return [int(k) for k in lengths]
 
 
@@ -232,10 +232,12 @@ def _most_rated(recommender: Any, users: NDArray[Any], n: int) -> pd.DataFrame:
     """Items by their number of training ratings, less those that the user has rated."""
     counts = n_ratings(recommender, 1).astype(np.float32)[:, None]
 
-    def by_count(audience: Audience, items: NDArray[np.intp] | None, n: int, excluded: Excluded) -> Ranking:
+    def by_count(
+        query: RecommendQuery, items: NDArray[np.intp] | None, n: int, excluded: Excluded
+    ) -> Ranking:
         """The same scores for everybody."""
-        return top_n(np.ones((len(audience.ids), 1)), counts, n, excluded)
+        return top_n(np.ones((len(query.ids), 1)), counts, n, excluded)
 
-    audience = recommender._audience(users, None)
-    table: pd.DataFrame = recommender._recommendations(audience, n, True, None, by_count)
+    query = recommender._recommend_query(users, None)
+    table: pd.DataFrame = recommender._recommendations(query, n, True, None, by_count)
     return table

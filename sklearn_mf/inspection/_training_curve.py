@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from sklearn_mf._base import BaseRecommender
-from sklearn_mf._inner import last_step
 from sklearn_mf.inspection._estimators import by_name
 from sklearn_mf.inspection._plotting import add_legend, draw_curves, whole_ticks
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.utils._pipeline import last_step
 
 # Fitted attributes, their sign, and what the axis is called.
 _CURVES = {

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, validate_params
 
-from sklearn_mf._columns import IdColumn, read_id_list, shown
-from sklearn_mf._vocabulary import Vocabulary
 from sklearn_mf.metrics._pairs import codes_among, read_columns, read_lists, read_pairs
+from sklearn_mf.ratings._columns import IdColumn, read_id_list, short_repr
+from sklearn_mf.ratings._vocabulary import Vocabulary
 
 _CONSTRAINTS: dict[str, list[Any]] = {"k": [Interval(Integral, 1, None, closed="left")]}
 
@@ -183,6 +183,6 @@ def _counts(recommended: Any, items: Any, k: int) -> NDArray[np.intp]:
         pairs.item_codes
     ]
     if (codes < 0).any():
-        stranger = shown(pairs.items.ids[pairs.item_codes[np.argmin(codes)]])
+        stranger = short_repr(pairs.items.ids[pairs.item_codes[np.argmin(codes)]])
         raise ValueError(f"Item {stranger} is recommended but not among items: pass the whole catalogue.")
     return np.bincount(codes, minlength=len(catalogue.ids))

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from sklearn_mf._columns import read_id_column, shown
-from sklearn_mf._validation import as_table
-from sklearn_mf._vocabulary import Vocabulary
+from sklearn_mf.ratings._columns import read_id_column, short_repr
+from sklearn_mf.ratings._validation import as_table
+from sklearn_mf.ratings._vocabulary import Vocabulary
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
 
@@ -159,7 +159,7 @@ def read_columns(table: Any, label: str, most: int | None) -> list[Any]:
     table = as_table(table)
     shape = tuple(getattr(table, "shape", ()))
     if len(shape) != 2 or not 2 <= shape[1] <= (most or shape[1]):
-        got = f"shape {shape}" if shape else shown(table)
+        got = f"shape {shape}" if shape else short_repr(table)
         more = {None: ", and more columns", 2: "", 3: ", and perhaps one column more"}[most]
         raise ValueError(f"{label} must be a table of users and items{more}, one row a pair, got {got}.")
     return [table.iloc[:, place] if hasattr(table, "iloc") else table[:, place] for place in range(shape[1])]
@@ -201,8 +201,8 @@ def check_distinct(pairs: Pairs, label: str) -> None:
     repeated = pd.Index(pairs.keys).duplicated()
     if repeated.any():
         row = int(np.argmax(repeated))
-        user = shown(pairs.users.ids[pairs.user_codes[row]])
-        item = shown(pairs.items.ids[pairs.item_codes[row]])
+        user = short_repr(pairs.users.ids[pairs.user_codes[row]])
+        item = short_repr(pairs.items.ids[pairs.item_codes[row]])
         raise ValueError(
             f"{label} has user {user} with item {item} more than once, again in row {row}: keep one row for "
             "each pair."
@@ -231,8 +231,8 @@ def codes_among(known: Vocabulary, ids: NDArray[Any], what: str) -> NDArray[np.i
         kinds = _kind(known.ids), _kind(ids)
         if kinds[0] != kinds[1] and not any(kind.startswith("mixed") for kind in kinds):
             raise ValueError(
-                f"{what} come in two types, {shown(known.ids[0])} and {shown(ids[0])}, and none is in both: "
-                "convert one side."
+                f"{what} come in two types, {short_repr(known.ids[0])} and {short_repr(ids[0])}, and "
+                "none is in both: convert one side."
             )
     return codes
 

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from sklearn_mf._retrieval import Cells, best_n, seen_cells
 from sklearn_mf.metrics._pairs import Pairs
+from sklearn_mf.retrieval._top_n import Cells, best_n, seen_cells
 
 _CELLS = 2**22  # users times items at a time
 

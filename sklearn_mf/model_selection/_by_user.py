@@ -141,7 +141,7 @@ class ColdUserSplit(TimeMixin, RowFolds):
                 f"given={self.given} ratings: lower n_splits or given."
             )
         user_folds = np.full(len(counts), -1, dtype=self._dtype)
-        user_folds[cold] = _dealt(counts[cold], self.n_splits, random)
+        user_folds[cold] = _scattered(counts[cold], self.n_splits, random)
         folds: Folds = user_folds[users]
         if self.given:
             order = shuffled(len(users), random) if groups is None else in_time(groups, len(users))
@@ -150,7 +150,7 @@ class ColdUserSplit(TimeMixin, RowFolds):
         return folds
 
 
-def _dealt(counts: NDArray[np.intp], n_splits: int, random: np.random.RandomState) -> NDArray[np.intp]:
+def _scattered(counts: NDArray[np.intp], n_splits: int, random: np.random.RandomState) -> NDArray[np.intp]:
     """Folds of users by their numbers of ratings: neighbours in activity go to different folds, (n,)."""
     folds = np.empty(len(counts), dtype=np.intp)
     rounds = random.random_sample((-(-len(counts) // n_splits), n_splits)).argsort(axis=1)

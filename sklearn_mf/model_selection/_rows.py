@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 
-from sklearn_mf._columns import IdColumn, is_polars, polars_column
-from sklearn_mf._ratings import sorted_by
-from sklearn_mf._validation import as_table, read_ids
+from sklearn_mf.ratings._columns import IdColumn, is_polars, polars_column
+from sklearn_mf.ratings._ratings import sorted_by
+from sklearn_mf.ratings._validation import as_table, read_ids
 
 
 def id_columns(X: Any, n_fields: int) -> list[IdColumn]:

@@ -58,15 +58,15 @@ class WarmKFold(_UnsupportedGroupCVMixin, RowFolds):
 
     def _row_folds(self, X: Any, groups: Any, random: np.random.RandomState) -> Folds:
         fields = id_codes(X, 2)
-        alone = np.logical_or(*(np.bincount(codes)[codes] == 1 for codes in fields))
-        links = [_links(codes, alone) for codes in fields]
-        linked = np.zeros(len(alone), dtype=bool)
+        single_sample_posterior = np.logical_or(*(np.bincount(codes)[codes] == 1 for codes in fields))
+        links = [_links(codes, single_sample_posterior) for codes in fields]
+        linked = np.zeros(len(single_sample_posterior), dtype=bool)
         linked[np.concatenate(links)] = True
         numbers = np.cumsum(linked, dtype=np.int32) - 1
         partners = _partners([numbers[pairs] for pairs in links], int(linked.sum()))
-        folds = np.full(len(alone), -1, dtype=self._dtype)
+        folds = np.full(len(single_sample_posterior), -1, dtype=self._dtype)
         folds[linked] = _apart(partners, self.n_splits, random)
-        free = ~(alone | linked)
+        free = ~(single_sample_posterior | linked)
         sizes = np.bincount(folds[linked], minlength=self.n_splits)
         folds[free] = _filling(sizes, int(free.sum()), random)
         self._check_folds(folds)
@@ -81,13 +81,13 @@ class WarmKFold(_UnsupportedGroupCVMixin, RowFolds):
             )
 
 
-def _links(codes: NDArray[np.int32], alone: NDArray[np.bool_]) -> NDArray[np.int32]:
+def _links(codes: NDArray[np.int32], single_sample_posterior: NDArray[np.bool_]) -> NDArray[np.int32]:
     """First and last row of each id without a rating that is alone, (n,), (n,) -> (n_links, 2)."""
     rows = np.arange(len(codes), dtype=np.int32)
     ends = np.empty((codes.max() + 1, 2), dtype=np.int32)
     ends[codes[::-1], 0] = rows[::-1]  # where an id repeats, the last one assigned stays
     ends[codes, 1] = rows
-    return ends[np.bincount(codes[alone], minlength=len(ends)) == 0]
+    return ends[np.bincount(codes[single_sample_posterior], minlength=len(ends)) == 0]
 
 
 def _partners(links: list[NDArray[np.int32]], n: int) -> NDArray[np.int32]:

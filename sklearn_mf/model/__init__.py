@@ -1,0 +1,1 @@
+"""The model that is learnt, and its formulas in NumPy."""

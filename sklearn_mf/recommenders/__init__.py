@@ -1,0 +1,1 @@
+"""The estimators: thin shells over one base and one fit."""

@@ -1,0 +1,449 @@
+"""BayesianMFRecommender: parameters, fit, and predictions with their uncertainty."""
+
+import copy
+from functools import partial
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_mf.model._diagnostics import split_r_hat
+from sklearn_mf.model._factors import Model
+from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.model._posterior import SampleStore
+from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
+from sklearn_mf.ratings._validation import warn_user
+from sklearn_mf.recommenders._bayesian_state import BayesianState, fitted_attributes, single_sample_posterior
+from sklearn_mf.recommenders._callbacks import Progress
+from sklearn_mf.recommenders._state import all_or_nothing
+
+# Cells whose predictions are watched for convergence, and what of their split R-hat counts as poor.
+_N_WATCHED, _POOR = 1000, 1.2
+
+
+class BayesianMFRecommender(BayesianState):
+    r"""Bayesian matrix factorization of ratings, sampled in TensorFlow.
+
+    The model is that of :class:`MFRecommender`, with distributions in place of penalties:
+
+    .. math:: y \sim N\Big(m + s \big(\sum_f b_f + \sum_{f<g} \langle v_f, v_g \rangle\big),\;
+        \frac{s^2}{\tau \prod_f c_f}\Big), \quad
+        t_{fj} = (v_{fj}, b_{fj}) \sim N(\mu_f, \Lambda_f^{-1}), \quad
+        c_{fj} \sim \Gamma(\nu_f / 2, \nu_f / 2)
+
+    for the id j of each field f, with m and s the mean and standard deviation of the training ratings.
+    Nothing is tuned: means, precisions and noise are learnt together with the embeddings. Gibbs sampling [1]_
+    draws in turn, field by field, the prior of the field given its ids, then embedding and bias of each id
+    jointly given its ratings, then how noisy the ratings of each id are; at last the common noise.
+    Predictions are means over the kept draws.
+
+    Priors: :math:`(\mu_f, \Lambda_f)` is Normal-Wishart with :math:`\mu_0 = 0`, :math:`\beta_0 = 2`,
+    :math:`W_0 = I` as in the code of [1]_ and with `embedding_dim + 1` degrees of freedom;
+    :math:`\tau \sim \Gamma(1/2, 1/2)` (shape, rate) as in libFM [2]_, in units of z = (y - m) / s. Unlike in
+    [1]_, ids have biases, the noise is learnt and differs from id to id as in [3]_, with
+    :math:`\nu_f` one of 60 numbers from 4 to 400, and there may be any number of fields.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=32
+        Length of the embeddings. 0 leaves the biases alone.
+    max_iter : int, default=220
+        Sweeps: draws of everything, each from the one before.
+    burn_in : int, default=20
+        First sweeps of a new chain that are forgotten, at most half of `max_iter`.
+    n_samples : int, default=100
+        Draws to keep, evenly spaced over the sweeps after `burn_in`; fewer where there are fewer sweeps. They
+        take 4 * n_samples * (embedding_dim + 2) bytes for each id.
+    heteroscedastic : bool, default=True
+        Whether the noise differs from id to id: some people rate at random, about some films people agree.
+        False sets all c to 1.
+    clip : bool, default=True
+        Keep the expected rating of each draw, and the bounds of intervals, inside the range of the training
+        ratings. Scores of recommendations are never clipped.
+    handle_unknown : {"ignore", "error"}, default="ignore"
+        What to do with an id that fit has not seen: answer with the prior of its field, or raise.
+    warm_start : bool, default=False
+        Continue the chain of the last fit, without a further burn-in. New ids join it. With an int as
+        `random_state`, 50 sweeps and then 50 more are the same as 100; the draws of the last fit are
+        replaced.
+    verbose : int, default=0
+        Above 0 prints a line a sweep.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the chain. With an int the same data give the same bits on the same machine's CPU.
+
+    Attributes
+    ----------
+    intercept_, scale_ : float
+        Mean m of the training ratings and their standard deviation s; 1 where they are constant.
+    categories_ : list of ndarray of shape (n_ids[f],)
+        Sorted ids of each field.
+    embedding_samples_ : list of ndarray of shape (n_ids[f], n_samples, embedding_dim), float32
+        Kept draws of the embeddings of each field.
+    bias_samples_ : list of ndarray of shape (n_ids[f], n_samples), float32
+        Kept draws of the biases.
+    embeddings_ : list of ndarray of shape (n_ids[f], n_samples * embedding_dim), float32
+        The draws of an id side by side, divided by the square root of their number: inner products are
+        posterior means, in units of z.
+    biases_ : list of ndarray of shape (n_ids[f],), float32
+        Posterior means of the biases.
+    average_embeddings_, average_biases_ : ndarray of shape (n_fields, n_samples * embedding_dim), (n_fields,)
+        Prior means, as in `embeddings_` and `biases_`: what an unknown id is answered with.
+    prior_means_ : ndarray of shape (n_samples, n_fields, embedding_dim + 1), float64
+        Draws of the mean of embedding and bias of the ids of each field.
+    prior_precisions_ : ndarray of shape (n_samples, n_fields, embedding_dim + 1, embedding_dim + 1), float64
+        Draws of the inverse of their covariance.
+    noise_std_ : float
+        Posterior mean of the common standard deviation of the noise, :math:`s / \sqrt \tau`.
+    noise_std_samples_ : ndarray of shape (n_samples,), float64
+        Its draws.
+    noise_factors_ : list of ndarray of shape (n_ids[f],), float32
+        How noisy the ratings of each id are: posterior mean of :math:`1 / \sqrt c`. The standard deviation of
+        the noise of a rating is the common one times those of its ids.
+    noise_factor_samples_ : list of ndarray of shape (n_ids[f], n_samples), float32
+        Its draws.
+    noise_dof_ : ndarray of shape (n_samples, n_fields), float64
+        Draws of :math:`\nu_f`: the smaller, the more ids differ in noise; infinite where they do not.
+    log_likelihood_curve_ : list of float
+        Log-likelihood of the training ratings after each sweep.
+    r_hat_ : float
+        Split R-hat of the expected ratings of 1000 cells drawn at random, the 95th percentile over the cells:
+        how much wider they are spread over the chain than over each half of it; 1 where the chain has
+        converged, nan with fewer than 4 draws. Above 1.2 fit warns.
+    user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
+        The two fields by name, where there are two.
+    id_types_ : list of str or dict
+        Column type of the ids of each field, for the tables.
+    target_range_ : ndarray of shape (2,)
+        Least and greatest training rating.
+    n_iter_ : int
+        Number of sweeps of the last fit.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_fields,)
+        Names of the id columns, where X has names that are all strings.
+
+    See Also
+    --------
+    MFRecommender : One factorization in place of many: faster, smaller, less accurate.
+    sklearn.linear_model.BayesianRidge : Bayesian regression on features.
+
+    References
+    ----------
+    .. [1] Ruslan Salakhutdinov, Andriy Mnih, "Bayesian Probabilistic Matrix Factorization using Markov Chain
+       Monte Carlo", ICML 2008.
+    .. [2] Steffen Rendle, "Factorization Machines with libFM", ACM TIST 2012.
+    .. [3] Balaji Lakshminarayanan, Guillaume Bouchard, Cedric Archambeau, "Robust Bayesian Matrix
+       Factorisation", AISTATS 2011.
+
+    Examples
+    --------
+    >>> from sklearn_mf import BayesianMFRecommender
+    >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"], ["cat", "heat"]]
+    >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4, 2, 3])
+    >>> mean, std = model.predict([["bob", "alien"], ["somebody", "alien"]], return_std=True)
+    >>> bool((std > 0).all())
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "embedding_dim": [Interval(Integral, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "burn_in": [Interval(Integral, 0, None, closed="left")],
+        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "heteroscedastic": ["boolean"],
+        "clip": ["boolean"],
+        "handle_unknown": [StrOptions({"ignore", "error"})],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        embedding_dim: int = 32,
+        *,
+        max_iter: int = 220,
+        burn_in: int = 20,
+        n_samples: int = 100,
+        heteroscedastic: bool = True,
+        clip: bool = True,
+        handle_unknown: str = "ignore",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.max_iter = max_iter
+        self.burn_in = burn_in
+        self.n_samples = n_samples
+        self.heteroscedastic = heteroscedastic
+        self.clip = clip
+        self.handle_unknown = handle_unknown
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @all_or_nothing
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Sample the posterior distribution of embeddings and biases, given ratings.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor
+            One row of ids for each rating, in all forms that :meth:`MFRecommender.fit` takes.
+        y : array-like of shape (n_samples,), default=None
+            The ratings.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each rating, 1 where None; a rating of weight 2 counts as two, of weight 0 not at all.
+
+        Returns
+        -------
+        self : BayesianMFRecommender
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            Where ratings, weights or ids make no sense, where the chain diverges, or where a warm start does
+            not fit the last one. The estimator is then as it was before.
+        TypeError
+            Where ids cannot be hashed or put in order.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0)
+        >>> model.fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).embedding_samples_[0].shape
+        (2, 100, 2)
+        """
+        previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
+        ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        chain, start = self._chain(ratings, known_codes, seed, previous)
+        del ratings
+        kept_after = self._kept_after(previous is not None)
+        sample_store = SampleStore(start, len(kept_after))
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, **arguments)
+        progress = Progress(
+            self,
+            context,
+            arguments,
+            lambda draw: fitted_attributes(single_sample_posterior(draw, start)),
+            chain.unit,
+            "log-likelihood",
+        )
+        from sklearn_mf.solvers.gibbs._sampler import sample
+
+        self.log_likelihood_curve_ = sample(chain, self.max_iter, kept_after, sample_store, progress)
+        self.n_iter_ = len(self.log_likelihood_curve_)
+        self._store(fitted_attributes(sample_store.posterior()))
+        self._store_end_of_chain(chain.draw())
+        self._diagnose(seed)
+        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        return self
+
+    def predict(  # type: ignore[override]
+        self, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict the ratings of rows of ids: posterior means, and how far a rating may be from them.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit. An id that fit has not seen has the
+            mean of its field's prior, and its spread.
+        return_std : bool, default=False
+            Whether to return the standard deviation too.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), float64
+            Mean over the draws of the expected rating, each clipped where `clip=True`.
+        std : ndarray of shape (n_samples,), float64
+            Only with `return_std=True`: standard deviation of a rating, in units of the ratings, without the
+            clip: from the spread of its expectation over the draws, of ids without ratings, and the noise.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None).
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
+        (2,)
+        """
+        codes = self._read_codes(X)
+        limits = self.target_range_ if self.clip else None
+        if not return_std:
+            return self._posterior.means(codes, limits)
+        summary = self._posterior.summary(codes, limits)
+        return summary.mean, np.sqrt(summary.variance)
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
+        """Predict intervals that hold a rating with a given probability.
+
+        The predictive distribution, a mixture of normal distributions over the draws, is taken as the normal
+        distribution of the same mean and variance.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit.
+        coverage : float, default=0.9
+            The probability, between 0 and 1.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2), float64
+            Lower and upper bound; inside the range of the training ratings where `clip=True`.
+
+        Raises
+        ------
+        ValueError
+            Where coverage is not between 0 and 1, and where predict raises.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> lower, upper = model.predict_interval([["bob", "alien"]], coverage=0.5)[0]
+        >>> bool(1 <= lower < upper <= 5)
+        True
+        """
+        codes = self._read_codes(X)
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
+        summary = self._posterior.summary(codes, None)
+        half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
+        interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
+        return np.clip(interval, *self.target_range_) if self.clip else interval
+
+    def recommend(
+        self,
+        users: Any = None,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+        ratings: Any = None,
+        by: str = "mean",
+        quantile: float = 0.9,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> pd.DataFrame:
+        """Recommend items to users: the n of highest predicted rating, or of highest hopes.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids, default=None
+            Whom to recommend to, as in :meth:`MFRecommender.recommend`.
+        n : int, default=10
+            Items for each user.
+        exclude_seen : bool, default=True
+            Leave out the items that the user has rated.
+        candidates : id, or list, array, Series or Index of ids, default=None
+            Items to choose from. None is every item of fit.
+        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+            In the place of `users`: user, item and rating of people, whether fit has seen them or not.
+        by : {"mean", "upper", "sample"}, default="mean"
+            "mean": expected rating, the mean over the draws. "upper": a quantile of the expected rating over
+            the draws, so that what is little known gets a chance. "sample": expected rating under one draw
+            chosen at random (Thompson sampling): what could be best is shown as often as it is probably best.
+        quantile : float, default=0.9
+            Which one where `by="upper"`; 0.5 is about the mean.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draw where `by="sample"`, and where `by` is not "mean" of what is unknown of users who
+            come with ratings or whom fit has not seen, and of items without ratings.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_recommendations, 4)
+            As :meth:`MFRecommender.recommend` gives it; "score" is what the ranking is by.
+
+        Raises
+        ------
+        ValueError
+            Where `by` is none of the three or quantile not between 0 and 1, and as in
+            :meth:`MFRecommender.recommend`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> model.recommend("bob", by="sample", random_state=0)[["user", "item", "rank"]]
+          user   item  rank
+        0  bob  alien     1
+        """
+        if by == "mean":
+            return super().recommend(
+                users, n, exclude_seen=exclude_seen, candidates=candidates, ratings=ratings
+            )
+        if by not in ("upper", "sample"):
+            raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
+        if not 0 < quantile < 1:
+            raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
+        self._check_table("recommend", n)
+        rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        rank = {
+            "upper": partial(self._rank_by_quantile, rng=rng, quantile=quantile),
+            "sample": partial(self._rank_by_draw, rng=rng),
+        }[by]
+        query = self._recommend_query(users, ratings, rng)
+        return self._recommendations(query, n, exclude_seen, candidates, rank)
+
+    def _chain(
+        self, ratings: Ratings, known_codes: list[NDArray[np.int32]], seed: int, previous: Self | None
+    ) -> tuple[Any, Model]:
+        """New chain, or the one of the last fit over the ids of both; also where it begins."""
+        from sklearn_mf.solvers import _threads as workers  # TensorFlow is imported here, not before
+        from sklearn_mf.solvers.gibbs import _sampler as gibbs
+
+        workers.limit_threads()
+        centred = centre_and_scale(ratings, True)
+        start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, gibbs.START_STD)
+        make = partial(gibbs.Gibbs, ratings, seed=seed, heteroscedastic=self.heteroscedastic)
+        if previous is None:
+            return make(start, None, 0), start
+        if np.isfinite(previous._end_noise_degrees).all() != self.heteroscedastic:
+            raise ValueError(
+                f"A warm start cannot change heteroscedastic to {self.heteroscedastic}: set warm_start=False "
+                "to start anew."
+            )
+        start = warm_start_model(start, previous._end_of_chain, known_codes)
+        noise = previous._noise_at_end(start, known_codes)
+        return make(start, noise, previous._n_sweeps), start
+
+    def _kept_after(self, continues: bool) -> list[int]:
+        """Numbers of the sweeps after which a draw is kept."""
+        burn_in = 0 if continues else min(int(self.burn_in), int(self.max_iter) // 2)
+        n_sweeps = int(self.max_iter) - burn_in
+        n_kept = min(int(self.n_samples), n_sweeps)
+        return [burn_in + n_sweeps * (number + 1) // n_kept - 1 for number in range(n_kept)]
+
+    def _diagnose(self, seed: int) -> None:
+        """Split R-hat over some cells; warn where it is poor."""
+        rng = np.random.default_rng(seed)
+        codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in self.categories_], axis=1)
+        self.r_hat_ = split_r_hat(self._posterior.expected(codes))
+        if self.r_hat_ > _POOR:
+            warn_user(
+                f"The chain has not converged, split R-hat is {self.r_hat_:.2f} after {self._n_sweeps} "
+                f"sweeps: raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
+                ConvergenceWarning,
+            )

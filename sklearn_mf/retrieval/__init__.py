@@ -1,0 +1,1 @@
+"""Exact top-n search, and the tables made of its results."""

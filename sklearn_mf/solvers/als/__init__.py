@@ -1,0 +1,1 @@
+"""Alternating minimisation, one field at a time."""

@@ -1,0 +1,1 @@
+"""Gibbs sampling, one field at a time."""

@@ -1,0 +1,1 @@
+"""Mini-batch stochastic gradient descent."""

@@ -1,0 +1,154 @@
+"""The code on the pages runs, every page can be found, and public docstrings are complete."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from numpydoc.validate import ERROR_MSGS, validate
+
+import sklearn_mf
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+NO_PAGES = {"_build", "_templates", "auto_examples", "generated"}
+SOURCES = [path for path in sorted(DOCS.rglob("*.rst")) if not NO_PAGES & set(path.relative_to(DOCS).parts)]
+PAGES = [ROOT / "README.md", *SOURCES]
+BLOCKS = {
+    ".rst": r"^\.\. code-block:: python\n\n((?:(?: {3}.*)?\n)+)",
+    ".md": r"^```python\n((?s:.*?))^```",
+}
+CALLS = r"^     - ``([^`\n]+)``$"  # right-hand cells of a table that are code and nothing else
+TOCTREE = r"\.\. toctree::\n((?: {3}.*\n|\n)+)"
+OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+ROOMS = [
+    importlib.import_module(f"sklearn_mf.{module.name}")
+    for module in pkgutil.iter_modules(sklearn_mf.__path__)
+    if module.ispkg and module.name != "solvers"
+]
+PACKAGES = [sklearn_mf, *(room for room in ROOMS if hasattr(room, "__all__"))]
+
+
+def line(text, place):
+    return text.count("\n", 0, place)
+
+
+def page_name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def snippets(path):
+    """Code of a page in order: (line, source of a plain block, cell or doctest example)."""
+    text = path.read_text(encoding="utf-8")
+    blocks = list(re.finditer(BLOCKS[path.suffix], text, flags=re.MULTILINE))
+    cells = list(re.finditer(CALLS, text, flags=re.MULTILINE))
+    plain = [
+        (line(text, code.start(1)), textwrap.dedent(code[1]))
+        for code in blocks + cells
+        if ">>>" not in code[1]
+    ]
+    examples = [(example.lineno, example) for example in doctest.DocTestParser().get_examples(text)]
+    return sorted(plain + examples, key=lambda snippet: snippet[0])
+
+
+@pytest.fixture
+def data_home(tmp_path, monkeypatch):
+    """Data folder with a made archive under the name of a MovieLens one, so that nothing is downloaded."""
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    path = tmp_path / "movielens" / "ml-latest-small.zip"
+    path.parent.mkdir()
+    with ZipFile(path, "w") as archive:
+        archive.writestr("ml-latest-small/README.txt", "made ratings")
+        archive.writestr("ml-latest-small/movies.csv", "movieId,title,genres\n7,Up,Drama\n8,Heat,Crime\n")
+        rows = [f"{user},{film},{1 + (user + film) % 5},{user}" for user in range(9) for film in (7, 8)]
+        archive.writestr(
+            "ml-latest-small/ratings.csv", "\n".join(["userId,movieId,rating,timestamp", *rows, ""])
+        )
+
+
+@pytest.mark.usefixtures("data_home")
+@pytest.mark.parametrize("path", PAGES, ids=page_name)
+def test_code_runs(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names, report = {"__name__": "__main__"}, []
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for number, code in snippets(path):
+        if isinstance(code, str):
+            exec(compile("\n" * number + code, str(path), "exec"), names)
+            continue
+        test = doctest.DocTest([code], names, path.name, str(path), 0, None)
+        runner.run(test, out=report.append, clear_globs=False)
+        names = test.globs
+    assert not report, "".join(report)
+
+
+def test_pages_have_code():
+    assert sum(len(snippets(path)) for path in PAGES) > 150
+
+
+def test_every_page_is_in_a_toctree():
+    entries = {
+        (path.parent / entry).relative_to(DOCS).as_posix()
+        for path in SOURCES
+        for tree in re.findall(TOCTREE, path.read_text(encoding="utf-8"))
+        for entry in tree.split()
+    }
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in SOURCES}
+    parts_of_a_page = {"benchmarks/results", "benchmarks/suite"}
+    assert pages - entries - parts_of_a_page <= {"index", "sg_execution_times"}
+
+
+def test_landing_page_has_the_figures_that_the_benchmarks_print():
+    page = (DOCS / "index.rst").read_text(encoding="utf-8")
+    boxes = re.search(r"\.\. container:: figures\n((?: {3}.*\n|\n)+)", page)[1]
+    figures = re.findall(r"\d[\d,]*\.?\d+", boxes)
+    printed = (DOCS / "benchmarks" / "results.rst").read_text(encoding="utf-8")
+    assert len(figures) > 8
+    assert [figure for figure in figures if figure not in printed] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_reference_lists_every_public_name(package):
+    reference = (DOCS / "api.rst").read_text(encoding="utf-8")
+    sections = re.findall(
+        rf"currentmodule:: {re.escape(package.__name__)}\n(.*?)(?=\.\. currentmodule|\Z)",
+        reference,
+        re.DOTALL,
+    )
+    listed = {entry for section in sections for entry in re.findall(r"^   (\w+)$", section, re.MULTILINE)}
+    assert listed == {name for name in package.__all__ if not name.startswith("_")}
+
+
+def members(name, thing):
+    """Names of what the package itself defines in a class."""
+    for member, value in inspect.getmembers(thing):
+        module = getattr(getattr(value, "fget", value), "__module__", "") or ""
+        if not member.startswith("_") and module.startswith("sklearn_mf"):
+            yield f"{name}.{member}"
+
+
+def public_names():
+    for package in PACKAGES:
+        for name in package.__all__:
+            thing = getattr(package, name)
+            if inspect.isclass(thing):
+                yield from members(f"{package.__name__}.{name}", thing)
+            if callable(thing):
+                yield f"{package.__name__}.{name}"
+
+
+@pytest.mark.parametrize("name", list(public_names()))
+def test_docstring(name):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["numpydoc_validation"]["checks"]
+    checks = set(ERROR_MSGS) - set(settings) if "all" in settings else set(settings)
+    found = [f"{code}: {message}" for code, message in validate(name)["errors"] if code in checks]
+    assert not found
+    doc = inspect.getdoc(eval(name, {"sklearn_mf": sklearn_mf}))
+    is_property = len(doc.splitlines()) == 1
+    assert is_property or ">>>" in doc, "an example is missing"

@@ -1,0 +1,192 @@
+"""Exact top-n against sorting everything."""
+
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sklearn_mf.retrieval import _top_n
+from sklearn_mf.retrieval._top_n import seen_cells, top_n, unit_rows
+from sklearn_mf.utils import _threads
+
+
+def brute_force(queries, candidates, n, excluded, offsets=None):
+    """Sort all float64 scores, each summed up on its own as `top_n` does."""
+    pairs = np.repeat(queries, len(candidates), axis=0), np.tile(candidates.astype(float), (len(queries), 1))
+    scores = np.einsum("nk,nk->n", *pairs).reshape(len(queries), -1)
+    scores = scores if offsets is None else scores + offsets
+    scores[excluded] = -np.inf
+    lists = []
+    for row, line in enumerate(scores):
+        order = np.argsort(-line, kind="stable")[:n]
+        lists += [(row, column, rank + 1) for rank, column in enumerate(order) if line[column] > -np.inf]
+    return lists
+
+
+def found(ranking):
+    return list(zip(ranking.rows.tolist(), ranking.columns.tolist(), ranking.ranks.tolist(), strict=True))
+
+
+DRAWS = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "whole numbers, many ties": lambda rng, size: rng.integers(-1, 2, size).astype(float),
+    "ties in float32 alone": lambda rng, size: 1 + rng.integers(0, 9, size) * 1e-9,
+    "near the resolution of float32": lambda rng, size: 1 + rng.integers(0, 9, size) * 2.0**-24,
+    "large and small": lambda rng, size: rng.normal(size=size) * 10.0 ** rng.integers(-9, 9, size),
+    "zeros": lambda rng, size: np.zeros(size),
+    "tiny": lambda rng, size: rng.normal(size=size) * 1e-20,
+}
+
+
+@given(
+    st.integers(0, 2**16),
+    st.integers(1, 12),
+    st.integers(1, 300),
+    st.integers(0, 5),
+    st.integers(1, 70),
+    st.sampled_from(sorted(DRAWS)),
+    st.sampled_from([None, np.float32, np.float64]),
+    st.integers(1, 12),
+)
+@settings(deadline=None, max_examples=300)
+def test_equals_sorting_everything_ties_by_column(
+    seed, n_queries, n_candidates, width, n, draw, offset_type, rows_in_a_block
+):
+    rng = np.random.default_rng(seed)
+    queries, candidates = (DRAWS[draw](rng, (size, width)) for size in (n_queries, n_candidates))
+    candidates = candidates if seed % 2 else candidates.astype(np.float32)
+    offsets = None if offset_type is None else DRAWS[draw](rng, n_candidates).astype(offset_type)
+    queries[rng.random(n_queries) < rng.choice([0, 0.5])] = 0
+    mask = rng.random((n_queries, n_candidates)) < rng.choice([0, 0.3, 0.99])
+    expected = brute_force(queries, candidates, n, mask, offsets)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_top_n, "_BLOCK_ROWS", rows_in_a_block)
+        patch.setattr(_top_n, "_CELLS", 2 ** (seed % 9))
+        patch.setattr(_top_n, "_CHUNK", 1 + seed % 99)
+        ranking = top_n(queries, candidates, n, lambda block: np.nonzero(mask[block]), offsets)
+    assert found(ranking) == expected
+
+
+def sample(n_queries=300, n_candidates=2000):
+    rng = np.random.default_rng(0)
+    queries = rng.normal(size=(n_queries, 16))
+    return queries, rng.normal(size=(n_candidates, 16)).astype(np.float32), rng.normal(size=n_candidates)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 299])
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_blocks_and_threads_change_no_bit(monkeypatch, rows, threads):
+    queries, candidates, offsets = sample()
+    whole = top_n(queries, candidates, 5, None, offsets)
+    monkeypatch.setattr(_top_n, "_BLOCK_ROWS", rows)
+    monkeypatch.setattr(_top_n, "n_threads", lambda n_blocks: min(threads, n_blocks))
+    parts = top_n(queries, candidates, 5, None, offsets)
+    assert all((one == other).all() for one, other in zip(whole, parts, strict=True))
+
+
+def test_one_query_gives_what_it_gives_among_others():
+    queries, candidates, offsets = sample()
+    whole = top_n(queries, candidates, 5, None, offsets)
+    for row in range(0, 300, 17):
+        alone = top_n(queries[[row]], candidates, 5, None, offsets)
+        assert (alone.columns == whole.columns[whole.rows == row]).all()
+        assert (alone.scores == whole.scores[whole.rows == row]).all()
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_memory_is_bounded_by_the_blocks(monkeypatch, ties):
+    queries, candidates, _ = sample(2000, 5000)
+    if ties:
+        queries, candidates = queries[:200] ** 0, candidates**0
+    monkeypatch.setattr(_top_n, "_BLOCK_BYTES", 2**20)
+    monkeypatch.setattr(_top_n, "_CELLS", 2**16)
+    monkeypatch.setattr(_top_n, "n_threads", lambda n_blocks: 2)
+    top_n(queries[:99], candidates, 5)
+    tracemalloc.start()
+    ranking = top_n(queries, candidates, 5)
+    peak = tracemalloc.get_traced_memory()[1] - sum(part.nbytes for part in ranking)
+    tracemalloc.stop()
+    assert peak < 16 * 2**20 < 4 * len(queries) * len(candidates) * (10 if ties else 1)
+
+
+def test_the_threads_of_blas_are_given_back_whatever_happens():
+    queries, candidates, _ = sample()
+    _threads._blas()
+
+    def n_blas_threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    def fail(block):
+        time.sleep(0.01)
+        raise ZeroDivisionError
+
+    with threadpool_limits(2, user_api="blas"):
+        before = n_blas_threads()
+        searches = [threading.Thread(target=top_n, args=(queries, candidates, 5)) for _ in range(8)]
+        for search in searches:
+            search.start()
+        for size in (1, 300):
+            with pytest.raises(ZeroDivisionError):
+                top_n(queries[:size], candidates, 5, fail)
+        for search in searches:
+            search.join()
+        assert n_blas_threads() == before
+
+
+def test_the_threads_are_as_many_as_blas_may_use():
+    for limit in (1, 2):
+        with threadpool_limits(limit, user_api="blas"):
+            assert _threads.n_threads(100) == limit
+    assert _threads.n_threads(1) == 1
+
+
+def test_retrieval_does_not_load_tensorflow():
+    code = (
+        "import sys, numpy as np; from sklearn_mf.retrieval._top_n import top_n; "
+        "top_n(np.eye(3), np.eye(3), 1); "
+    )
+    subprocess.run([sys.executable, "-c", code + "assert 'tensorflow' not in sys.modules"], check=True)
+
+
+def test_a_crowd_of_ties_goes_by_column():
+    ranking = top_n(np.ones((2, 1)), np.ones((1000, 1)), 4)
+    assert ranking.columns.tolist() == [0, 1, 2, 3] * 2
+
+
+def test_no_queries_no_candidates_and_all_excluded_give_empty_lists():
+    assert len(top_n(np.ones((0, 1)), np.ones((3, 1)), 2).rows) == 0
+    assert len(top_n(np.ones((3, 1)), np.ones((0, 1)), 2).rows) == 0
+    everything = top_n(np.ones((2, 1)), np.ones((3, 1)), 2, lambda block: np.nonzero(np.ones((2, 3))))
+    assert len(everything.rows) == 0
+
+
+@pytest.mark.parametrize("n", [1, np.int8(100), 10**30])
+def test_any_whole_number_is_a_length(n):
+    assert len(top_n(np.ones((1, 1)), np.ones((300, 1)), n).rows) == min(n, 300)
+
+
+def test_seen_cells_of_known_users_and_listed_candidates():
+    seen = sp.csr_array(np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]], dtype=bool))
+    codes = np.array([-1, 2, 1, 0, -1])
+    rows, columns = seen_cells(seen.indptr, seen.indices, codes, np.array([0, -1, 1]))
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(3, 0), (3, 1)]
+    rows, columns = seen_cells(seen.indptr, seen.indices, codes)
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 1), (3, 0), (3, 2)]
+
+
+def test_unit_rows_leave_zeros():
+    np.testing.assert_allclose(unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0, 0]])
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_near_ties_are_ranked_in_double_precision(n):
+    candidates = 1 + np.arange(12)[::-1, None] * 1e-12
+    assert top_n(np.ones((1, 1)), candidates, n).columns.tolist() == list(range(n))

@@ -1,0 +1,188 @@
+"""Shapes, padding and visiting order."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.solvers._tensors import shared
+from sklearn_mf.solvers.sgd import _partition as batches
+
+
+def ratings_of(n, n_ids=(9, 5)):
+    rng = np.random.default_rng(0)
+    cells = rng.choice(np.prod(n_ids), n, replace=False)
+    codes = [code.astype(np.int32) for code in np.unravel_index(cells, n_ids)]
+    return Ratings.merge(codes, rng.normal(size=n), rng.integers(1, 4, n).astype(float), n_ids)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**20, 2**20 + 1, 3_000_000, 10**7])
+def test_rounded_up_is_not_less_and_not_much_more(size):
+    rounded = batches.rounded_up(size, 2**20)
+    assert size <= rounded <= 4.2 * size
+    assert rounded == batches.rounded_up(rounded, 2**20)
+    if size > 2**20:
+        assert rounded <= 1.25 * size + 1
+
+
+@pytest.mark.parametrize("n", [30_000, 80_000, 100_000, 900_188, 1_000_209])
+def test_folds_share_the_shape_of_all_ratings(n):
+    assert batches.rounded_up(4 * n // 5 + 1, 2**20) == batches.rounded_up(n + 1, 2**20)
+    assert batches.choose_batch_size(4 * n // 5) == batches.choose_batch_size(n)
+
+
+def test_batch_size_is_a_power_of_two_between_its_limits():
+    sizes = [batches.choose_batch_size(n) for n in (1, 100, 80_000, 100_000, 10**6, 10**7)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (64, 512)
+    assert sizes[2] == sizes[3], "folds of ML-100K and its refit must share a shape"
+    assert all(size & (size - 1) == 0 for size in sizes)
+
+
+def ratings_of_sizes(n, *n_ids):
+    rng = np.random.default_rng(0)
+    codes = [rng.integers(0, size, n).astype(np.int32) for size in n_ids]
+    return Ratings.merge(codes, rng.normal(size=n), rng.integers(1, 4, n).astype(float), n_ids)
+
+
+def arranged(*sources, batch_size="auto", width=10):
+    layout, runs = batches.plan_layout(list(sources), batch_size, width)
+    packed = batches.pack_ratings(layout, runs, list(sources), 0.0, 1.0)
+    return layout, packed[:, :-2], *packed[:, -2:].view(np.float32).T
+
+
+def parts(monkeypatch, number):
+    monkeypatch.setattr(batches, "_n_parts", lambda *_: number)
+
+
+def blocks_of(layout):
+    return list(itertools.chain(*layout.rounds()))
+
+
+def test_padding_has_no_weight_and_points_to_a_row_of_no_id():
+    ratings = ratings_of(20)
+    layout, codes, targets, weights = arranged(ratings)
+    np.testing.assert_array_equal(codes[:20], ratings.codes)
+    np.testing.assert_array_equal(targets[:20], ratings.targets.astype(np.float32))
+    np.testing.assert_allclose(weights[:20], ratings.weights / ratings.weights.mean(), rtol=1e-6)
+    assert not weights[20:].any()
+    assert (codes[20:] == np.array(layout.n_tables) - 1).all()
+    assert all(size > n for size, n in zip(layout.n_tables, ratings.n_ids, strict=True))
+
+
+def test_held_out_ratings_are_scored_and_not_visited():
+    train, held_out = hold_out(ratings_of(40), 0.25, seed=0)
+    layout, codes, _, weights = arranged(train, held_out)
+    assert layout.places.tolist() == [[0, 30, 40]]
+    assert (weights[:30] > 0).all()
+    np.testing.assert_array_equal(codes[30:40], held_out.codes)
+    np.testing.assert_allclose(weights[30:40], -held_out.weights)
+    assert sorted(layout.order(0, 0)[:30]) == list(range(30))
+    assert (layout.order(0, 0)[30:] == layout.n_padded - 1).all()
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    layout, *_ = arranged(ratings_of(40))
+    assert (layout.order(1, 2) == layout.order(1, 2)).all()
+    assert (layout.order(1, 2) != layout.order(1, 3)).any()
+    assert (layout.order(1, 2) != layout.order(2, 2)).any()
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3])
+@pytest.mark.parametrize("n_ids", [(500,), (41, 30), (20, 11, 7)])
+def test_blocks_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(n_ids, n_parts, monkeypatch):
+    parts(monkeypatch, n_parts)
+    ratings = ratings_of_sizes(900, *n_ids)
+    is_held_out = np.random.default_rng(0).random(len(ratings.targets)) < 0.2
+    train, held_out = ratings.take(~is_held_out), ratings.take(is_held_out)
+    layout, codes, targets, weights = arranged(train, held_out, batch_size=16)
+    rounds = list(layout.rounds())
+    assert sorted(block.number for block in blocks_of(layout)) == list(range(n_parts ** len(n_ids)))
+    for blocks in rounds:
+        for field in range(len(n_ids)):
+            assert len({block.parts[field] for block in blocks}) == n_parts
+    learnt, scored = [], []
+    for block in blocks_of(layout):
+        for seen, held in ((learnt, False), (scored, True)):
+            rows = np.arange(layout.n_padded).reshape(-1, 16)[slice(*layout.batches(block, held))].ravel()
+            rows = layout.order(0, 0)[rows] if not held else rows
+            rows = rows[weights[rows] != 0]
+            ids = codes[rows] * n_parts + block.parts
+            seen.extend(
+                (*cell, target, weight > 0)
+                for cell, target, weight in zip(ids.tolist(), targets[rows], weights[rows], strict=True)
+            )
+    cells = [
+        {
+            (*code, np.float32(target), trained)
+            for code, target in zip(of.codes.tolist(), of.targets, strict=True)
+        }
+        for of, trained in ((train, True), (held_out, False))
+    ]
+    assert len(learnt) == len(train.targets)
+    assert set(learnt) == cells[0]
+    assert len(scored) == len(train.targets) + len(held_out.targets)
+    assert set(scored) == cells[0] | cells[1]
+
+
+@pytest.mark.parametrize(
+    ("n_fields", "n_rows", "batch_size", "n_parts"),
+    [
+        (1, 1_015_808, 512, 2),
+        (3, 1_015_808, 512, 2),
+        (4, 1_015_808, 512, 1),
+        (2, 253_952, 512, 1),
+        (2, 1_015_808, 31_744, 2),
+        (2, 1_015_808, 31_745, 1),
+    ],
+)
+def test_many_small_batches_of_few_fields_are_learnt_from_side_by_side(n_fields, n_rows, batch_size, n_parts):
+    assert batches._n_parts(n_fields, n_rows, batch_size) == n_parts
+
+
+def test_what_is_dealt_out_lies_in_the_row_and_part_of_its_id(monkeypatch):
+    parts(monkeypatch, 2)
+    layout, *_ = arranged(ratings_of_sizes(300, 41, 30))
+    values = np.arange(41 * 3).reshape(41, 3)
+    even, odd = layout.scatter_to_parts(0, values)
+    assert len(even) == len(odd) == layout.n_tables[0]
+    np.testing.assert_array_equal(even[:21], values[::2])
+    np.testing.assert_array_equal(odd[:20], values[1::2])
+    assert not even[21:].any()
+    assert not odd[20:].any()
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_tiles_touch_few_rows_and_are_visited_one_after_another(n_parts, monkeypatch):
+    parts(monkeypatch, n_parts)
+    monkeypatch.setattr(batches, "_CACHED_BYTES", 0)
+    monkeypatch.setattr(batches, "_TILE_BYTES", 400)  # ten rows of ten floats
+    layout, codes, _, weights = arranged(ratings_of_sizes(2000, 40 * n_parts, 25 * n_parts))
+    assert layout.places.shape == (n_parts**2, 4 * 3 + 2)
+    order = layout.order(seed=0, epoch=0)
+    for places in layout.places:
+        for first, last in itertools.pairwise(places[:-1]):
+            assert (np.ptp(codes[first:last], axis=0) < 10).all()
+        visited = order[places[0] : places[-2]]
+        tiles = np.searchsorted(places[:-2], visited, "right")
+        assert np.sort(visited).tolist() == list(range(places[0], places[-2]))
+        assert (np.diff(tiles) != 0).sum() == 4 * 3 - 1
+        assert not np.array_equal(visited, np.sort(visited))
+    assert (weights[order[order != layout.n_padded - 1]] > 0).all()
+
+
+def test_tables_in_the_cache_are_one_tile():
+    layout, *_ = arranged(ratings_of_sizes(300, 41, 30))
+    assert layout.places.shape == (1, 3)
+
+
+@pytest.mark.parametrize("shape", [(1,), (7, 3), (1000, 4)])
+def test_tensorflow_takes_over_aligned_memory(shape):
+    array = batches.aligned(shape)
+    array[:] = 5
+    assert array.ctypes.data % 64 == 0
+    tensor = shared(array)
+    array[0] = 7
+    assert tensor.dtype == "int32"
+    np.testing.assert_array_equal(tensor.numpy(), array)
