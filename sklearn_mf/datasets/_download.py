@@ -16,7 +16,7 @@ from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from sklearn_mf.ratings._validation import warn_user
+from sklearn_mf.utils._warnings import warn_user
 
 TIMEOUT = 60.0  # seconds without a byte
 

@@ -12,9 +12,9 @@ from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import validate_params
 
 from sklearn_mf.datasets._text import MARK, SPACES, naming_file_in_errors, read_table
+from sklearn_mf.utils._sklearn_compat import validate_params
 
 # What the columns are called in headers; a column without a header is called by the word on the left.
 WORDS = {

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+
+from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 INTERCEPT, USER_SPREAD, ITEM_SPREAD, PRODUCT_SPREAD = 3.5, 0.4, 0.5, 0.6
 DENSE = 8  # from one rating in this many cells on, every cell gets a key; below, cells are drawn and rejected

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_mf.datasets._download import download, read_text, retry, verify
 from sklearn_mf.datasets._text import naming_file_in_errors, read_table
+from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
 
 BASE = "https://files.grouplens.org/datasets/movielens/"
 

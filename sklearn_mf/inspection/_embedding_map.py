@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils import check_scalar
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -24,6 +23,7 @@ from sklearn_mf.inspection._map_artists import draw_labels, draw_points
 from sklearn_mf.inspection._plotting import new_axes
 from sklearn_mf.ratings._columns import read_id_list, short_repr
 from sklearn_mf.ratings._validation import check_known
+from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 
 class EmbeddingDisplay:

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mf.inspection._estimators import by_name, field_number, ids_in, n_ratings, recommender_in
 from sklearn_mf.inspection._plotting import add_legend, draw_curves, make_room_below, new_axes
 from sklearn_mf.ratings._columns import check_length, read_targets
+from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 
 class ErrorByActivityDisplay:

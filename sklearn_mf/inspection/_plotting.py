@@ -6,8 +6,8 @@ from itertools import cycle
 from typing import Any
 
 import pandas as pd
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._plotting import _validate_style_kwargs
+
+from sklearn_mf.utils._sklearn_compat import _validate_style_kwargs, check_matplotlib_support
 
 # Okabe and Ito, "Color Universal Design" (2008); yellow, which is faint on white, is left out.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -5,8 +5,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._plotting import _interval_max_min_ratio
 
 from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings, recommender_in
 from sklearn_mf.inspection._plotting import GREY, add_legend, draw_curves, new_axes, whole_ticks
@@ -16,6 +14,7 @@ from sklearn_mf.metrics._pairs import Pairs, read_lists
 from sklearn_mf.ratings._columns import check_length, read_targets, short_repr
 from sklearn_mf.recommenders._tables import Excluded, RecommendQuery
 from sklearn_mf.retrieval._top_n import Ranking, top_n
+from sklearn_mf.utils._sklearn_compat import _interval_max_min_ratio, check_matplotlib_support
 
 
 class RankingCurveDisplay:

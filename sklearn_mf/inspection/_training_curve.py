@@ -4,12 +4,12 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_mf.inspection._estimators import by_name
 from sklearn_mf.inspection._plotting import add_legend, draw_curves, whole_ticks
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.utils._pipeline import last_step
+from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 # Fitted attributes, their sign, and what the axis is called.
 _CURVES = {

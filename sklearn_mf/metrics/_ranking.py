@@ -4,9 +4,9 @@ from numbers import Integral
 from typing import Any
 
 import pandas as pd
-from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_mf.metrics._measures import evaluate
+from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "k": [Interval(Integral, 1, None, closed="left")],

@@ -10,16 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
 from sklearn_mf.metrics._measures import MEASURES, find_hits
 from sklearn_mf.metrics._pairs import Pairs, codes_among, read_lists, read_pairs
 from sklearn_mf.metrics._sampled import rank_among_sampled
 from sklearn_mf.ratings._columns import IdColumn, check_length, read_targets
-from sklearn_mf.ratings._validation import read_ids, split_ratings, warn_user
+from sklearn_mf.ratings._validation import read_ids, split_ratings
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.utils._pipeline import last_step, transform_up_to_last_step
+from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
+from sklearn_mf.utils._warnings import warn_user
 
 _BEYOND_ACCURACY: dict[str, Callable[[Any, Any, int], float]] = {
     "coverage": lambda table, recommender, k: catalog_coverage(table, recommender.item_ids_, k),

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection._split import _UnsupportedGroupCVMixin
-from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_mf.model_selection._base import Folds, RowFolds, TimeMixin
 from sklearn_mf.model_selection._rows import by_user, id_codes, in_time, shuffled
+from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 
 class PerUserKFold(_UnsupportedGroupCVMixin, RowFolds):

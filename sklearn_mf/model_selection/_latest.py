@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Interval, RealNotInt, validate_params
 
 from sklearn_mf.model_selection._base import OneSplit
 from sklearn_mf.model_selection._rows import by_user, id_codes, id_columns, in_time
+from sklearn_mf.utils._sklearn_compat import Interval, RealNotInt, validate_params
 
 
 class LeaveLastOut(OneSplit):

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing
 
 from sklearn_mf.ratings._columns import IdColumn, is_polars, polars_column
 from sklearn_mf.ratings._ratings import sorted_by
 from sklearn_mf.ratings._validation import as_table, read_ids
+from sklearn_mf.utils._sklearn_compat import _safe_indexing
 
 
 def id_columns(X: Any, n_fields: int) -> list[IdColumn]:

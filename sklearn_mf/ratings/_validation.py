@@ -1,7 +1,5 @@
 """Whatever the user passes becomes columns of ids, ratings and weights, or an error that says why not."""
 
-import sys
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +22,7 @@ from sklearn_mf.ratings._columns import (
     read_weights,
     short_repr,
 )
+from sklearn_mf.utils._warnings import warn_user
 
 _SPARSE_FORMATS = ("coo", "csr", "csc", "lil", "dok")
 
@@ -255,22 +254,6 @@ def check_continues(previous: Any, current: Any, observed: TrainingInput) -> Non
                 f"A warm start cannot change the type of the ids in column {name!r} from {known.dtype} "
                 f"to {ids.dtype}: convert them, or {advice}"
             )
-
-
-def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the first line outside the package and scikit-learn, whose wrappers stand in between.
-
-    Parameters
-    ----------
-    message : str
-        What to say.
-    category : type, default=UserWarning
-        Kind of warning.
-    """
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("sklearn_mf", "sklearn"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
 
 
 def as_table(X: Any) -> Any:

@@ -10,9 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import check_length, read_targets, read_weights, short_repr
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._validation import read_ids, split_ratings, warn_user
+from sklearn_mf.ratings._validation import read_ids, split_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._tables import Tables
+from sklearn_mf.utils._warnings import warn_user
 
 
 class BaseRecommender(Tables):

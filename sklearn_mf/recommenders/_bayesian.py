@@ -9,21 +9,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mf.model._diagnostics import split_r_hat
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import SampleStore
 from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
-from sklearn_mf.ratings._validation import warn_user
 from sklearn_mf.recommenders._bayesian_state import BayesianState, fitted_attributes, single_sample_posterior
 from sklearn_mf.recommenders._callbacks import Progress
 from sklearn_mf.recommenders._state import all_or_nothing
+from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
+from sklearn_mf.utils._warnings import warn_user
 
 # Cells whose predictions are watched for convergence, and what of their split R-hat counts as poor.
 _N_WATCHED, _POOR = 1000, 1.2

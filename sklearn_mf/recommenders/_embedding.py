@@ -4,15 +4,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import gen_batches
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._mf import MFRecommender
 from sklearn_mf.recommenders._state import all_or_nothing
+from sklearn_mf.utils._sklearn_compat import _check_feature_names_in, _fit_context, _routing_enabled
 
 # Ids whose rows are looked up at a time: those of a Bayesian recommender are long.
 _BATCH = 4096

@@ -8,20 +8,19 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import FoldInRatings, ridge_parts, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
-from sklearn_mf.ratings._validation import warn_user
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._callbacks import Progress
 from sklearn_mf.recommenders._state import all_or_nothing
 from sklearn_mf.solvers._training import History, Options, Solver, train
+from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
+from sklearn_mf.utils._warnings import warn_user
 
 
 class MFRecommender(BaseRecommender):
