@@ -21,6 +21,7 @@ from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
 from sklearn_mf.recommenders._bayesian_state import BayesianState, fitted_attributes, single_sample_posterior
 from sklearn_mf.recommenders._callbacks import Progress
 from sklearn_mf.recommenders._state import all_or_nothing
+from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
@@ -410,10 +411,9 @@ class BayesianMFRecommender(BayesianState):
         self, ratings: Ratings, known_codes: list[NDArray[np.int32]], seed: int, previous: Self | None
     ) -> tuple[Any, Model]:
         """New chain, or the one of the last fit over the ids of both; also where it begins."""
-        from sklearn_mf.solvers import _threads as workers  # TensorFlow is imported here, not before
+        load_solver("gibbs")  # TensorFlow is imported here, not before
         from sklearn_mf.solvers.gibbs import _sampler as gibbs
 
-        workers.limit_threads()
         centred = centre_and_scale(ratings, True)
         start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, gibbs.START_STD)
         make = partial(gibbs.Gibbs, ratings, seed=seed, heteroscedastic=self.heteroscedastic)

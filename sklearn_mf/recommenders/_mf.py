@@ -18,7 +18,8 @@ from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._callbacks import Progress
 from sklearn_mf.recommenders._state import all_or_nothing
-from sklearn_mf.solvers._training import History, Options, Solver, train
+from sklearn_mf.solvers._registry import load_solver
+from sklearn_mf.solvers._training import ALSOptions, History, Penalty, SGDOptions, Solver, Stopping, train
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
@@ -272,13 +273,15 @@ class MFRecommender(BaseRecommender):
         """
         previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
         # All but the solver's own arrays is let go before training, which is when memory peaks.
-        solver, options, finished, arguments = self._prepare(X, y, sample_weight, previous)
+        solver, finished, arguments = self._prepare(X, y, sample_weight, previous)
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, **arguments)
         progress = Progress(
             self, context, arguments, lambda model: self._model_attributes(finished(model)), solver.unit
         )
-        model, history = train(solver, options, progress)
+        with solver:
+            stopping = Stopping(self.tol, self.n_iter_no_change)
+            model, history = train(solver, self.max_iter, progress, stopping)
         self._store(self._model_attributes(finished(model)))
         self._store_history(history)
         context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
@@ -286,25 +289,19 @@ class MFRecommender(BaseRecommender):
 
     def _prepare(
         self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
-    ) -> tuple[Solver, Options, Callable[[Model], Model], dict[str, Any]]:
+    ) -> tuple[Solver[Model], Callable[[Model], Model], dict[str, Any]]:
         """Number the ids, merge the ratings, choose the start; also what callbacks get."""
         ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         training, held_out = self._hold_out(ratings, seed)
         centred = centre_and_scale(training, self.fit_bias)
         id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        from sklearn_mf.solvers import _threads as workers  # TensorFlow is imported here, not before
-        from sklearn_mf.solvers.als import _solver as als
-        from sklearn_mf.solvers.sgd import _solver as sgd
-
-        workers.limit_threads()
-        make = als.ALS if self._chosen_solver == "als" else sgd.SGD
+        make: Any = load_solver(self._chosen_solver)  # TensorFlow is imported here, not before
         start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
         if previous is not None:
             start = warm_start_model(start, previous._model, known_codes, self.positive)
-        options = self._options(seed)
-        solver = make(training, held_out, start, options)
-        return solver, options, partial(fill_unrated, id_weights=id_weights), arguments
+        solver = make(training, held_out, start, self._options(seed))
+        return solver, partial(fill_unrated, id_weights=id_weights), arguments
 
     @property
     def _chosen_solver(self) -> str:
@@ -326,25 +323,17 @@ class MFRecommender(BaseRecommender):
         return 0.0 if self.penalty is None else float(self.alpha)
 
     def _store_history(self, history: History) -> None:
-        self.loss_curve_ = history.loss_curve
+        self.loss_curve_ = history.curve
         self.validation_scores_ = history.validation_scores
         self.n_iter_ = history.n_iter
 
-    def _options(self, seed: int) -> Options:
+    def _options(self, seed: int) -> Penalty:
         alpha = self._charged_alpha
         l1_share = {"l1": 1.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty or "", 0.0)
-        return Options(
-            l1=alpha * l1_share,
-            l2=alpha * (1 - l1_share),
-            positive=self.positive,
-            fit_bias=self.fit_bias,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            seed=seed,
-        )
+        penalty = alpha * l1_share, alpha * (1 - l1_share), self.positive, self.fit_bias
+        if self._chosen_solver == "als":
+            return ALSOptions(*penalty)
+        return SGDOptions(*penalty, self.learning_rate, self.batch_size, seed, self.max_iter)
 
     def _hold_out(self, ratings: Ratings, seed: int) -> tuple[Ratings, Ratings | None]:
         if not self.early_stopping:
