@@ -53,7 +53,8 @@ def catalog_of(recommender: Any, caller: str) -> Catalog:
             f"{len(recommender.categories_)}: use predict, which takes any number of fields."
         )
     vocabularies = [
-        Vocabulary(ids, dtype) for ids, dtype in zip(recommender.categories_, recommender.id_types_, strict=True)
+        Vocabulary(ids, dtype)
+        for ids, dtype in zip(recommender.categories_, recommender.id_types_, strict=True)
     ]
     seen = SeenItems(recommender._seen_starts, recommender._seen_items, len(recommender.categories_[1]))
     return Catalog(vocabularies, column_names(recommender), seen)
@@ -83,7 +84,9 @@ def contributions(recommender: Any, fold_in: FoldInRatings, item: int) -> tuple[
     return parts
 
 
-def recommend_by_scores(recommender: Any, users: ArrayLike, scores: NDArray[np.float32], n: int) -> pd.DataFrame:
+def recommend_by_scores(
+    recommender: Any, users: ArrayLike, scores: NDArray[np.float32], n: int
+) -> pd.DataFrame:
     """Table of recommend for item scores (n_items,) that are the same for all users."""
     query = recommender._recommend_query(users, n, True, None, None)
     ranking = top_n(np.ones((len(query.ids), 1)), scores[:, None], n, query.excluded)

@@ -13,6 +13,7 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._mf import MFRecommender
 from sklearn_mf.utils._sklearn_compat import _check_feature_names_in, _fit_context, _routing_enabled
 
+
 class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Embeddings of users, items and other ids as features: a transformer around a recommender.
 

@@ -7,8 +7,8 @@ thread that predicts meanwhile sees the last fit until the new one is complete.
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
-from typing import Concatenate, NamedTuple, ParamSpec, Protocol, Self, TypeVar
+from collections.abc import Callable
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,7 +164,9 @@ def _store_seen(
     fitted._seen_starts, fitted._seen_items = seen.starts, seen.items
 
 
-def _known_ids(old: NDArray[np.generic] | None, more: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+def _known_ids(
+    old: NDArray[np.generic] | None, more: NDArray[np.generic] | None
+) -> NDArray[np.generic] | None:
     """Ids that a field has whatever the ratings: first those of the last fit, then those of a matrix."""
     if old is None or more is None:
         return more if old is None else old
@@ -177,8 +179,7 @@ def _check_warm_start(previous: Recommender, fitted: Recommender, observed: Trai
     advice = "set warm_start=False to start anew."
     if old_dim != fitted.embedding_dim:
         raise ValueError(
-            f"A warm start cannot change embedding_dim from {old_dim} to "
-            f"{fitted.embedding_dim}: {advice}"
+            f"A warm start cannot change embedding_dim from {old_dim} to {fitted.embedding_dim}: {advice}"
         )
     has_bias = previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)
     if has_bias and not getattr(fitted, "fit_bias", True):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers import _objective as penalties
+from sklearn_mf.solvers._objective import lower_bounds
 from sklearn_mf.solvers._tensors import tensor
 from sklearn_mf.solvers.als import _grouping as grouping
 from sklearn_mf.solvers.als import _sweep as sweep
@@ -97,7 +97,7 @@ class FieldTables:
         with np.errstate(over="ignore"):  # the objective says so
             constants = np.array([l1, l2, fit_bias], dtype=np.float32)
         numbers = sweep.ALSScalars(*map(tf.constant, constants))
-        floor = tf.constant(penalties.floors(self.tables[0].shape[1], positive))
+        floor = lower_bounds(self.tables[0].shape[1], positive)
         solve = sweep.program(len(self.tables), self.method)
         for field in reversed(range(len(self.tables))):
             self.tables[field], squares, penalty = solve(

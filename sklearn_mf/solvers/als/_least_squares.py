@@ -1,10 +1,11 @@
 """The problem of each id of a block while the other fields stand still: penalised least squares."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-Tensor = Any
+from sklearn_mf.solvers._objective import soft_threshold
+from sklearn_mf.solvers._tensors import Tensor
 
 # Steps of the conjugate gradient, begun from the present solution.
 _STEPS = 2
@@ -162,8 +163,8 @@ def _descend(G: Tensor, r: Tensor, block: RowProblems, floor: Tensor) -> Tensor:
         column, old = columns[place], t[:, place]
         bend = column[:, place]
         free = rights[place] - tf.reduce_sum(column * t, 1) + bend * old
-        new = tf.sign(free) * tf.maximum(tf.abs(free) - block.l1, 0.0)
-        new = tf.maximum(tf.math.divide_no_nan(new, bend), floor[place])
+        new = tf.math.divide_no_nan(soft_threshold(free, block.l1), bend)
+        new = tf.maximum(new, floor[place])
         return place + 1, t + (new - old)[:, None] * tf.one_hot(place, width)
 
     def run_pass(t: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._tensors import tensor
-from sklearn_mf.solvers._training import ObjectiveScale, Options
+from sklearn_mf.solvers._training import ALSOptions, ObjectiveScale, Solver
 from sklearn_mf.solvers.als import _grouping as grouping
 from sklearn_mf.solvers.als import _sweep as sweep
 from sklearn_mf.solvers.als._field_tables import FieldTables
@@ -42,7 +42,7 @@ def damping(ages: NDArray[np.int32], l1: float) -> NDArray[np.float32]:
     return np.minimum(_DAMPING * _GROWTH ** np.minimum(ages, 99), _MOST).astype(np.float32)
 
 
-class ALS:
+class ALS(Solver[Model]):
     """One run of alternating minimisation.
 
     Parameters
@@ -53,13 +53,13 @@ class ALS:
         Ratings to stop on.
     start : Model
         Where to begin.
-    options : Options
+    options : ALSOptions
         Penalty.
     """
 
-    warmup, unit, start_std = 0, "sweep", 0.001
+    unit, start_std = "sweep", 0.001
 
-    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: ALSOptions) -> None:
         self.options, self.n_sweeps = options, 0
         self.field_tables = FieldTables(ratings, start, best_method(options, start.embeddings[0].shape[1]))
         self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.field_tables.ids, strict=True)]
@@ -70,12 +70,12 @@ class ALS:
         self.remedy = f"alpha={options.l1 + options.l2:g} or the sample weights are out of proportion"
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
 
-    def run_epoch(self, epoch: int) -> tuple[float, float | None]:
+    def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Sweep over the fields once, the last field first.
 
         Parameters
         ----------
-        epoch : int
+        number : int
             Counted from 0.
 
         Returns
@@ -86,10 +86,10 @@ class ALS:
             Root mean squared error of the held-out ratings, in their units; None without any.
         """
         l1, l2 = self.options.l1, self.options.l2
-        if l1 > 0 and not any(ages.any() for ages in self.ages) and epoch == 0:
-            for number in range(_RIDGE_SWEEPS):
-                self._sweep(number, 0.0, l1 + l2)
-        loss = self._sweep(epoch, l1, l2)
+        if l1 > 0 and not any(ages.any() for ages in self.ages) and number == 0:
+            for ridge_number in range(_RIDGE_SWEEPS):
+                self._sweep(ridge_number, 0.0, l1 + l2)
+        loss = self._sweep(number, l1, l2)
         self.n_sweeps += 1
         return loss, self._validation_rmse()
 
@@ -107,7 +107,7 @@ class ALS:
             float(sweep.score_program(len(tables))(tables, self.held_out, has_bias))
         )
 
-    def model(self) -> Model:
+    def snapshot(self) -> Model:
         """Copy the tables out of TensorFlow.
 
         Returns
@@ -118,12 +118,12 @@ class ALS:
         return self.field_tables.model(self.n_sweeps)
 
 
-def best_method(options: Options, embedding_dim: int) -> str:
+def best_method(options: ALSOptions, embedding_dim: int) -> str:
     """Choose how to solve for the rows.
 
     Parameters
     ----------
-    options : Options
+    options : ALSOptions
         Penalty.
     embedding_dim : int
         Length of the embeddings.

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from sklearn_mf.solvers import _objective as penalties
-from sklearn_mf.solvers._predictions import errors
+from sklearn_mf.solvers._objective import elastic_net, prediction_errors, squared_loss
+from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
@@ -15,8 +15,6 @@ from sklearn_mf.solvers.als._least_squares import (
     conjugate_gradient,
     coordinate_descent,
 )
-
-Tensor = Any
 
 # Held-out ratings scored at a time.
 _SCORED = 2**15
@@ -108,7 +106,7 @@ def _solve_field(
     return (
         table,
         tf.reduce_sum(tf.cast(squares, tf.float64)),
-        penalties.value(table, field.row_weights, numbers.l1, numbers.l2),
+        elastic_net(table, field.row_weights, numbers.l1, numbers.l2),
     )
 
 
@@ -182,7 +180,7 @@ def over_blocks(
         return (
             number + 1,
             solved.write(number, rows),
-            squares.write(number, tf.reduce_sum(w * left * left, 1)),
+            squares.write(number, squared_loss(w, left, 1)),
         )
 
     solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
@@ -242,10 +240,8 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
         """Add some of the ratings."""
         some = slice(first, first + _SCORED)
         rows = [tf.gather(table, row[some]) for table, row in zip(tables, ratings.rows, strict=True)]
-        left = errors(rows, ratings.targets[some], has_bias)
-        return first + _SCORED, squares + tf.cast(
-            tf.reduce_sum(ratings.weights[some] * left * left), tf.float64
-        )
+        left = prediction_errors(rows, ratings.targets[some], has_bias)
+        return first + _SCORED, squares + tf.cast(squared_loss(ratings.weights[some], left), tf.float64)
 
     return tf.while_loop(lambda first, _: first < n, score, [0, tf.constant(0.0, tf.float64)])[1]
 

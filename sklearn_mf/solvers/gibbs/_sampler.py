@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Draw, Noise, SampleStore
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import Report
 from sklearn_mf.solvers.als import _sweep as sweep
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import draw_rows
 from sklearn_mf.solvers.gibbs import _priors as priors
-
-Tensor = Any
 
 # A new chain begins where some sweeps of alternating minimisation end, with this ridge penalty and from
 # embeddings of this standard deviation.
