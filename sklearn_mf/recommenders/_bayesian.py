@@ -16,12 +16,13 @@ from sklearn.utils import check_random_state
 from sklearn_mf.model._diagnostics import split_r_hat
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.model._posterior import SampleStore
 from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
 from sklearn_mf.recommenders._bayesian_state import BayesianState, fitted_attributes, single_sample_posterior
 from sklearn_mf.recommenders._callbacks import Progress
 from sklearn_mf.recommenders._state import all_or_nothing
 from sklearn_mf.solvers._registry import load_solver
+from sklearn_mf.solvers._training import GibbsOptions, train
+from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
@@ -229,10 +230,8 @@ class BayesianMFRecommender(BayesianState):
         previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
         ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        chain, start = self._chain(ratings, known_codes, seed, previous)
+        solver, start = self._chain(ratings, known_codes, seed, previous)
         del ratings
-        kept_after = self._kept_after(previous is not None)
-        sample_store = SampleStore(start, len(kept_after))
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, **arguments)
         progress = Progress(
@@ -240,15 +239,14 @@ class BayesianMFRecommender(BayesianState):
             context,
             arguments,
             lambda draw: fitted_attributes(single_sample_posterior(draw, start)),
-            chain.unit,
-            "log-likelihood",
+            solver.unit,
+            solver.measure,
         )
-        from sklearn_mf.solvers.gibbs._sampler import sample
-
-        self.log_likelihood_curve_ = sample(chain, self.max_iter, kept_after, sample_store, progress)
-        self.n_iter_ = len(self.log_likelihood_curve_)
-        self._store(fitted_attributes(sample_store.posterior()))
-        self._store_end_of_chain(chain.draw())
+        with solver:
+            draw, history = train(solver, self.max_iter, progress)
+        self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
+        self._store(fitted_attributes(solver.posterior()))
+        self._store_end_of_chain(draw)
         self._diagnose(seed)
         context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
         return self
@@ -411,22 +409,21 @@ class BayesianMFRecommender(BayesianState):
         self, ratings: Ratings, known_codes: list[NDArray[np.int32]], seed: int, previous: Self | None
     ) -> tuple[Any, Model]:
         """New chain, or the one of the last fit over the ids of both; also where it begins."""
-        load_solver("gibbs")  # TensorFlow is imported here, not before
-        from sklearn_mf.solvers.gibbs import _sampler as gibbs
-
+        make: Any = load_solver("gibbs")  # TensorFlow is imported here, not before
         centred = centre_and_scale(ratings, True)
-        start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, gibbs.START_STD)
-        make = partial(gibbs.Gibbs, ratings, seed=seed, heteroscedastic=self.heteroscedastic)
+        start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, make.start_std)
+        kept_after = tuple(self._kept_after(previous is not None))
+        options = GibbsOptions(seed, self.heteroscedastic, kept_after)
         if previous is None:
-            return make(start, None, 0), start
+            return make(ratings, None, start, options), start
         if np.isfinite(previous._end_noise_degrees).all() != self.heteroscedastic:
             raise ValueError(
                 f"A warm start cannot change heteroscedastic to {self.heteroscedastic}: set warm_start=False "
                 "to start anew."
             )
         start = warm_start_model(start, previous._end_of_chain, known_codes)
-        noise = previous._noise_at_end(start, known_codes)
-        return make(start, noise, previous._n_sweeps), start
+        state = ChainState(previous._noise_at_end(start, known_codes), previous._n_sweeps)
+        return make(ratings, None, start, options, state), start
 
     def _kept_after(self, continues: bool) -> list[int]:
         """Numbers of the sweeps after which a draw is kept."""
