@@ -22,6 +22,7 @@ from sklearn_mf.ratings._columns import (
 )
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import check_known, split_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
 from sklearn_mf.recommenders._catalog import Catalog, catalog_of, column_names, read_ids_of
@@ -300,7 +301,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         catalog = self._catalog_for_table("recommend", n)
         items = None if candidates is None else np.unique(catalog.known_codes(1, candidates, "candidates"))
         if ratings is None:
-            ids = self.categories_[0] if users is None else read_id_list(users, "users")
+            ids = self.categories_[0] if users is None else read_id_list(users, "users", self.categories_[0])
             codes = np.arange(len(ids)) if users is None else self._codes(0, ids)
             excluded = excluded_cells(catalog.seen, codes, items) if exclude_seen else None
             return RecommendQuery(ids, codes, None, items, int(n), excluded)
@@ -405,12 +406,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         codes = self._vocabulary(field).codes(ids)
         if self.handle_unknown == "error":
             check_known(codes, ids, f"Ids of field {field} ({self._label(field)})")
-        if len(codes) and (codes < 0).all():
-            warn_user(
-                f"Every id of {self._label(field)} is unknown, the first is {short_repr(ids[0])} "
-                f"while fit saw {short_repr(self.categories_[field][0])} and others: if they are the same "
-                "ids in another type, convert them."
-            )
+        warn_if_all_unknown(codes, ids, self.categories_[field], self._label(field))
         return codes
 
     def _label(self, field: int) -> str:

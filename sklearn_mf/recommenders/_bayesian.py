@@ -21,7 +21,7 @@ from sklearn_mf.model._fold_in import (
 )
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import Draw, Noise, Posterior, single_sample_posterior
-from sklearn_mf.ratings._ratings import centre_and_scale
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders._base import BaseRecommender, RecommendQuery
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
@@ -391,7 +391,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         gibbs: Any = load_solver("gibbs")
         start = fresh_start(
             task.ratings,
-            *centre_and_scale(task.ratings, True),
+            *RatingStatistics.of(task.ratings).intercept_and_scale(True),
             int(self.embedding_dim),
             task.seed,
             gibbs.start_std,
