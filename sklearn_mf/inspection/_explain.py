@@ -1,4 +1,4 @@
-"""Which of a user's ratings carry a predicted score."""
+"""Contribution of each rating of a user to a predicted score."""
 
 from typing import Any
 
@@ -15,63 +15,65 @@ from sklearn_mf.recommenders._base import BaseRecommender
 
 
 def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
-    r"""Take a predicted score apart into what each rating of the user adds to it.
+    r"""Decompose a predicted score into contributions of the user's ratings.
 
-    The score is that of `recommend(ratings=ratings)`. There the items stand still and the user's row
-    :math:`t = (v, b)` is found by ridge regression on the user's ratings, so it is linear in them, and so is
-    the score of item i:
+    The score is the one of `recommend(ratings=ratings)`. There the items are held fixed, and the user's row
+    :math:`t = (v, b)` is the solution of a ridge regression on the user's ratings. So the row is linear in
+    the ratings, and so is the score of item i:
 
     .. math:: m + s \, b_i + \sum_j c_{ij}, \quad
         c_{ij} = s \, w_j x_i^T G^{-1} x_j (z_j - b_j), \quad
         G = \sum_j w_j (x_j x_j^T + \alpha I)
 
     with :math:`x_j = (v_j, 1)` the embedding of a rated item, :math:`z_j` its standardised rating,
-    :math:`b_j` its bias and :math:`w_j` how often it was rated, mostly 1. A rating adds to the score where
-    the user liked an item better than most do and it is like item i, or where the user liked it less and it
-    is the opposite.
+    :math:`b_j` its bias and :math:`w_j` the number of times it was rated, usually 1. A contribution is
+    positive if the user rated item j above its bias and j is similar to item i, or if the user rated j below
+    its bias and j points away from item i.
 
     Parameters
     ----------
     estimator : MFRecommender or BayesianMFRecommender
-        Fitted on two columns of ids.
+        Recommender fitted on two columns of ids.
     user : id
-        Whose score.
+        The user whose score is explained.
     item : id
         The item that is scored; the user may have rated it.
     ratings : array-like or DataFrame of shape (n_ratings, 3)
-        User, item and rating, as `recommend(ratings=...)` takes them: of this user, or of many, such as those
-        given to fit.
+        Users, items and ratings, as `recommend(ratings=...)` takes them. Ratings of other users are ignored,
+        so the table given to fit can be passed.
 
     Returns
     -------
     table : DataFrame of shape (1 + n_ratings, 3)
         The item column under its name in fit, "rating", and "contribution" in units of the ratings. The first
-        row is the item itself, without a rating: :math:`m + s \, b_i`, which is what it scores whoever the
-        user is. Then the items that the user has rated, the largest contribution of either sign first. The
-        contributions add up to the score.
+        row is the scored item, without a rating: :math:`m + s \, b_i`, the part of its score that does not
+        depend on the user. The other rows are the items that the user has rated, by falling absolute
+        contribution. The contributions add up to the score.
 
     Raises
     ------
     ValueError
-        Where the user or the item is unknown, the user has rated no item that fit has seen, embeddings must
-        not be negative (the score is then not linear in the ratings), the model has not two fields, or its
-        item column is called "rating" or "contribution".
+        If the user or the item is unknown, the user has rated no item known from fit, `positive=True` (the
+        score is then not linear in the ratings), the model does not have two fields, or its item column is
+        called "rating" or "contribution".
     TypeError
-        Where the estimator is neither of the two.
+        If the estimator is not a recommender.
 
     See Also
     --------
-    MFRecommender.recommend : Recommend by ratings.
-    EmbeddingDisplay : Which items are alike.
+    MFRecommender.recommend : Recommend items by ratings of new users.
+    EmbeddingDisplay : Map of similar items.
 
     Notes
     -----
-    The embedding that fit found for a user comes from the same ratings, but together with those of the items
-    and stopped early. Its scores, those of `recommend(users)`, are near to these and not the same.
+    In fit, the embedding of a user is learnt from the same ratings, but jointly with the embeddings of the
+    items and with early stopping. So the scores of `recommend(users)` are close to the scores explained here,
+    but not equal.
 
-    For `penalty="l1"` too users from outside are found with ridge. Of a Bayesian model the decomposition is
-    made draw by draw and averaged, and the first row is the score of the average user, its prior mean:
-    a contribution then is what a rating adds beyond what the average user would have given.
+    Rows of new users are found by ridge regression for `penalty="l1"` too. For a Bayesian model, each
+    posterior draw is decomposed and the results are averaged. Its first row is the score of the average user
+    (the prior mean), and a contribution measures how the user's rating differs from the one of the average
+    user.
 
     Examples
     --------
