@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 
 from sklearn_mf.ratings._columns import IdColumn, is_polars, polars_column
 from sklearn_mf.ratings._ratings import sorted_by
@@ -14,7 +13,7 @@ from sklearn_mf.utils._sklearn_compat import _safe_indexing
 def id_columns(X: ArrayLike, n_fields: int) -> list[IdColumn]:
     """The first n_fields columns of X as ids; other columns are ignored."""
     first = _safe_indexing(X if hasattr(X, "shape") else as_table(X), slice(n_fields), axis=1)
-    ids, _, _ = read_ids(BaseEstimator(), first, reset=True)
+    ids = read_ids(first).columns
     if len(ids) < n_fields:
         raise ValueError(f"X has {len(ids)} column: pass users in the first column and items in the second.")
     return ids
