@@ -61,7 +61,7 @@ def test_gains_count_in_ndcg_alone():
 
 def test_equals_trec_eval():
     n_positive = dict.fromkeys(NAMES, 0)
-    for seed in range(150):
+    for seed in range(40):
         relevant, recommended, k = random_case(seed)
         expected = trec_eval(relevant, recommended, k)
         for name in NAMES:
@@ -69,7 +69,7 @@ def test_equals_trec_eval():
             assert values.index.tolist() == expected.index.tolist()
             np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-12)
             n_positive[name] += np.count_nonzero(values)
-    assert min(n_positive.values()) > 150
+    assert min(n_positive.values()) > 40
 
 
 def test_ndcg_equals_that_of_scikit_learn_for_whole_rankings():
