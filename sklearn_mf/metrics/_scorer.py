@@ -1,4 +1,4 @@
-"""Scorers for scikit-learn that rank items for the users of the test part."""
+"""Scorers of rankings for scikit-learn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -51,72 +51,75 @@ def make_ranking_scorer(
     n_negatives: int | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> "_RankingScorer":
-    """Make a scorer of rankings for `scoring=` in scikit-learn.
+    """Make a scorer of rankings for the `scoring=` of scikit-learn.
 
-    The scorer is called with a fitted estimator and the test part. For each user of the test part it ranks
-    all items of fit that the user had not rated in fit, and compares the first k with the user's relevant
-    items, those rated well enough in the test part.
+    The scorer is called with a fitted estimator and the test part. For each user of the test part, the
+    estimator ranks all items of fit that the user did not rate in fit. The scorer compares the first k of
+    them with the user's relevant items, which are chosen by their test ratings.
 
     Parameters
     ----------
     metrics : str, or list or tuple of str, default="ndcg"
-        "precision", "recall", "ndcg", "average_precision", "reciprocal_rank" or "hit_rate", the functions of
-        these names with `_at_k`; or what needs no relevant items: "coverage" (:func:`catalog_coverage`),
-        "novelty" (:func:`novelty`, against the ratings of fit) or "gini" (:func:`gini_index`, where less is
-        more even: do not refit on it). Several names give a dict of scores from one ranking.
+        "precision", "recall", "ndcg", "average_precision", "reciprocal_rank" or "hit_rate" for the functions
+        with these names and the ending `_at_k`. Three metrics need no relevant items: "coverage"
+        (:func:`catalog_coverage`), "novelty" (:func:`novelty` with the training ratings) and "gini"
+        (:func:`gini_index`; smaller values mean more even lists, so do not refit on it). Several names give
+        a dict of scores from one ranking.
     k : int, default=10
         Length of the lists.
     relevance_threshold : float, default=None
-        A test rating of at least this is relevant.
+        Test ratings of at least this value are relevant.
     relevance_share : float, default=None
-        In the place of a threshold: this share of the test ratings of each user is relevant, the highest and
-        at least one, together with all that equal the lowest of them. Where both are None, all are relevant.
+        Alternative to the threshold: this share of the test ratings of each user is relevant, namely the
+        highest ones, at least one, and all ratings equal to the lowest of these. If both parameters are None,
+        all test ratings are relevant.
     n_negatives : int, default=None
-        Rank the relevant items of each user among this many other items alone, drawn at random from those
-        without a rating in fit that are not relevant. None ranks all items.
+        Rank the relevant items of each user only among this number of other items. They are drawn at random
+        from the items that are not relevant and that the user did not rate in fit. None ranks all items.
 
         .. warning::
-           What is measured among sampled items says little about the ranking of all items: it can put
-           recommenders in another order [1]_. Use it only to compare with published figures.
+           Metrics of sampled items say little about the ranking of all items and can order recommenders
+           differently [1]_. Use them only to compare with published results.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw where `n_negatives` is given. An int draws the same at each call.
+        Seed of the sampled items with `n_negatives`. An int gives the same items in each call.
 
     Returns
     -------
     scorer : callable
-        Called as `scorer(estimator, X, y)`, it returns a float, or a dict of floats for several names. It can
-        be pickled. `y` may be None where X has three columns user, item, rating. It takes a `sample_weight`,
-        which does not matter: each user counts once.
+        The call `scorer(estimator, X, y)` returns a float, or a dict of floats for several names. It can be
+        pickled. `y` may be None if X has three columns user, item, rating. A `sample_weight` is accepted and
+        ignored: each user counts once.
 
     Raises
     ------
     ValueError
-        Where a name is unknown, both ways to choose the relevant ratings are given, or `n_negatives` is given
-        with a name that needs no relevant items.
+        If a name is unknown, both `relevance_threshold` and `relevance_share` are given, or `n_negatives` is
+        given with a metric that needs no relevant items.
 
     See Also
     --------
     sklearn.metrics.make_scorer : Scorers of predictions.
-    ndcg_at_k : The formula and its conventions.
+    ndcg_at_k : Definition of the default metric.
 
     Notes
     -----
-    Each relevant item has gain 1. A user without one is left out of the mean. Repeated test rows count once.
+    Each relevant item has gain 1. The mean is over users with a relevant item. Repeated test rows count once.
 
-    - A relevant item that fit has not seen cannot be recommended. It counts as relevant, so it costs recall.
-    - A user whom fit has not seen gets the ranking of the average user. With `handle_unknown="error"` the
-      scorer raises; an unknown item does not matter to it.
-    - A pair that fit has seen cannot be recommended either. It is left out of the relevant ones. Where none
-      is left, as on the training rows that `return_train_score` and
-      :class:`sklearn.callback.ScoringMonitor` score, the value is nan, with an `UndefinedMetricWarning`.
-    - Where no test rating is relevant, the scorer raises a ValueError.
+    - A relevant item that is unknown to fit cannot be recommended. It counts as a miss.
+    - An unknown user gets the ranking of the average user. With `handle_unknown="error"` the scorer raises an
+      error for unknown users, but not for unknown items.
+    - A training rating cannot be recommended either, so it is not relevant. If no relevant rating is left,
+      the score is nan with an `UndefinedMetricWarning`. This is the case for the training rows that
+      `return_train_score` and :class:`sklearn.callback.ScoringMonitor` score.
+    - If no test rating is relevant, the scorer raises a ValueError.
 
-    A :class:`~sklearn.pipeline.Pipeline` ranks with its last step, and X passes through the steps before; a
-    search ranks with its `best_estimator_`. A BaseEstimator with `recommend(users, n=k)` will do, except for
-    "novelty" and `n_negatives`, which need one of this package; "coverage" and "gini" need `item_ids_`.
+    A :class:`~sklearn.pipeline.Pipeline` ranks with its last step after X has passed through the other steps,
+    and a search ranks with its `best_estimator_`. Any BaseEstimator with `recommend(users, n=k)` can be
+    scored, with two exceptions: "novelty" and `n_negatives` need a recommender of this package, and
+    "coverage" and "gini" need `item_ids_`.
 
-    ScoringMonitor wants a dict: a dict of scorers, or one scorer of a list of names.
+    ScoringMonitor needs a dict: a dict of scorers, or one scorer of a list of names.
 
     References
     ----------

@@ -91,7 +91,7 @@ def pairs(least):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(relevant=pairs(1), recommended=pairs(0), k=st.integers(1, 12), data=st.data())
 def test_properties(relevant, recommended, k, data):
     rows = data.draw(st.permutations(range(len(relevant))))
@@ -108,7 +108,7 @@ def test_properties(relevant, recommended, k, data):
             assert (metric(name)(relevant, recommended, k + 1, per_user=True) >= values).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(relevant=pairs(1), others=pairs(0), k=st.integers(1, 12))
 def test_all_relevant_items_first_is_perfect(relevant, others, k):
     best = pd.concat([relevant, others]).drop_duplicates()
