@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,11 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sklearn_mf.inspection._estimators import (
-    FIELDS,
-    field_number,
-    n_ratings,
-    recommender_in,
-)
+from sklearn_mf.inspection._estimators import field_number, recommender_in
 from sklearn_mf.inspection._map_artists import draw_labels, draw_points
 from sklearn_mf.inspection._plotting import Style, label_axes, new_axes
-from sklearn_mf.ratings._columns import read_id_list, short_repr
-from sklearn_mf.ratings._validation import check_known
+from sklearn_mf.ratings._columns import short_repr
+from sklearn_mf.recommenders._catalog import Catalog
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 if TYPE_CHECKING:
@@ -159,9 +154,9 @@ class EmbeddingDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         number = field_number(field)
         check_is_fitted(estimator)
-        recommender = recommender_in(estimator, cls.__name__)
-        codes = _codes(recommender, number, ids, n_ids)
-        index = pd.Index(recommender._known_column(number, codes))
+        recommender, catalog = recommender_in(estimator, cls.__name__)
+        codes = _codes(catalog, number, ids, n_ids)
+        index = pd.Index(catalog.vocabularies[number].column_of(codes))
         points = _project(recommender.embeddings_[number][codes], method, random_state).set_axis(index)
         texts = _of_ids({} if labels is None else labels, index, "labels").astype(object)
         texts = texts.where(texts.notna(), index.astype(str))
@@ -214,15 +209,13 @@ class EmbeddingDisplay:
         return self
 
 
-def _codes(recommender: Any, field: int, ids: Any, n_ids: int) -> NDArray[np.intp]:
-    """Rows of the ids to show, (n_shown,)."""
+def _codes(catalog: Catalog, field: int, ids: object, n_ids: int) -> NDArray[np.intp]:
+    """Codes of the ids to show, (n_shown,)."""
     if ids is None:
         check_scalar(n_ids, "n_ids", Integral, min_val=1)
-        codes = np.argsort(-n_ratings(recommender, field), kind="stable")[:n_ids]
+        codes = np.argsort(-catalog.seen.counts(field), kind="stable")[:n_ids]
     else:
-        wanted = pd.unique(read_id_list(ids, "ids"))
-        codes = recommender._vocabulary(field).codes(wanted)
-        check_known(codes, wanted, f"{FIELDS[field]}s")
+        codes = pd.unique(catalog.known_codes(field, ids, ("users", "items")[field]))
     if len(codes) < 3:
         raise ValueError(f"A map needs at least three ids, got {len(codes)}: pass more of them.")
     return codes

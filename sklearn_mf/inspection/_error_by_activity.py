@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
-from sklearn_mf.inspection._estimators import by_name, field_number, ids_in, n_ratings, recommender_in
+from sklearn_mf.inspection._estimators import by_name, field_number, recommender_in
 from sklearn_mf.inspection._plotting import (
     LITERAL,
     Style,
@@ -20,7 +20,8 @@ from sklearn_mf.inspection._plotting import (
     make_room_below,
     new_axes,
 )
-from sklearn_mf.ratings._columns import check_length, read_targets
+from sklearn_mf.metrics._held_out import HeldOut, read_held_out
+from sklearn_mf.recommenders._catalog import Catalog
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 if TYPE_CHECKING:
@@ -141,12 +142,15 @@ class ErrorByActivityDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         estimators, number = by_name(estimator), field_number(field)
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
-        counts = _counts(next(iter(estimators.values())), X, number)
-        y = read_targets(y)
-        check_length(y, len(counts), "ratings")
+        first = next(iter(estimators.values()))
+        _, catalog = recommender_in(first, cls.__name__)
+        held_out = read_held_out(first, X, y)
+        counts = _counts(catalog, held_out, number)
         groups = _groups(counts, n_bins)
         bins = _bins(counts, groups)
-        squares = pd.DataFrame({name: (each.predict(X) - y) ** 2 for name, each in estimators.items()})
+        squares = pd.DataFrame(
+            {name: (each.predict(X) - held_out.ratings) ** 2 for name, each in estimators.items()}
+        )
         errors = squares.groupby(groups).mean().pow(0.5).set_axis(bins.index)
         return cls(errors=errors, bins=bins, field=field).plot(ax=ax, line_kwargs=line_kwargs)
 
@@ -200,12 +204,11 @@ class ErrorByActivityDisplay:
         return self
 
 
-def _counts(estimator: Any, X: Any, field: int) -> NDArray[np.intp]:
-    """Training ratings of the id of each row, (n_samples,)."""
-    recommender = recommender_in(estimator, "ErrorByActivityDisplay")
-    column = ids_in(estimator, recommender, X)[field]
-    codes = recommender._vocabulary(field).codes(column.ids).take(column.numbers)
-    return np.append(n_ratings(recommender, field), 0)[codes]  # -1, an unknown id, is the 0 at the end
+def _counts(catalog: Catalog, held_out: HeldOut, field: int) -> NDArray[np.intp]:
+    """Number of training ratings of the user or item of each row, (n_samples,)."""
+    column = (held_out.users, held_out.items)[field]
+    codes = catalog.vocabularies[field].codes(column.ids).take(column.numbers)
+    return np.append(catalog.seen.counts(field), 0)[codes]  # code -1 of an unknown id takes the 0
 
 
 def _groups(counts: NDArray[np.intp], n_bins: int) -> NDArray[np.intp]:

@@ -1,20 +1,18 @@
 """Contribution of each rating of a user to a predicted score."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
-from sklearn_mf.ratings._validation import check_known
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import Catalog, catalog_of, contributions, read_fold_in
 
 
-def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
+def explain(estimator: BaseEstimator, user: object, item: object, ratings: ArrayLike) -> pd.DataFrame:
     r"""Decompose a predicted score into contributions of the user's ratings.
 
     The score is the one of `recommend(ratings=ratings)`. There the items are held fixed, and the user's row
@@ -93,62 +91,53 @@ def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
     >>> bool(abs(table["contribution"].sum() - score[0]) < 1e-9)
     True
     """
-    _check_linear(estimator)
-    fold_in_ratings = _newcomer(estimator, user, ratings)
-    target = _item_code(estimator, item)
-    origin, parts = estimator._fold_parts(fold_in_ratings)
-    row = np.append(estimator.embeddings_[1][target].astype(np.float64), 1.0)
-    base = estimator.intercept_ + estimator.scale_ * (float(estimator.biases_[1][target]) + origin @ row)
-    added = estimator.scale_ * (parts @ row)
+    catalog = _catalog_of_linear(estimator)
+    rated = _ratings_of(estimator, user, ratings)
+    target = catalog.known_codes(1, _one_id(item, "item"), "item")
+    base, added = contributions(estimator, rated, int(target[0]))
     order = np.argsort(-np.abs(added), kind="stable")
     return pd.DataFrame(
         {
-            estimator._names[1]: estimator._known_column(1, np.append(target, fold_in_ratings.items[order])),
-            "rating": np.append(np.nan, fold_in_ratings.targets[order]),
+            catalog.names[1]: catalog.vocabularies[1].column_of(np.append(target, rated.items[order])),
+            "rating": np.append(np.nan, rated.targets[order]),
             "contribution": np.append(base, added[order]),
         }
     )
 
 
-def _check_linear(estimator: Any) -> None:
+def _catalog_of_linear(estimator: BaseEstimator) -> Catalog:
+    """Catalog of a recommender whose scores are linear in the ratings of a user."""
     if not isinstance(estimator, BaseRecommender):
         raise TypeError(
             f"explain needs a fitted recommender, got {type(estimator).__name__}: of a Pipeline or a search "
             "pass the recommender inside, with ratings as it saw them."
         )
-    check_is_fitted(estimator)
-    estimator._check_two_fields("explain")
-    if (name := estimator._names[1]) in ("rating", "contribution"):
+    catalog = catalog_of(estimator, "explain")
+    if (name := catalog.names[1]) in ("rating", "contribution"):
         raise ValueError(f"explain makes a column {name!r} of its own: rename that of X before fit.")
     if getattr(estimator, "positive", False):
         raise ValueError(
             "With positive=True a score is not a sum over the user's ratings: explain needs a model with "
             "positive=False."
         )
+    return catalog
 
 
-def _newcomer(estimator: Any, user: Any, ratings: Any) -> FoldInRatings:
-    """The user as one who comes with ratings."""
-    fold_in_ratings = estimator._read_fold_in(ratings, None, None)
-    code = Vocabulary(fold_in_ratings.ids, str(fold_in_ratings.ids.dtype)).codes(_one_id(user, "user"))[0]
+def _ratings_of(estimator: BaseEstimator, user: object, ratings: ArrayLike) -> FoldInRatings:
+    """Ratings of the user of items known from fit, at least one."""
+    rated = read_fold_in(estimator, ratings, "explain")
+    code = Vocabulary(rated.ids, str(rated.ids.dtype)).codes(_one_id(user, "user"))[0]
     if code < 0:
         raise ValueError(f"There are no ratings of user {short_repr(user)}: pass ratings of this user.")
-    fold_in_ratings = fold_in_ratings.only(code)
-    if not len(fold_in_ratings.items):
+    rated = rated.only(code)
+    if not len(rated.items):
         raise ValueError(
-            f"User {short_repr(user)} has rated no item that fit has seen: nothing can be explained."
+            f"User {short_repr(user)} has rated no item that fit has seen: pass ratings of known items."
         )
-    return fold_in_ratings
+    return rated
 
 
-def _item_code(estimator: Any, item: Any) -> int:
-    ids = _one_id(item, "item")
-    codes = estimator._vocabulary(1).codes(ids)
-    check_known(codes, ids, "item")
-    return int(codes[0])
-
-
-def _one_id(wanted: Any, label: str) -> NDArray[Any]:
+def _one_id(wanted: object, label: str) -> NDArray[np.generic]:
     ids = read_id_list(wanted, label)
     if len(ids) != 1:
         raise ValueError(f"{label} must be one id, got {len(ids)} of them: explain one score at a time.")

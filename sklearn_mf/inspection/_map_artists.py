@@ -113,7 +113,7 @@ def _label_with_room(
     """A label to the right or left of a point (2,) and its box; None if both sides lack room."""
     for side, align in ((5, "left"), (-5, "right")):
         label = ax.annotate(
-            text, point, (side, 0), textcoords="offset points", ha=align, va="center", **style
+            text, (point[0], point[1]), (side, 0), textcoords="offset points", ha=align, va="center", **style
         )
         box = label.get_window_extent().padded(1)
         inside = all(ax.bbox.contains(*corner) for corner in (box.p0, box.p1))

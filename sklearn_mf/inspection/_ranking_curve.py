@@ -1,14 +1,14 @@
 """Ranking metric against the length of the lists."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
-from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings, recommender_in
+from sklearn_mf.inspection._estimators import by_name, recommender_in
 from sklearn_mf.inspection._plotting import (
     GREY,
     Style,
@@ -19,11 +19,13 @@ from sklearn_mf.inspection._plotting import (
     whole_ticks,
 )
 from sklearn_mf.metrics import make_ranking_scorer
+from sklearn_mf.metrics._held_out import read_held_out
 from sklearn_mf.metrics._measures import MEASURES, find_hits
 from sklearn_mf.metrics._pairs import Pairs, read_lists
-from sklearn_mf.ratings._columns import check_length, read_targets, short_repr
-from sklearn_mf.recommenders._tables import Excluded, RecommendQuery
-from sklearn_mf.retrieval._top_n import Ranking, top_n
+from sklearn_mf.metrics._scorer import RankingScorer
+from sklearn_mf.ratings._columns import short_repr
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import Catalog, recommend_by_scores
 from sklearn_mf.utils._sklearn_compat import _interval_max_min_ratio, check_matplotlib_support
 
 if TYPE_CHECKING:
@@ -36,6 +38,15 @@ _POPULARITY: Style = {
     "zorder": 1,
     "label": "most rated items",
 }
+
+
+class _Query(NamedTuple):
+    """Recommender and catalog, ids of the users to recommend to (n_users,), and their relevant items."""
+
+    recommender: BaseRecommender
+    catalog: Catalog
+    users: NDArray[np.generic]
+    relevant: Pairs
 
 
 class RankingCurveDisplay:
@@ -157,19 +168,22 @@ class RankingCurveDisplay:
         [1, 10]
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        ks = _lengths(ks)
+        lengths = _lengths(ks)
         if metric not in tuple(MEASURES):
             raise ValueError(f"metric must be one of {', '.join(MEASURES)}, got {metric!r}.")
         scorer = make_ranking_scorer(metric, relevance_threshold=relevance_threshold)
-        estimators, y = by_name(estimator), read_targets(y)
-        held_out = {name: _held_out(each, X, y, scorer) for name, each in estimators.items()}
+        queries = {name: _query(each, X, y, scorer) for name, each in by_name(estimator).items()}
         curves = {
-            name: _curve(metric, recommender.recommend(users, ks[-1]), relevant, ks)
-            for name, (recommender, users, relevant) in held_out.items()
+            name: _curve(
+                metric, query.recommender.recommend(query.users, lengths[-1]), query.relevant, lengths
+            )
+            for name, query in queries.items()
         }
-        first, users, relevant = next(iter(held_out.values()))
-        popular = _curve(metric, _most_rated(first, users, ks[-1]), relevant, ks) if popularity else None
-        display = cls(curves=pd.DataFrame(curves), metric=metric, popularity=popular)
+        first = next(iter(queries.values()))
+        most_rated = (
+            _curve(metric, _most_rated(first, lengths[-1]), first.relevant, lengths) if popularity else None
+        )
+        display = cls(curves=pd.DataFrame(curves), metric=metric, popularity=most_rated)
         return display.plot(ax=ax, line_kwargs=line_kwargs)
 
     def plot(self, ax: "Axes | None" = None, *, line_kwargs: Style | None = None) -> Self:
@@ -226,15 +240,14 @@ def _lengths(ks: ArrayLike) -> list[int]:
     return [int(k) for k in lengths]
 
 
-def _held_out(estimator: Any, X: Any, y: NDArray[np.float64], scorer: Any) -> tuple[Any, NDArray[Any], Pairs]:
-    """The recommender inside, whom to recommend to, and what is relevant to them."""
-    recommender = recommender_in(estimator, "RankingCurveDisplay")
-    users, items = ids_in(estimator, recommender, X)
-    check_length(y, len(users.numbers), "ratings")
-    relevant = scorer._relevant(recommender, users, items, y)
+def _query(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, scorer: RankingScorer) -> _Query:
+    """Users and relevant pairs of held-out ratings for the recommender inside an estimator."""
+    recommender, catalog = recommender_in(estimator, "RankingCurveDisplay")
+    held_out = read_held_out(estimator, X, y)
+    relevant = scorer.relevant_pairs(recommender, held_out)
     if not len(relevant.user_codes):
         raise ValueError("Fit has seen all relevant ratings in X: pass ratings that were held out.")
-    return recommender, users.ids, relevant
+    return _Query(recommender, catalog, held_out.users.ids, relevant)
 
 
 def _curve(metric: str, table: pd.DataFrame, relevant: Pairs, ks: list[int]) -> "pd.Series[float]":
@@ -244,16 +257,7 @@ def _curve(metric: str, table: pd.DataFrame, relevant: Pairs, ks: list[int]) -> 
     return pd.Series(scores, index=pd.Index(ks, name="k"))
 
 
-def _most_rated(recommender: Any, users: NDArray[Any], n: int) -> pd.DataFrame:
-    """Items by their number of training ratings, less those that the user has rated."""
-    counts = n_ratings(recommender, 1).astype(np.float32)[:, None]
-
-    def by_count(
-        query: RecommendQuery, items: NDArray[np.intp] | None, n: int, excluded: Excluded
-    ) -> Ranking:
-        """The same scores for everybody."""
-        return top_n(np.ones((len(query.ids), 1)), counts, n, excluded)
-
-    query = recommender._recommend_query(users, None)
-    table: pd.DataFrame = recommender._recommendations(query, n, True, None, by_count)
-    return table
+def _most_rated(query: _Query, n: int) -> pd.DataFrame:
+    """Lists of the n items with the most training ratings that the user has not rated."""
+    counts = query.catalog.seen.counts(1).astype(np.float32)
+    return recommend_by_scores(query.recommender, query.users, counts, n)

@@ -3,29 +3,28 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
+from sklearn_mf.metrics._held_out import HeldOut, is_relevant, read_held_out, unseen_pairs
 from sklearn_mf.metrics._measures import MEASURES, find_hits
-from sklearn_mf.metrics._pairs import Pairs, codes_among, read_lists, read_pairs
+from sklearn_mf.metrics._pairs import Pairs, read_lists
 from sklearn_mf.metrics._sampled import rank_among_sampled
-from sklearn_mf.ratings._columns import IdColumn, check_length, read_targets
-from sklearn_mf.ratings._validation import split_ratings
 from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.recommenders._catalog import read_ids_of
-from sklearn_mf.utils._pipeline import last_step, transform_up_to_last_step
+from sklearn_mf.recommenders._catalog import catalog_of
+from sklearn_mf.utils._pipeline import last_step
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
 from sklearn_mf.utils._warnings import warn_user
 
-_BEYOND_ACCURACY: dict[str, Callable[[Any, Any, int], float]] = {
+_BEYOND_ACCURACY: dict[str, Callable[[pd.DataFrame, BaseEstimator, int], float]] = {
     "coverage": lambda table, recommender, k: catalog_coverage(table, recommender.item_ids_, k),
-    "novelty": lambda table, recommender, k: novelty(table, _ratings_of_fit(recommender), k),
+    "novelty": lambda table, recommender, k: novelty(table, _training_pairs(recommender), k),
     "gini": lambda table, recommender, k: gini_index(table, recommender.item_ids_, k),
 }
 _NAMES = (*MEASURES, *_BEYOND_ACCURACY)
@@ -50,7 +49,7 @@ def make_ranking_scorer(
     relevance_share: float | None = None,
     n_negatives: int | None = None,
     random_state: int | np.random.RandomState | None = None,
-) -> "_RankingScorer":
+) -> "RankingScorer":
     """Make a scorer of rankings for the `scoring=` of scikit-learn.
 
     The scorer is called with a fitted estimator and the test part. For each user of the test part, the
@@ -156,12 +155,12 @@ def make_ranking_scorer(
             f"{', '.join(_BEYOND_ACCURACY)} would tell nothing: make a scorer of their own for them."
         )
     metrics = metrics if isinstance(metrics, str) else list(metrics)
-    return _RankingScorer(metrics, k, relevance_threshold, relevance_share, n_negatives, random_state)
+    return RankingScorer(metrics, k, relevance_threshold, relevance_share, n_negatives, random_state)
 
 
 @dataclass(frozen=True, repr=False)
-class _RankingScorer:
-    """See :func:`make_ranking_scorer`."""
+class RankingScorer:
+    """Scorer made by :func:`make_ranking_scorer`."""
 
     metrics: str | list[str]
     k: int
@@ -171,19 +170,11 @@ class _RankingScorer:
     random_state: int | np.random.RandomState | None
 
     def __call__(
-        self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+        self, estimator: BaseEstimator, X: ArrayLike, y: ArrayLike | None = None, sample_weight: object = None
     ) -> float | dict[str, float]:
         recommender = last_step(estimator)
-        _check_recommends(recommender)
-        X = transform_up_to_last_step(estimator, X)
-        X, y = split_ratings(X, y, type(recommender).__name__)
-        ids = read_ids_of(recommender, X).columns
-        if len(ids) != 2:
-            raise ValueError(f"A ranking needs a column of users and one of items, got {len(ids)} column(s).")
-        ratings = read_targets(y)
-        users, items = ids
-        check_length(ratings, len(users.numbers), "ratings")
-        scores = self._scores(recommender, users, items, ratings)
+        self._check_estimator(recommender)
+        scores = self._scores(recommender, read_held_out(estimator, X, y))
         return scores[self.metrics] if isinstance(self.metrics, str) else scores
 
     def __repr__(self) -> str:
@@ -196,28 +187,50 @@ class _RankingScorer:
         return [self.metrics] if isinstance(self.metrics, str) else self.metrics
 
     def _accept_sample_weight(self) -> bool:
-        """Answer what scikit-learn asks the scorers of a dict where fit gets weights."""
+        """Tell scikit-learn's dicts of scorers that `sample_weight` may be passed."""
         return True
 
-    def _scores(
-        self, recommender: Any, users: IdColumn, items: IdColumn, ratings: NDArray[np.float64]
-    ) -> dict[str, float]:
-        """Value of each metric for the test part, three columns of shape (n_samples,)."""
-        names = self._names
-        if (self.n_negatives or "novelty" in names) and not isinstance(recommender, BaseRecommender):
+    def relevant_pairs(self, recommender: BaseEstimator, held_out: HeldOut) -> Pairs:
+        """Relevant pairs of the held-out ratings that fit has not seen, each once."""
+        chosen = is_relevant(held_out, self.relevance_threshold, self.relevance_share)
+        if not chosen.any():
+            raise ValueError(
+                f"None of the {len(chosen)} test ratings reaches relevance_threshold="
+                f"{self.relevance_threshold}, the highest is {held_out.ratings.max():g}: lower the threshold."
+            )
+        return unseen_pairs(recommender, held_out.users.take(chosen), held_out.items.take(chosen))
+
+    def _check_estimator(self, recommender: BaseEstimator) -> None:
+        name = type(recommender).__name__
+        if not hasattr(recommender, "recommend"):
             raise TypeError(
-                f"{self} needs to know what fit has seen, which {type(recommender).__name__} does not tell: "
+                f"A ranking scorer needs an estimator with recommend, which {name} has not: "
+                "use a recommender, a Pipeline that ends in one, or a search over one."
+            )
+        needs_seen = self.n_negatives or "novelty" in self._names
+        if needs_seen and not isinstance(recommender, BaseRecommender):
+            raise TypeError(
+                f"{self} needs to know what fit has seen, which {name} does not tell: "
                 "use a recommender of sklearn_mf, or neither 'novelty' nor n_negatives."
             )
-        table = recommender.recommend(users.ids, n=self.k) if self.n_negatives is None else None
+
+    def _scores(self, recommender: BaseEstimator, held_out: HeldOut) -> dict[str, float]:
+        """Value of each metric."""
+        names = self._names
+        relevant = self.relevant_pairs(recommender, held_out) if {*names} & {*MEASURES} else None
+        if relevant is not None and self.n_negatives is not None:
+            random = check_random_state(self.random_state)
+            return self._accuracy(
+                relevant, rank_among_sampled(recommender, relevant, self.n_negatives, random)
+            )
+        table = recommender.recommend(held_out.users.ids, n=self.k)
         scores = {name: _BEYOND_ACCURACY[name](table, recommender, self.k) for name in {*names} - {*MEASURES}}
-        if {*names} & {*MEASURES}:
-            relevant = self._relevant(recommender, users, items, ratings)
-            scores |= self._accuracy(recommender, relevant, table)
+        if relevant is not None:
+            scores |= self._accuracy(relevant, table)
         return {name: scores[name] for name in names}
 
-    def _accuracy(self, recommender: Any, relevant: Pairs, table: Any) -> dict[str, float]:
-        """Value of each measure, of the recommendations or among sampled items."""
+    def _accuracy(self, relevant: Pairs, table: pd.DataFrame) -> dict[str, float]:
+        """Value of each measure of a ranking, nan without relevant pairs."""
         names = [name for name in self._names if name in MEASURES]
         if not len(relevant.user_codes):
             warn_user(
@@ -226,60 +239,13 @@ class _RankingScorer:
                 UndefinedMetricWarning,
             )
             return dict.fromkeys(names, np.nan)
-        if self.n_negatives is not None:
-            random = check_random_state(self.random_state)
-            table = rank_among_sampled(recommender, relevant, self.n_negatives, random)
         gains = np.ones(len(relevant.user_codes))
         hits = find_hits(relevant, gains, read_lists(table, self.k), self.k)
         return {name: float(MEASURES[name](hits).mean()) for name in names}
 
-    def _relevant(
-        self, recommender: Any, users: IdColumn, items: IdColumn, ratings: NDArray[np.float64]
-    ) -> Pairs:
-        """Relevant pairs of the test part that fit has not seen, each once."""
-        chosen = self._is_relevant(users, ratings)
-        if not chosen.any():
-            raise ValueError(
-                f"None of the {len(ratings)} test ratings reaches relevance_threshold="
-                f"{self.relevance_threshold}, the highest is {ratings.max():g}: lower the threshold."
-            )
-        users, items = users.take(chosen), items.take(chosen)
-        unseen = ~_is_seen(recommender, users, items)
-        pairs = read_pairs([users.rows[unseen], items.rows[unseen]], "X")
-        return pairs.take(~pd.Index(pairs.keys).duplicated())
 
-    def _is_relevant(self, users: IdColumn, ratings: NDArray[np.float64]) -> NDArray[np.bool_]:
-        if self.relevance_threshold is not None:
-            return ratings >= self.relevance_threshold
-        if self.relevance_share is None:
-            return np.ones(len(ratings), dtype=bool)
-        most = (self.relevance_share * np.bincount(users.numbers)).round(9)  # 0.29 * 100 is below 29
-        places = pd.Series(ratings).groupby(users.numbers).rank(method="min", ascending=False)
-        return places.to_numpy() <= np.maximum(most, 1).take(users.numbers)
-
-
-def _check_recommends(estimator: Any) -> None:
-    if not hasattr(estimator, "recommend"):
-        raise TypeError(
-            f"A ranking scorer needs an estimator with recommend, which {type(estimator).__name__} has not: "
-            "use a recommender, a Pipeline that ends in one, or a search over one."
-        )
-
-
-def _is_seen(recommender: Any, users: IdColumn, items: IdColumn) -> NDArray[np.bool_]:
-    """Whether fit had a rating of each pair; False where the estimator, not one of ours, does not tell."""
-    seen = np.zeros(len(users.numbers), dtype=bool)
-    if isinstance(recommender, BaseRecommender):
-        user_codes = codes_among(recommender._vocabulary(0), users.ids, "Users of fit and of the test part")
-        item_codes = codes_among(recommender._vocabulary(1), items.ids, "Items of fit and of the test part")
-        user_codes, item_codes = user_codes.take(users.numbers), item_codes.take(items.numbers)
-        known = (user_codes >= 0) & (item_codes >= 0)
-        if known.any():  # of no cells SciPy makes a sparse array
-            seen[known] = recommender._seen[user_codes[known], item_codes[known]]
-    return seen
-
-
-def _ratings_of_fit(recommender: Any) -> pd.DataFrame:
-    """Users and items of fit, one row a rating."""
-    seen = recommender._seen.tocoo()
-    return pd.DataFrame({"user": recommender.user_ids_[seen.row], "item": recommender.item_ids_[seen.col]})
+def _training_pairs(recommender: BaseEstimator) -> pd.DataFrame:
+    """Users and items of the training ratings, one row for each pair."""
+    catalog = catalog_of(recommender, "novelty")
+    codes = catalog.seen.users(), catalog.seen.items
+    return pd.DataFrame({"user": recommender.user_ids_[codes[0]], "item": recommender.item_ids_[codes[1]]})

@@ -144,6 +144,7 @@ def test_models_that_cannot_be_explained_say_so(ratings):
         explain(named, 5, 7, renamed)
 
 
+@pytest.mark.filterwarnings("ignore:Every id of 'item' is unknown")
 def test_a_user_without_known_items_says_so(plain):
     with pytest.raises(ValueError, match="rated no item that fit has seen"):
         explain(plain, 5, 7, pd.DataFrame({"user": [5], "item": [-3], "rating": [4.0]}))
