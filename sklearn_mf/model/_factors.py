@@ -50,7 +50,7 @@ class Model:
         return embeddings, biases
 
     def predict(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Predict ratings of cells, (n, n_fields) -> (n,): m + s * (biases + pairs of <v_f, v_g>), not clipped."""
+        """Ratings m + s * (biases + pairs of <v_f, v_g>) of cells, (n, n_fields) -> (n,), not clipped."""
         parts = [self._standardised(codes[rows]) for rows in gen_batches(len(codes), _CHUNK)]
         z = np.concatenate(parts) if parts else np.empty(0)
         return self.intercept + self.scale * z

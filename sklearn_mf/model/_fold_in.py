@@ -64,8 +64,8 @@ class FoldInRatings(NamedTuple):
 def ridge_rows(fold_in: FoldInRatings, model: Model, l2: float, fit_bias: bool, positive: bool) -> Rows:
     """Minimise the objective over the row of each user with the items held fixed.
 
-    `l2` is the ridge penalty of one rating. Returns embeddings (n_users, embedding_dim) and biases (n_users,);
-    a user without ratings has those of the average user.
+    `l2` is the ridge penalty of one rating. Returns embeddings (n_users, embedding_dim) and biases
+    (n_users,); a user without ratings has those of the average user.
     """
     n, dim = len(fold_in.ids), model.average_embeddings.shape[1]
     rows = np.tile(np.append(model.average_embeddings[0], model.average_biases[0]), (n, 1))
@@ -108,7 +108,7 @@ def _curvature(X: NDArray[np.float64], w: NDArray[np.float64], l2: float) -> NDA
 def _ridge(
     X: NDArray[np.float64], z: NDArray[np.float64], w: NDArray[np.float64], l2: float, positive: bool
 ) -> NDArray[np.float64]:
-    """Weighted ridge regression, (n, width), (n,), (n,) -> (width,); the last coordinate has no lower bound."""
+    """Weighted ridge regression, (n, width), (n,), (n,) -> (width,); the bias is last and has no sign."""
     G, r = _curvature(X, w, l2), X.T @ (w * z)
     if not positive:
         return np.linalg.solve(G, r).astype(np.float64, copy=False)
@@ -125,17 +125,17 @@ def posterior_rows(fold_in: FoldInRatings, posterior: Posterior) -> Rows:
     embedding_dim) and biases (n_users, n_samples), in units of z.
     """
     rows = np.tile(posterior.prior_means[:, 0], (len(fold_in.ids), 1, 1))
-    for number, *rated in fold_in.rated():
-        mean, _ = _conditional(*_regressions(posterior, *rated), posterior)
+    for number, items, targets, weights in fold_in.rated():
+        mean, _ = _conditional(*_regressions(posterior, items, targets, weights), posterior)
         rows[number] = mean
     return rows[..., :-1], rows[..., -1]
 
 
 def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.random.Generator) -> Rows:
-    """Row of each user drawn from its conditional distribution under each draw; shapes as `posterior_rows`."""
+    """Rows as `posterior_rows` returns them, drawn from their conditional distributions."""
     rows = posterior.prior_draws(0, len(fold_in.ids), rng)
-    for number, *rated in fold_in.rated():
-        mean, root = _conditional(*_regressions(posterior, *rated), posterior)
+    for number, items, targets, weights in fold_in.rated():
+        mean, root = _conditional(*_regressions(posterior, items, targets, weights), posterior)
         noise = rng.standard_normal((*mean.shape, 1))
         rows[number] = mean + np.linalg.solve(root, noise)[..., 0]
     return rows[..., :-1], rows[..., -1]
@@ -186,4 +186,5 @@ def _conditional(
     factor = np.linalg.cholesky(weighted @ X + prior_precision)
     r = weighted @ z[..., None] + prior_precision @ prior_mean[..., None]
     root = factor.swapaxes(1, 2)
-    return np.linalg.solve(root, np.linalg.solve(factor, r))[..., 0], root
+    mean: NDArray[np.float64] = np.linalg.solve(root, np.linalg.solve(factor, r))[..., 0]
+    return mean, root.astype(np.float64, copy=False)

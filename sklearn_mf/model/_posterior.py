@@ -120,7 +120,7 @@ class Posterior:
         return len(self.noise_precisions)
 
     def stacked(self, field: int) -> NDArray[np.float32]:
-        """Draws of each id in one row, (n_ids, n_samples * embedding_dim): one inner product sums over draws."""
+        """Draws of each id in one row, (n_ids, n_samples * embedding_dim), for sums over the draws."""
         return self.embeddings[field].reshape(len(self.embeddings[field]), -1)
 
     def expected(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -176,7 +176,7 @@ class Posterior:
         return np.concatenate([_mean(self._expected(codes[rows]), limits) for rows in chunks])
 
     def summary(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> Summary:
-        """Predictive distribution of the ratings of cells, (n, n_fields); the variance is without the clip."""
+        """Predictive distribution of ratings of cells, (n, n_fields); the variance is without the clip."""
         parts = [self._summary(codes[rows], limits) for rows in self._chunks(len(codes))]
         return Summary(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -275,20 +275,24 @@ class SampleStore:
 
     def posterior(self) -> Posterior:
         """Take out all draws that were kept, which may be fewer than there is room for."""
-        n, full = self.n_kept, self.n_kept == self.n_samples
-        tables = [self.embeddings, self.biases, self.noise_factors]
-        if not full:
-            tables = [[rows[:, :n].copy() for rows in table] for table in tables]
+        n = self.n_kept
         return Posterior(
             self.start.intercept,
             self.start.scale,
-            *tables,
+            self._kept(self.embeddings),
+            self._kept(self.biases),
+            self._kept(self.noise_factors),
             self.rated,
             self.prior_means[:n],
             self.prior_precisions[:n],
             self.noise_precisions[:n],
             self.noise_dof[:n],
         )
+
+    def _kept(self, tables: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The tables, (n_ids, n_samples, ...), without the room that was not needed."""
+        full = self.n_kept == self.n_samples
+        return tables if full else [rows[:, : self.n_kept].copy() for rows in tables]
 
 
 def single_sample_posterior(draw: Draw, start: Model) -> Posterior:

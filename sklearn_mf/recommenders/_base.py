@@ -1,7 +1,7 @@
 """The base of all recommenders: ids in, tables out."""
 
 from abc import ABCMeta, abstractmethod
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ from sklearn_mf.retrieval._tables import (
     ranking_table,
 )
 from sklearn_mf.retrieval._top_n import Excluded, Ranking, top_n
-from sklearn_mf.solvers._training import History, Solver, Stopping
+from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._warnings import warn_user
 
 T = TypeVar("T")
@@ -71,8 +71,8 @@ class RecommendQuery(NamedTuple):
 class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of all recommenders: recommendation, neighbours, fold-in, and the hooks of the one fit.
 
-    A subclass has the parameters `handle_unknown`, `warm_start`, `max_iter`, `verbose` and `random_state`. Its fit
-    calls `fit_recommender`, and it implements the hooks below.
+    A subclass has the parameters `handle_unknown`, `warm_start`, `max_iter`, `verbose` and `random_state`.
+    Its fit calls `fit_recommender`, and it implements the hooks below.
     """
 
     categories_: list[NDArray[np.generic]]
@@ -87,15 +87,15 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     # Hooks of the fit: the run, the attributes of a state of it, and those of its end.
 
     @abstractmethod
-    def _make_solver(self, task: FitTask) -> tuple[Solver, Stopping | None]:
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
         """Choose solver, start and options."""
 
     @abstractmethod
-    def _store_state(self, state: object) -> None:
+    def _store_state(self, state: Any) -> None:
         """Set the fitted attributes that a state of the solver gives: a Model, or a Draw."""
 
     @abstractmethod
-    def _store_run(self, state: object, solver: Solver, history: History) -> None:
+    def _store_run(self, state: Any, solver: Any, history: History) -> None:
         """Set all fitted attributes of the finished run."""
 
     # Hooks of ranking: the vectors whose inner products are scores, and what a user's ratings say.
@@ -255,8 +255,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> Bunch:
         """Find embeddings and biases of users from their ratings, without touching the model.
 
-        The items are held fixed, and each user's row is solved for in closed form. Users that fit has seen are
-        solved for from these ratings alone.
+        The items are held fixed, and each user's row has a closed form. The rows of users that fit has seen
+        come from these ratings alone.
 
         Parameters
         ----------
@@ -318,8 +318,14 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if query.items is not None:
             vectors, item_bias = vectors[query.items], item_bias[query.items]
         rows, biases = self._query_rows(query)
-        rows = rows.astype(np.float64, copy=False)
-        ranking = top_n(rows, vectors, query.n, query.excluded, item_bias, self._norm_bounds[1])
+        ranking = top_n(
+            rows.astype(np.float64, copy=False),
+            vectors,
+            query.n,
+            query.excluded,
+            item_bias,
+            self._norm_bounds[1],
+        )
         scores = self.intercept_ + self.scale_ * (ranking.scores + biases[ranking.rows])
         return ranking._replace(scores=scores)
 
@@ -331,8 +337,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         columns = self._user_column(query, ranking.rows), catalog.vocabularies[1].column_of(found)
         return ranking_table(dict(zip(catalog.names, columns, strict=True)), ranking)
 
-    def _user_column(self, query: RecommendQuery, rows: NDArray[np.intp]) -> "pd.Series[object]":
-        """Users as fit spells them; unknown ones as the caller gave them, in the same dtype if it holds them."""
+    def _user_column(self, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
+        """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
         codes = query.codes[rows]
         if (codes >= 0).all():
             return self._vocabulary(0).column_of(codes)
@@ -402,8 +408,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if len(codes) and (codes < 0).all():
             warn_user(
                 f"Every id of {self._label(field)} is unknown, the first is {short_repr(ids[0])} "
-                f"while fit saw {short_repr(self.categories_[field][0])} and others: if they are the same ids "
-                "in another type, convert them."
+                f"while fit saw {short_repr(self.categories_[field][0])} and others: if they are the same "
+                "ids in another type, convert them."
             )
         return codes
 

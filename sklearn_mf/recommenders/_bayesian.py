@@ -1,7 +1,7 @@
 """BayesianMFRecommender: draws of factorizations, and predictions with their uncertainty."""
 
 from numbers import Integral
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,11 @@ from sklearn_mf.ratings._ratings import centre_and_scale
 from sklearn_mf.recommenders._base import BaseRecommender, RecommendQuery
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
-from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
+from sklearn_mf.retrieval._posterior_ranking import DrawnRows, rank_by_draw, rank_by_quantile
 from sklearn_mf.retrieval._top_n import Ranking, norm_bound
 from sklearn_mf.solvers._registry import load_solver
-from sklearn_mf.solvers._training import GibbsOptions, History, Solver, Stopping
+from sklearn_mf.solvers._training import GibbsOptions, History, Stopping
+from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
@@ -385,9 +386,9 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         return self._recommendations(query, self._rank_by_draws(query, by, quantile, rng))
 
-    def _make_solver(self, task: FitTask) -> tuple[Solver, Stopping | None]:
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
         """Begin a new chain, or continue that of the last fit over the ids of both."""
-        gibbs = load_solver("gibbs")
+        gibbs: Any = load_solver("gibbs")
         start = fresh_start(
             task.ratings,
             *centre_and_scale(task.ratings, True),
@@ -395,15 +396,15 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
             task.seed,
             gibbs.start_std,
         )
-        noise, n_sweeps = None, 0
+        state = None
         if task.previous is not None:
             self._check_noise(task.previous)
             start = warm_start_model(start, task.previous._end_of_chain, task.known_codes)
             noise = task.previous._noise_at_end(start, task.known_codes)
-            n_sweeps = task.previous._n_sweeps
+            state = ChainState(noise, task.previous._n_sweeps)
         kept_after = self._kept_after(task.previous is not None)
         options = GibbsOptions(task.seed, self.heteroscedastic, kept_after)
-        return gibbs(task.ratings, None, start, options, noise, n_sweeps), None
+        return gibbs(task.ratings, None, start, options, state), None
 
     def _check_noise(self, previous: Self) -> None:
         if np.isfinite(previous._end_noise_dof).all() != self.heteroscedastic:
@@ -422,8 +423,8 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
     def _store_state(self, state: Draw) -> None:
         self._store_posterior(single_sample_posterior(state, state.model))
 
-    def _store_run(self, state: Draw, solver: Solver, history: History) -> None:
-        self._store_posterior(solver.sample_store.posterior())
+    def _store_run(self, state: Draw, solver: Any, history: History) -> None:
+        self._store_posterior(solver.posterior())
         self._store_end_of_chain(state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
         self._store_r_hat(solver.options.seed)
@@ -517,18 +518,21 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
 
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         posterior = self._posterior
+        rows: DrawnRows
         if query.fold_in is None:
-            embeddings, biases = posterior.rows(0, query.codes)
+            rows = posterior.rows(0, query.codes)
         else:
-            embeddings, biases = posterior_rows(query.fold_in, posterior)
+            rows = posterior_rows(query.fold_in, posterior)
+        embeddings, biases = rows
         means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
         return means, biases.mean(axis=1, dtype=np.float64)
 
     def _rank_by_draws(
         self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
     ) -> Ranking:
-        """Ranking by a quantile over the draws, or by one of them; unknown rows are drawn from their priors."""
+        """Ranking by a quantile over the draws, or by one of them; rows without ratings are drawn."""
         posterior = self._posterior
+        users: DrawnRows
         if query.fold_in is None:
             users = posterior.drawn_rows(0, query.codes, rng)
         else:

@@ -223,5 +223,5 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
 def _rows(
     embeddings: NDArray[np.float32], average: NDArray[np.float64], codes: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Rows of ids, the average for code -1, (n_ids, embedding_dim), (embedding_dim,), (n,) -> (n, embedding_dim)."""
+    """Rows of codes, the average for -1, (n_ids, dim), (dim,), (n,) -> (n, dim)."""
     return np.where((codes < 0)[:, None], average, embeddings[codes].astype(np.float64))

@@ -8,9 +8,10 @@ thread that predicts meanwhile sees the last fit until the new one is complete.
 import copy
 import functools
 from collections.abc import Callable
-from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
@@ -46,7 +47,7 @@ class FitTask(NamedTuple):
 
     ratings: Ratings
     seed: int
-    previous: "Recommender | None"
+    previous: Any
     known_codes: list[NDArray[np.int32]]
 
 
@@ -68,13 +69,14 @@ class Recommender(Protocol):
     _seen_starts: NDArray[np.integer]
     _seen_items: NDArray[np.integer]
 
-    def _make_solver(self, task: FitTask) -> tuple[Solver, Stopping | None]: ...
-    def _store_state(self, state: object) -> None: ...
-    def _store_run(self, state: object, solver: Solver, history: History) -> None: ...
+    def _init_callback_context(self, *, max_subtasks: int) -> Any: ...
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]: ...
+    def _store_state(self, state: Any) -> None: ...
+    def _store_run(self, state: Any, solver: Any, history: History) -> None: ...
 
 
 def reads_one_fit(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Make a method read the attributes of one fit, also where another thread fits the estimator meanwhile."""
+    """Make a method read the attributes of one fit, also where another thread fits meanwhile."""
 
     @functools.wraps(method)
     def on_copy(self: S, *args: P.args, **kwargs: P.kwargs) -> R:

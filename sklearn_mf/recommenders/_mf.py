@@ -1,7 +1,7 @@
 """MFRecommender: one factorization, trained by one of several solvers."""
 
 from numbers import Integral, Real
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
-from sklearn_mf.solvers._training import ALSOptions, History, SGDOptions, Solver, Stopping
+from sklearn_mf.solvers._training import ALSOptions, History, SGDOptions, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
@@ -270,10 +270,10 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         fit_recommender(self, X, y, sample_weight)
         return self
 
-    def _make_solver(self, task: FitTask) -> tuple[Solver, Stopping | None]:
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
         training, held_out = self._hold_out(task.ratings, task.seed)
         self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        solver = load_solver(self._chosen_solver)
+        solver: Any = load_solver(self._chosen_solver)
         dim, centred = int(self.embedding_dim), centre_and_scale(training, self.fit_bias)
         start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
         if task.previous is not None:
@@ -322,7 +322,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._epochs = model.epochs
         self._norm_bounds = list(map(norm_bound, model.embeddings))
 
-    def _store_run(self, state: Model, solver: Solver, history: History) -> None:
+    def _store_run(self, state: Model, solver: Any, history: History) -> None:
         self._store_state(state)
         self.loss_curve_ = history.curve
         self.validation_scores_ = history.validation_scores

@@ -10,6 +10,7 @@ from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._columns import read_weights
 from sklearn_mf.ratings._validation import split_ratings
 from sklearn_mf.recommenders._fitting import reads_one_fit
+from sklearn_mf.utils._sklearn_compat import _num_samples
 
 
 class _Factorization(Protocol):
@@ -87,5 +88,5 @@ class RatingRegressorMixin(RegressorMixin):
         """
         X, y = split_ratings(X, y, type(self).__name__)
         if sample_weight is not None:
-            sample_weight = read_weights(sample_weight, len(y))
+            sample_weight = read_weights(sample_weight, _num_samples(y))
         return super().score(X, y, sample_weight=sample_weight)

@@ -33,7 +33,7 @@ def check_names(names: Sequence[Hashable], method: str) -> None:
 
 
 def excluded_cells(seen: SeenItems, users: NDArray[np.intp], items: NDArray[np.intp] | None) -> Excluded:
-    """Cells that users have rated, as :func:`top_n` asks for them; columns are `items`, None for all items."""
+    """Cells that users have rated, in the form of `top_n`; columns are `items`, None for all items."""
     if items is None:
         return lambda block: seen.of_users(users[block])
     positions = np.full(seen.n_items, -1)
@@ -59,6 +59,6 @@ def nearest(
     )
 
 
-def ranking_table(columns: dict[Hashable, "pd.Series[object]"], ranking: Ranking) -> pd.DataFrame:
+def ranking_table(columns: dict[Hashable, pd.Series], ranking: Ranking) -> pd.DataFrame:
     """Table of columns of ids, (n_found,) each, followed by rank and score."""
     return pd.DataFrame({**columns, "rank": ranking.ranks, "score": ranking.scores})

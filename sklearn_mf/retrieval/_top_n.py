@@ -116,7 +116,7 @@ def top_n(
 
 
 def best_n(scores: NDArray[np.float64], n: int, excluded: Cells | None) -> Ranking:
-    """Find the n largest scores of each row, ties by column; `scores`, (n_rows, n_columns), is overwritten."""
+    """Find the n largest of each row, ties by column; `scores`, (n_rows, n_columns), is overwritten."""
     if excluded is not None:
         scores[excluded] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
