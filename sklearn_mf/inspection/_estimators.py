@@ -26,7 +26,10 @@ def recommender_in(estimator: BaseEstimator, display: str) -> tuple[BaseRecommen
     """The recommender inside a fitted Pipeline or search, or the estimator itself, and its catalog."""
     recommender = last_step(estimator)
     if not isinstance(recommender, BaseRecommender):
-        raise TypeError(f"{display} needs a recommender, got {type(recommender).__name__}.")
+        raise TypeError(
+            f"{display} needs a recommender, got {type(recommender).__name__}: pass a recommender of sklearn_mf, "
+            "or a Pipeline or search that contains one."
+        )
     return recommender, catalog_of(recommender, display)
 
 

@@ -120,7 +120,9 @@ class TrainingCurveDisplay:
         estimators = {name: last_step(each) for name, each in by_name(estimator).items()}
         for name, each in estimators.items():
             if not isinstance(each, BaseRecommender):
-                raise TypeError(f"{name} is no recommender but a {type(each).__name__}: pass one fitted.")
+                raise TypeError(
+                    f"{name} is no recommender but a {type(each).__name__}: pass a fitted recommender."
+                )
         curves = {
             curve: _table(estimators, attribute, sign) for curve, (attribute, sign, _) in _CURVES.items()
         }

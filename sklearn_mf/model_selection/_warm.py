@@ -91,7 +91,7 @@ def _edges(codes: NDArray[np.int32], only: NDArray[np.bool_]) -> NDArray[np.int3
 
 
 def _neighbours(edges: list[NDArray[np.int32]], n: int) -> NDArray[np.int32]:
-    """Neighbours of n nodes by user and item edges (n_edges, 2); a single one stands twice, (2, n)."""
+    """Neighbours of n nodes by user and item edges (n_edges, 2); a single one is repeated, (2, n)."""
     neighbours = np.full((2, n), -1, dtype=np.int32)
     for neighbour, (first, last) in zip(neighbours, (ends.T for ends in edges), strict=True):
         neighbour[first], neighbour[last] = last, first
