@@ -71,6 +71,12 @@ def _decompressed(content: bytes, suffix: str) -> bytes:
     return content
 
 
+def _from_bz2(content: bytes) -> bytes:
+    """Content of a bz2 file; unlike `bz2.decompress`, raises an EOFError if the end is missing."""
+    with bz2.open(io.BytesIO(content)) as file:
+        return file.read()
+
+
 def _only_file(content: bytes) -> bytes:
     """The file of a zip archive that holds no other one."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -89,7 +95,7 @@ def _only_file(content: bytes) -> bytes:
 # Ending of the name, regular expression of the first bytes, and function of each compression.
 COMPRESSIONS: dict[str, tuple[str, bytes, Callable[[bytes], bytes]]] = {
     "gzip": (".gz", rb"\x1f\x8b", gzip.decompress),
-    "bz2": (".bz2", rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", bz2.decompress),
+    "bz2": (".bz2", rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", _from_bz2),
     "xz": (".xz", rb"\xfd7zXZ\x00", lzma.decompress),
     "zip": (".zip", rb"PK(\x03\x04|\x05\x06)", _only_file),
 }

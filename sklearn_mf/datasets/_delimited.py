@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 from sklearn_mf.datasets._text import MARK, SPACES
 
 DELIMITERS = ("::", "\t", ";", ",", "|", SPACES)
-RFC_4180 = (
-    ",",
-    ";",
-)  # delimiters of files in which a quotation mark at the start of a field opens a quotation
+RFC_4180 = (",", ";")  # delimiters of files in which a quotation mark before a field opens a quotation
 BREAK = "\x1e"  # a line break inside a quoted field, so that a line is a rating
 QUOTATION = rb'"[^"]*(?:""[^"]*)*"'
 _MARK, _BREAK = MARK.encode(), BREAK.encode()
@@ -46,7 +43,7 @@ class Table(NamedTuple):
         """Fields of one of the lines that are not blank."""
         start = self.starts[line]
         text = self.text[start : self.text.index(b"\n", start)]
-        return [field.strip() for field in text.decode().split(MARK)]
+        return [field.strip() for field in text.decode().replace(BREAK, "\n").split(MARK)]
 
     def number(self, position: int | np.int64) -> int:
         """Number in the file, from 1, of the line at a position in the text."""
@@ -96,9 +93,9 @@ def check_widths(table: Table, header: list[str] | None) -> None:
 
 
 def check_breaks(table: Table, width: int, rating: int) -> None:
-    """Refuse a quotation over several lines of which one is a rating by itself.
+    """Refuse a field over several lines if one of them is a rating by itself.
 
-    Such a quotation is more likely to be two unbalanced quotation marks.
+    Such a field more likely lies between two unbalanced quotation marks.
     """
     start = table.text.find(_BREAK)
     while start != -1:
@@ -113,7 +110,7 @@ def check_breaks(table: Table, width: int, rating: int) -> None:
 
 def _guess_delimiter(text: bytes) -> str:
     """The delimiter that cuts the most of the first lines into three fields or more."""
-    lines = first_lines(text)
+    lines = _first_lines(text)
     n_cut = {sep: sum(len(_split(line, sep)) > 2 for line in lines) for sep in DELIMITERS}
     best = max(DELIMITERS, key=lambda sep: n_cut[sep])
     if not n_cut[best]:
@@ -124,7 +121,7 @@ def _guess_delimiter(text: bytes) -> str:
     return best
 
 
-def first_lines(text: bytes, n: int = 20) -> list[bytes]:
+def _first_lines(text: bytes, n: int = 20) -> list[bytes]:
     """The first lines that are not blank."""
     lines = (line.rstrip(b"\n") for line in io.BytesIO(text) if line.strip())
     return [line for line, _ in zip(lines, range(n), strict=False)]
@@ -150,9 +147,9 @@ def _split(line: bytes, delimiter: str) -> list[bytes]:
 def _is_quoted(text: bytes, delimiter: str) -> bool:
     """Whether quotation marks enclose fields, as RFC 4180 has it.
 
-    They always do in files with commas or semicolons. In other files they do if each of them is part of a
-    well-formed quotation that is a whole field, and if each column is either quoted throughout or only
-    where a field holds a delimiter or a quotation mark. The quotation marks of a title make it neither.
+    In files with commas or semicolons they always do. In other files they do if every field with quotation
+    marks is well formed, and every column is quoted either throughout or only where a field holds a delimiter
+    or a quotation mark. Otherwise they are ordinary characters, such as those of a title.
     """
     if b'"' not in text or delimiter in RFC_4180:
         return b'"' in text
@@ -193,6 +190,7 @@ def _without_quotation_marks(text: bytes, delimiter: str) -> Iterator[str]:
 
 
 def _unbalanced(number: int) -> str:
+    """Sentence about the line that opens a quotation."""
     return (
         f"its line {number} has an unbalanced quotation mark: quote the whole field and double the quotation "
         "marks inside, or read the file with pandas.read_csv(path, quoting=csv.QUOTE_NONE)."
@@ -218,4 +216,5 @@ def _most_frequent(widths: NDArray[np.int64]) -> int:
 
 
 def _all_end_in_delimiter(table: Table, starts: NDArray[np.int64]) -> bool:
+    """Whether the last field of each line from the first one of `starts` on is empty."""
     return re.compile(rb"[^\x1f \t\n][ \t]*\n").search(table.text, starts[0]) is None

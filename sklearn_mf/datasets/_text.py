@@ -1,6 +1,5 @@
 """What the readers of text have in common."""
 
-import csv
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from os import PathLike
 SPACES = r"\s+"
 MARK = "\x1f"  # the unit separator of ASCII, which text does not hold
 # An archive that lacks a file raises a KeyError.
-_UNREADABLE = (ValueError, KeyError, EOFError, csv.Error, zlib.error, zipfile.BadZipFile)
+_UNREADABLE = (ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 @contextmanager
