@@ -283,8 +283,8 @@ def stages(tree: Path, bug: Bug) -> list[list[str]]:
     return [paths for paths in existing if paths] + [["tests", "sklearn_mf"]]
 
 
-def run_tests(tree: Path, paths: list[str]) -> str | None:
-    """The first failing test of some paths, or None."""
+def run_tests(tree: Path, paths: list[str], *options: str) -> list[str]:
+    """The failing tests of some paths; with the option -x no more than the first."""
     environment = os.environ | {
         "PYTHONPATH": str(tree),
         "MPLBACKEND": "Agg",
@@ -292,17 +292,17 @@ def run_tests(tree: Path, paths: list[str]) -> str | None:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "OMP_WAIT_POLICY": "passive",
     }
-    command = [sys.executable, "-m", "pytest", "-x", "-rfE", "-p", "no:cacheprovider", *paths]
+    command = [sys.executable, "-m", "pytest", "-rfE", "-p", "no:cacheprovider", *options, *paths]
     try:
         done = subprocess.run(
             command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"no end after {SECONDS} s: {' '.join(paths)}"
-    if done.returncode == 0:
-        return None
-    caught = CAUGHT.search(done.stdout)
-    return caught[1] if caught else f"pytest ended with {done.returncode}: {done.stdout[-300:]}"
+        return [f"no end after {SECONDS} s: {' '.join(paths)}"]
+    failed = CAUGHT.findall(done.stdout)
+    if done.returncode and not failed:
+        return [f"pytest ended with {done.returncode}: {done.stdout[-300:]}"]
+    return failed
 
 
 def copy_of(tree: Path, folder: str) -> Path:
@@ -313,17 +313,26 @@ def copy_of(tree: Path, folder: str) -> Path:
 
 
 def catch(tree: Path, bug: Bug) -> tuple[str, str]:
-    """Changed file, and the first test that fails with the bug and passes without it."""
+    """Changed file, and the first test that fails."""
     with tempfile.TemporaryDirectory() as folder:
         seeded = copy_of(tree, folder)
         changed = seed(seeded, bug)
         if changed is None:
             return "-", f"{NOT_FOUND}: add the text of this version"
-        failed = next(filter(None, (run_tests(seeded, paths) for paths in stages(seeded, bug))), None)
-        if failed is None:
-            return changed, NOT_CAUGHT
-        fails_anyway = "::" in failed and run_tests(tree, [failed]) is not None
-        return changed, f"{FAILS_ANYWAY}: {failed}" if fails_anyway else failed
+        for paths in stages(seeded, bug):
+            if failed := run_tests(seeded, paths, "-x"):
+                return changed, failed[0]
+        return changed, NOT_CAUGHT
+
+
+def confirm(tree: Path, rows: list[dict[str, object]]) -> None:
+    """Mark the tests that fail without any bug, all of them run at once."""
+    caught = sorted({str(row["caught by"]) for row in rows if "::" in str(row["caught by"])})
+    fails_anyway = run_tests(tree, caught) if caught else []
+    for row in rows:
+        if row["caught by"] in fails_anyway:
+            row["caught by"] = f"{FAILS_ANYWAY}: {row['caught by']}"
+            print(f"{row['bug']}: {row['caught by']}")
 
 
 def parse() -> argparse.Namespace:
@@ -354,6 +363,10 @@ def main() -> None:
         print(f"{number:2} {bug.room}: {bug.what}\n   {changed}: {caught} ({seconds} s)", flush=True)
         if options.out:
             pd.DataFrame(rows).to_csv(options.out, index=False)
+    if not options.dry:
+        confirm(options.tree, rows)
+    if options.out:
+        pd.DataFrame(rows).to_csv(options.out, index=False)
     if options.beside:
         before = pd.read_csv(options.beside).set_index("bug")["caught by"]
         for row in rows:
