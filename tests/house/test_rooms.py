@@ -116,3 +116,10 @@ def private_reads(module):
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "recommenders"])
 def test_no_other_room_reads_private_attributes_of_a_recommender(room):
     assert [read for module in MODULES if module.room == room for read in private_reads(module)] == []
+
+
+def test_every_folder_is_a_package_that_is_installed():
+    """The build takes folders with an `__init__.py` alone."""
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+    assert (PACKAGE / "py.typed").exists()
