@@ -4,8 +4,8 @@ Matrix factorization, step by step
 ==================================
 
 This example first implements :class:`~sklearn_mf.MFRecommender` by hand: a sparse tensor of ratings, two
-tables of random numbers U and V, a loss over the observed cells, and stochastic gradient descent. Then it uses
-the estimator, and compares the embeddings under a ridge and a lasso penalty.
+tables of random numbers U and V, a loss over the observed cells, and stochastic gradient descent. Then it
+uses the estimator, and compares the embeddings under a ridge and a lasso penalty.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).

@@ -4,9 +4,9 @@ How certain is a prediction?
 ============================
 
 :class:`~sklearn_mf.BayesianMFRecommender` draws many factorizations that agree with the ratings, instead of
-one. It predicts with their mean. Their spread and the noise of the ratings give the uncertainty of a prediction.
-This example shows the error for few ratings, the coverage of the intervals, and the costs and benefits of
-recommending films of which the model is uncertain.
+one. It predicts with their mean. Their spread and the noise of the ratings give the uncertainty of a
+prediction. This example shows the error for few ratings, the coverage of the intervals, and the costs and
+benefits of recommending films of which the model is uncertain.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -84,8 +84,8 @@ plt.show()
 # Coverage and standard deviation
 # -------------------------------
 # ``predict_interval`` gives bounds that contain a rating with a given probability. The left plot shows the
-# share of held-out ratings inside the bounds. ``predict(..., return_std=True)`` gives the standard deviation of
-# each rating. The right plot shows the error of ten groups of held-out ratings with similar standard
+# share of held-out ratings inside the bounds. ``predict(..., return_std=True)`` gives the standard deviation
+# of each rating. The right plot shows the error of ten groups of held-out ratings with similar standard
 # deviations. In both plots a perfect forecast lies on the grey line.
 
 coverages = [0.5, 0.8, 0.9, 0.95]

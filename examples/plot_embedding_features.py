@@ -114,11 +114,11 @@ print(
 print(errors.assign(more=more.mean(), standard_error=more.sem()).round(4).to_string())
 
 # %%
-# Trees that are fitted on embeddings of the same ratings rely on the embeddings too much: their training error
-# is low, and their test error is higher than without embeddings. Embeddings of other ratings do help. Compared
-# with the recommender alone, the pipeline gains little on these ratings, since year, genres and time add little
-# to the ids. The right plot shows this by the growth of the error when one column of the table is shuffled. A
-# shuffled id takes its embedding with it, since the pipeline starts from the table.
+# Trees that are fitted on embeddings of the same ratings rely on the embeddings too much: their training
+# error is low, and their test error is higher than without embeddings. Embeddings of other ratings do help.
+# Compared with the recommender alone, the pipeline gains little on these ratings, since year, genres and time
+# add little to the ids. The right plot shows this by the growth of the error when one column of the table is
+# shuffled. A shuffled id takes its embedding with it, since the pipeline starts from the table.
 
 importance = permutation_importance(
     model, test[COLUMNS], test["rating"], scoring="neg_root_mean_squared_error", n_repeats=3, random_state=0

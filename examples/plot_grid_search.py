@@ -4,8 +4,9 @@ Choosing the dimension and penalty
 ==================================
 
 :class:`~sklearn_mf.MFRecommender` is a scikit-learn estimator, so
-:class:`~sklearn.model_selection.GridSearchCV` can choose its parameters. This example searches with two measures
-at once, the error of predicted ratings and the quality of the recommended lists, and compares the results.
+:class:`~sklearn.model_selection.GridSearchCV` can choose its parameters. This example searches with two
+measures at once, the error of predicted ratings and the quality of the recommended lists, and compares the
+results.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -15,8 +16,8 @@ Konstan, 2015).
 # The search
 # ----------
 # The grid contains the length of the embeddings, the penalty and its weight. The ratings of each user are
-# distributed over three folds. A list contains ten films that the user had not rated in the training part. Its
-# NDCG is high if it begins with films to which the user gave four stars or more in the held-out part.
+# distributed over three folds. A list contains ten films that the user had not rated in the training part.
+# Its NDCG is high if it begins with films to which the user gave four stars or more in the held-out part.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -96,8 +97,8 @@ print(winners.set_axis(["best RMSE", "best NDCG"]).T)
 print(f"rank correlation {results['RMSE (stars)'].corr(-results['NDCG at 10'], method='spearman'):.2f}")
 
 # %%
-# The measures agree in part. Both prefer long embeddings with a ridge penalty, but the best lists need a smaller
-# ``alpha`` than the smallest error does. With a strong penalty only the biases are left, and all users get
-# the same list: films with few but very good ratings.
+# The measures agree in part. Both prefer long embeddings with a ridge penalty, but the best lists need a
+# smaller ``alpha`` than the smallest error does. With a strong penalty only the biases are left, and all
+# users get the same list: films with few but very good ratings.
 #
 # So search with the measure of your application: ``refit="ndcg"`` selects the parameters with the best lists.

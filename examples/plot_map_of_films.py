@@ -4,8 +4,8 @@ Maps of films and their neighbours
 ==================================
 
 A factorization is trained on users, films and stars, and on nothing else: no genre, no year, no actor. This
-example shows the structure that it has learnt. It draws maps of the films with the most ratings, finds similar
-films, and splits a recommendation into the contributions of the ratings.
+example shows the structure that it has learnt. It draws maps of the films with the most ratings, finds
+similar films, and splits a recommendation into the contributions of the ratings.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -123,8 +123,8 @@ print(f"\n{parts.head(9).round(3).to_string(index=False)}")
 print(f"\n{len(parts)} rows add up to {parts['contribution'].sum():.6f}, the score is {top['score'][0]:.6f}")
 
 # %%
-# The plot shows the ten ratings with the largest contributions. A contribution is positive if the user liked a
-# similar film better than other people do, or liked an opposite film less; otherwise it is negative.
+# The plot shows the ten ratings with the largest contributions. A contribution is positive if the user liked
+# a similar film better than other people do, or liked an opposite film less; otherwise it is negative.
 
 shown = parts[1:11][::-1]
 names = [

@@ -75,9 +75,9 @@ print(f"\n{lists.to_string()}")
 # %%
 # Held-out error
 # --------------
-# The error is measured on ratings that the models never see, at most forty of each person. ``fold_in`` returns
-# the embeddings and biases that ``recommend(ratings=...)`` computes. They can be used like the rows of
-# ``user_embeddings_`` and ``user_biases_``. Before the first rating a new user is the average user.
+# The error is measured on ratings that the models never see, at most forty of each person. ``fold_in``
+# returns the embeddings and biases that ``recommend(ratings=...)`` computes. They can be used like the rows
+# of ``user_embeddings_`` and ``user_biases_``. Before the first rating a new user is the average user.
 
 asked = theirs[number.between(20, 59)]
 
@@ -125,9 +125,9 @@ ax.legend()
 plt.show()
 
 # %%
-# With the Bayesian recommender the error falls from the first rating on, and twenty ratings in ``fold_in`` are
-# as good as the same twenty in training. It has learnt how much people differ, so a rating moves a new user
-# away from the average user only as far as that permits. The penalty of ``MFRecommender`` is counted once for
-# each rating, so the prediction follows a single rating almost completely. With fewer than about ten ratings,
-# the average user is the better guess. So use the Bayesian recommender for new users, or recommend the films of
-# the average user until they have rated some films.
+# With the Bayesian recommender the error falls from the first rating on, and twenty ratings in ``fold_in``
+# are as good as the same twenty in training. It has learnt how much people differ, so a rating moves a new
+# user away from the average user only as far as that permits. The penalty of ``MFRecommender`` is counted
+# once for each rating, so the prediction follows a single rating almost completely. With fewer than about ten
+# ratings, the average user is the better guess. So use the Bayesian recommender for new users, or recommend
+# the films of the average user until they have rated some films.

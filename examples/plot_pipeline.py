@@ -3,9 +3,9 @@
 Ids in a frame, in a pipeline
 =============================
 
-Ratings often come in a frame with more columns than a recommender needs, and with text as ids. In this example
-a :class:`~sklearn.pipeline.Pipeline` selects the columns, scikit-learn's model selection uses the whole
-pipeline, and a further column of ids becomes a further field of the model.
+Ratings often come in a frame with more columns than a recommender needs, and with text as ids. In this
+example a :class:`~sklearn.pipeline.Pipeline` selects the columns, scikit-learn's model selection uses the
+whole pipeline, and a further column of ids becomes a further field of the model.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).

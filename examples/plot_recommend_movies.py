@@ -79,9 +79,9 @@ print(f"\nErrors on {len(y_test):,} held-out ratings:\n{errors.round(4)}")
 # %%
 # Recommendations
 # ---------------
-# After training on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` returns the films with the highest
-# predicted ratings among those that the user has not rated. The table contains the original ids, so titles can
-# be joined by id.
+# After training on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` returns the films with the
+# highest predicted ratings among those that the user has not rated. The table contains the original ids, so
+# titles can be joined by id.
 
 model = MFRecommender(random_state=0).fit(ratings)
 top = model.recommend(user, n=5).join(titles, on="movieId")
@@ -91,7 +91,8 @@ print(f"\nThe films that user {user} would like most:\n{top.to_string(index=Fals
 # Similar films
 # -------------
 # Films that are liked by the same people have embeddings with similar directions. The inner product prefers
-# long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds rare films.
+# long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds rare
+# films.
 
 most_rated = films.mode()[0]
 alike = model.similar_items(most_rated, n=5, metric="dot").join(titles, on="neighbor")
@@ -102,8 +103,8 @@ print(f"\n{time.perf_counter() - started:.1f} seconds")
 # Plots
 # -----
 # The left plot shows the errors of the mean, the biases and the embeddings. The right plot compares the
-# predicted rating of each recommended film with the average of all its ratings. The model shrinks the averages
-# of films with few ratings.
+# predicted rating of each recommended film with the average of all its ratings. The model shrinks the
+# averages of films with few ratings.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained", width_ratios=[4, 5])
 

@@ -3,9 +3,9 @@
 Ridge and lasso
 ===============
 
-Without a penalty, embeddings overfit the ratings. Ridge (``penalty="l2"``) makes all coordinates smaller, lasso
-(``penalty="l1"``) makes many of them exactly 0, and ``alpha`` is the weight of the penalty. This example shows
-errors, zeros and the embeddings themselves.
+Without a penalty, embeddings overfit the ratings. Ridge (``penalty="l2"``) makes all coordinates smaller,
+lasso (``penalty="l1"``) makes many of them exactly 0, and ``alpha`` is the weight of the penalty. This
+example shows errors, zeros and the embeddings themselves.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
