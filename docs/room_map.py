@@ -15,7 +15,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 PACKAGE = "sklearn_mf"
 ROOT = Path(__file__).parents[1] / PACKAGE
-WIDTH, HEIGHT, COLUMN, STOREY = 3.5, 0.74, 3.9, 1.12  # of a box, and of the grid, in inches
+WIDTH, HEIGHT, COLUMN, STOREY = 3.1, 0.94, 3.4, 1.3  # of a box, and of the grid, in inches
 INK, PAPER, TENSORFLOW = "#1f2d3d", "#eef4fa", "#fdf0e0"
 
 
@@ -98,17 +98,20 @@ def is_implied(arrows, upper, lower):
     return any(lower in reachable(arrows, between) for between in arrows[upper])
 
 
+def balanced(text, most):
+    """Text in lines of similar length, of at most so many characters."""
+    lines = [textwrap.wrap(text, width, break_on_hyphens=False) for width in range(12, most + 1)]
+    return "\n".join(next(narrow for narrow in lines if len(narrow) == len(lines[-1])))
+
+
 def draw_box(ax, x, y, width, name, text, color):
     """A room."""
-    corner = x - width / 2, y - HEIGHT / 2
-    ax.add_patch(
-        FancyBboxPatch(
-            corner, width, HEIGHT, "round,pad=0,rounding_size=0.1", fc=color, ec=INK, lw=1.1, zorder=2
-        )
-    )
-    ax.text(x, y + 0.19, name, ha="center", va="center", weight="bold", size=12.5, color=INK, zorder=3)
-    lines = textwrap.fill(text.rstrip(".").replace("`", ""), int(width * 15))
-    ax.text(x, y - 0.13, lines, ha="center", va="center", size=8.8, color=INK, linespacing=1.25, zorder=3)
+    corner, shape = (x - width / 2, y - HEIGHT / 2), "round,pad=0,rounding_size=0.1"
+    ax.add_patch(FancyBboxPatch(corner, width, HEIGHT, shape, fc=color, ec=INK, lw=1.1, zorder=2))
+    style = {"ha": "center", "va": "top", "color": INK, "zorder": 3}
+    ax.text(x, y + 0.38, name, weight="bold", size=13.5, **style)
+    lines = balanced(text.rstrip(".").replace("`", ""), int(width * 12.5))
+    ax.text(x, y + 0.12, lines, size=9.8, linespacing=1.25, **style)
 
 
 def ends_of_arrow(upper, lower, spans):
