@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.ratings._columns import IdColumn
-from sklearn_mf.ratings._validation import read_ids
 from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.utils._pipeline import last_step, transform_up_to_last_step
 
 FIELDS = ("user", "item")
@@ -75,7 +75,7 @@ def ids_in(estimator: Any, recommender: Any, X: Any) -> list[IdColumn]:
     ids : list of two IdColumn
         Users and items.
     """
-    return read_ids(recommender, transform_up_to_last_step(estimator, X), reset=False)[0]
+    return read_ids_of(recommender, transform_up_to_last_step(estimator, X)).columns
 
 
 def field_number(field: str) -> int:

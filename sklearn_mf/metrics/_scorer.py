@@ -16,8 +16,9 @@ from sklearn_mf.metrics._measures import MEASURES, find_hits
 from sklearn_mf.metrics._pairs import Pairs, codes_among, read_lists, read_pairs
 from sklearn_mf.metrics._sampled import rank_among_sampled
 from sklearn_mf.ratings._columns import IdColumn, check_length, read_targets
-from sklearn_mf.ratings._validation import read_ids, split_ratings
+from sklearn_mf.ratings._validation import split_ratings
 from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.utils._pipeline import last_step, transform_up_to_last_step
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
 from sklearn_mf.utils._warnings import warn_user
@@ -172,8 +173,8 @@ class _RankingScorer:
         recommender = last_step(estimator)
         _check_recommends(recommender)
         X = transform_up_to_last_step(estimator, X)
-        X, y = split_ratings(recommender, X, y)
-        ids, _, _ = read_ids(recommender, X, reset=False)
+        X, y = split_ratings(X, y, type(recommender).__name__)
+        ids = read_ids_of(recommender, X).columns
         if len(ids) != 2:
             raise ValueError(f"A ranking needs a column of users and one of items, got {len(ids)} column(s).")
         ratings = read_targets(y)

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from sklearn_mf.ratings._columns import IdColumn, is_polars, polars_column
 from sklearn_mf.ratings._ratings import sorted_by
@@ -29,7 +28,7 @@ def id_columns(X: Any, n_fields: int) -> list[IdColumn]:
         One for each of these columns.
     """
     first = _safe_indexing(X if hasattr(X, "shape") else as_table(X), slice(n_fields), axis=1)
-    ids, _, _ = read_ids(BaseEstimator(), first, reset=True)
+    ids = read_ids(first).columns
     if len(ids) < n_fields:
         raise ValueError(f"X has {len(ids)} column: pass users in the first column and items in the second.")
     return ids

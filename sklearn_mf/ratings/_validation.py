@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_array
 
 from sklearn_mf.ratings._columns import (
     IdColumn,
@@ -71,34 +71,32 @@ class TrainingInput:
         return {"X": self.X, "y": self.targets, "metadata": metadata}
 
 
-def read_ratings(estimator: Any, X: Any, y: Any, sample_weight: Any) -> TrainingInput:
-    """Check the input of fit and drop rows of weight 0.
+@dataclass(frozen=True)
+class IdTable:
+    """A checked table of ids.
 
     Parameters
     ----------
-    estimator : estimator
-        Gets `n_features_in_` and `feature_names_in_`.
-    X : array-like, DataFrame, sparse matrix or tf.SparseTensor
-        Ids, or ids and ratings.
-    y : array-like of shape (n_samples,) or None
-        Ratings.
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights.
-
-    Returns
-    -------
-    observed : Observed
-        Columns of equal length.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Where the input does not make sense, with a sentence that says why.
+    X : ndarray or DataFrame of shape (n_samples, n_fields)
+        The table as checked.
+    columns : list of IdColumn
+        One column of ids for each field.
+    dtypes : list of str or dict
+        The type of each column, to give ids back in.
     """
+
+    X: Any
+    columns: list[IdColumn]
+    dtypes: list[IdType]
+
+
+def read_ratings(X: Any, y: Any, sample_weight: Any, caller: str) -> TrainingInput:
+    """Check the input of fit and drop rows of weight 0; `caller` is the estimator's name, for errors."""
     if _is_sparse(X):
-        return _read_matrix(estimator, X, y, sample_weight)
-    X, y = split_ratings(estimator, X, y)
-    ids, dtypes, X = read_ids(estimator, X, reset=True)
+        return _read_matrix(X, y, sample_weight)
+    X, y = split_ratings(X, y, caller)
+    table = read_ids(X)
+    X, ids = table.X, table.columns
     targets = read_targets(y)
     check_length(targets, len(X), "ratings")
     _warn_of_third_column(ids, targets)
@@ -107,81 +105,58 @@ def read_ratings(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training
     if not keep.all():
         ids, targets, weights = [column.take(keep) for column in ids], targets[keep], weights[keep]
         X = X[keep]
-    return TrainingInput(ids, dtypes, [None] * len(ids), targets, weights, X)
+    return TrainingInput(ids, table.dtypes, [None] * len(ids), targets, weights, X)
 
 
-def read_ids(estimator: Any, X: Any, reset: bool) -> tuple[list[IdColumn], list[IdType], Any]:
-    """Check a table of ids.
+def read_ids(X: Any) -> IdTable:
+    """Check a table of ids, (n_samples, n_fields), and number the ids of each column."""
+    X = read_table(X)
+    is_frame = isinstance(X, pd.DataFrame)
+    columns = [X.iloc[:, f] if is_frame else X[:, f] for f in range(X.shape[1])]
+    names = X.columns if is_frame else range(X.shape[1])
+    pairs = [read_id_column(column, f"Column {name!r}") for column, name in zip(columns, names, strict=True)]
+    return IdTable(X, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its feature names and number are set or compared.
-    X : array-like or DataFrame of shape (n_samples, n_fields)
-        Ids.
-    reset : bool
-        True in fit: set feature names and number; False: compare with them.
 
-    Returns
-    -------
-    ids : list of IdColumn
-        One column for each field.
-    dtypes : list of str or dict
-        The type of each column.
-    X : ndarray or DataFrame of shape (n_samples, n_fields)
-        The table as checked.
-    """
+def read_table(X: Any) -> Any:
+    """Check that X is a table, and make it an ndarray or DataFrame of shape (n_rows, n_columns)."""
     if _is_sparse(X):
         raise TypeError(
             "A sparse matrix is not a table of ids: pass one row for each (user, item) pair and a column "
             "for each field; only fit takes ratings as a sparse matrix, alone, as in fit(A)."
         )
     X = as_table(X)
-    if isinstance(X, pd.DataFrame):
-        if 0 in X.shape:
-            raise ValueError(
-                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
-                "while a minimum of 1 is required: pass at least one row and one column of ids."
-            )
-        if not X.columns.is_unique:
-            raise ValueError(
-                f"Column {X.columns[X.columns.duplicated()][0]!r} stands in X more than once: rename it."
-            )
-        validate_data(estimator, X, skip_check_array=True, reset=reset)
-    else:
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        if len(X.shape) != 2:
-            got = f"an array of shape {tuple(X.shape)}" if X.shape else short_repr(X[()])
-            raise ValueError(
-                f"Expected a table of ids, 2D, got {got}: Reshape your data to one row for each rating "
-                "and one column for each field."
-            )
-        if np.iscomplexobj(X) and np.size(X):
-            check_id(np.ravel(X)[0], 0, "Column 0")
-        X = validate_data(estimator, X, dtype=None, ensure_all_finite=False, reset=reset)
-    columns = [X.iloc[:, f] if isinstance(X, pd.DataFrame) else X[:, f] for f in range(X.shape[1])]
-    names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
-    pairs = [read_id_column(column, f"Column {name!r}") for column, name in zip(columns, names, strict=True)]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs], X
+    return _read_frame(X) if isinstance(X, pd.DataFrame) else _read_array(X)
 
 
-def split_ratings(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
-    """Split user, item, rating where they come in one table.
+def _read_frame(X: pd.DataFrame) -> pd.DataFrame:
+    if 0 in X.shape:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) "
+            "while a minimum of 1 is required: pass at least one row and one column of ids."
+        )
+    if not X.columns.is_unique:
+        raise ValueError(
+            f"Column {X.columns[X.columns.duplicated()][0]!r} stands in X more than once: rename it."
+        )
+    return X
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its name stands in the error.
-    X : array-like or DataFrame
-        Ids, or exactly three columns user, item, rating where `y` is None.
-    y : array-like or None
-        Ratings.
 
-    Returns
-    -------
-    X, y : array-like
-        Ids and ratings.
-    """
+def _read_array(X: Any) -> NDArray[Any]:
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    if len(X.shape) != 2:
+        got = f"an array of shape {tuple(X.shape)}" if X.shape else short_repr(X[()])
+        raise ValueError(
+            f"Expected a table of ids, 2D, got {got}: Reshape your data to one row for each rating "
+            "and one column for each field."
+        )
+    if np.iscomplexobj(X) and np.size(X):
+        check_id(np.ravel(X)[0], 0, "Column 0")
+    return check_array(X, dtype=None, ensure_all_finite=False)
+
+
+def split_ratings(X: Any, y: Any, caller: str) -> tuple[Any, Any]:
+    """Split a table of user, item, rating into X and y where y is None; `caller` stands in the error."""
     if y is not None or _is_sparse(X):
         return X, y
     X = as_table(X)
@@ -189,7 +164,7 @@ def split_ratings(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
     if shape is None or len(shape) != 2 or shape[1] != 3:
         got = short_repr(X) if shape is None else f"an input of shape {tuple(shape)}"
         raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None: "
+            f"This {caller} estimator requires y to be passed, but the target y is None: "
             "call it with two arguments, ids and ratings, as in fit(X, y), or with one table of exactly "
             f"three columns user, item, rating; got {got}."
         )
@@ -218,42 +193,6 @@ def check_known(codes: NDArray[np.integer], ids: NDArray[Any], label: str) -> No
             f"{label} not known from fit: {listed}{', and others' if more else ''}; "
             "pass ids that fit has seen."
         )
-
-
-def check_continues(previous: Any, current: Any, observed: TrainingInput) -> None:
-    """Refuse a warm start from another model.
-
-    Parameters
-    ----------
-    previous : estimator
-        As the last fit left it.
-    current : estimator
-        With the parameters and columns of this fit.
-    observed : Observed
-        Input of this fit.
-    """
-    advice = "set warm_start=False to start anew."
-    if previous._fitted_dim != current.embedding_dim:
-        raise ValueError(
-            f"A warm start cannot change embedding_dim from {previous._fitted_dim} to "
-            f"{current.embedding_dim}: {advice}"
-        )
-    has_bias = previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)
-    if has_bias and not getattr(current, "fit_bias", True):
-        raise ValueError(f"A warm start cannot leave out the biases that the last fit learnt: {advice}")
-    old, new = (
-        list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, current)
-    )
-    if old != new:
-        raise ValueError(f"A warm start cannot change the columns from {old} to {new}: {advice}")
-    for name, known, column in zip(new, previous.categories_, observed.ids, strict=True):
-        ids = column.ids
-        numbers = {known.dtype.kind, ids.dtype.kind} <= set("biuf")
-        if known.dtype != ids.dtype and (known.dtype.kind in "mM" or not numbers):
-            raise ValueError(
-                f"A warm start cannot change the type of the ids in column {name!r} from {known.dtype} "
-                f"to {ids.dtype}: convert them, or {advice}"
-            )
 
 
 def as_table(X: Any) -> Any:
@@ -292,7 +231,7 @@ def _is_sparse_tensor(X: Any) -> bool:
     return type(X).__module__.startswith("tensorflow") and type(X).__name__ == "SparseTensor"
 
 
-def _read_matrix(estimator: Any, A: Any, y: Any, sample_weight: Any) -> TrainingInput:
+def _read_matrix(A: Any, y: Any, sample_weight: Any) -> TrainingInput:
     if y is not None or sample_weight is not None:
         raise ValueError(
             "A sparse matrix holds the ratings itself: call fit(A) with neither y nor sample_weight, "
@@ -305,9 +244,11 @@ def _read_matrix(estimator: Any, A: Any, y: Any, sample_weight: Any) -> Training
             "pass one with a cell for each rating."
         )
     X = np.stack([A.row, A.col], axis=1).astype(np.int64)
-    ids, dtypes, _ = read_ids(estimator, X, reset=True)
+    table = read_ids(X)
     targets, known = read_targets(A.data), [np.arange(size) for size in A.shape]
-    return TrainingInput(ids, dtypes, list(known), targets, np.broadcast_to(1.0, len(targets)), X)
+    return TrainingInput(
+        table.columns, table.dtypes, list(known), targets, np.broadcast_to(1.0, len(targets)), X
+    )
 
 
 def _matrix_to_coo(A: Any) -> Any:

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import check_length, read_targets, read_weights, short_repr
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._validation import read_ids, split_ratings
+from sklearn_mf.ratings._validation import IdTable, read_ids, split_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._tables import Tables
 from sklearn_mf.utils._warnings import warn_user
@@ -82,17 +82,23 @@ class BaseRecommender(Tables):
         >>> MFRecommender(random_state=0).fit(ratings).score(ratings) > 0
         True
         """
-        X, y = split_ratings(self, X, y)
+        X, y = split_ratings(X, y, type(self).__name__)
         return super().score(X, y, sample_weight=sample_weight)
 
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
         check_is_fitted(self)
-        ids, _, _ = read_ids(self, X, reset=False)
+        ids = self._read_ids(X).columns
         codes = [self._codes(field, column.ids) for field, column in enumerate(ids)]
         for field, column in enumerate(ids):
             if (codes[field] < 0).all():
                 self._warn_all_unknown(field, column.ids[0])
         return np.stack([part.take(column.numbers) for part, column in zip(codes, ids, strict=True)], axis=1)
+
+    def _read_ids(self, X: ArrayLike) -> IdTable:
+        """Check a table of ids, and that its columns are those of fit."""
+        table = read_ids(X)
+        validate_data(self, table.X, skip_check_array=True, reset=False)
+        return table
 
     def _warn_all_unknown(self, field: int, first: Any) -> None:
         known = self.categories_[field]
@@ -148,8 +154,9 @@ class BaseRecommender(Tables):
         return Bunch(ids=fold_in_ratings.ids, embeddings=embeddings, biases=biases)
 
     def _read_fold_in(self, X: Any, y: Any, sample_weight: Any) -> FoldInRatings:
-        X, y = split_ratings(self, X, y)
-        (users, items), (dtype, _), X = read_ids(self, X, reset=False)
+        X, y = split_ratings(X, y, type(self).__name__)
+        table = self._read_ids(X)
+        (users, items), (dtype, _), X = table.columns, table.dtypes, table.X
         targets, weights = read_targets(y), read_weights(sample_weight, len(X))
         check_length(targets, len(X), "ratings")
         vocabulary, user_codes, _ = Vocabulary.learn(users, dtype, None)

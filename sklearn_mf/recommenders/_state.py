@@ -10,11 +10,13 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import validate_data
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._validation import TrainingInput, check_continues, read_ratings
+from sklearn_mf.ratings._validation import TrainingInput, read_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
+from sklearn_mf.recommenders._warm_start import check_continues
 from sklearn_mf.retrieval._top_n import length_bound
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,7 +71,8 @@ class FittedState(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
     ) -> tuple[Ratings, list[NDArray[np.int32]], dict[str, Any]]:
         """Check and merge the ratings; the row of each id of the last fit; what callbacks get."""
-        observed = read_ratings(self, X, y, sample_weight)
+        observed = read_ratings(X, y, sample_weight, type(self).__name__)
+        validate_data(self, observed.X, skip_check_array=True, reset=True)
         if previous is not None:
             check_continues(previous, self, observed)
         arguments = (
