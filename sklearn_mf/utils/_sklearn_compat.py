@@ -6,7 +6,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils._plotting import _interval_max_min_ratio, _validate_style_kwargs
 from sklearn.utils.metadata_routing import _routing_enabled
-from sklearn.utils.validation import _check_feature_names_in
+from sklearn.utils.validation import _check_feature_names_in, _num_samples
 
 __all__ = [
     "Interval",
@@ -15,6 +15,7 @@ __all__ = [
     "_check_feature_names_in",
     "_fit_context",
     "_interval_max_min_ratio",
+    "_num_samples",
     "_routing_enabled",
     "_safe_indexing",
     "_validate_style_kwargs",
