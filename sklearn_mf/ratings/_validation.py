@@ -103,7 +103,7 @@ def read_table(X: object) -> Table:
     return _check_frame(X) if isinstance(X, pd.DataFrame) else _read_array(X)
 
 
-def split_ratings(X: object, y: object, caller: str) -> tuple[object, object]:
+def split_ratings(X: object, y: object, caller: str) -> tuple[Any, Any]:
     """Split a table of user, item, rating into X and y where y is None; `caller` is named in the error."""
     if y is not None or is_sparse(X):
         return X, y
