@@ -16,7 +16,6 @@ from sklearn.utils import check_array, column_or_1d
 
 from sklearn_mf.ratings._frames import as_pandas, object_array
 
-
 # Type of a column: its name in pandas, or the arguments of a CategoricalDtype, or an Arrow schema, serialised.
 IdType = str | dict[str, Any]
 Column = NDArray[np.generic] | pd.Series

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
+from sklearn_mf.recommenders._chain_state import kept_after, posterior_of
 from tests.conftest import low_rank_ratings
 
 pytestmark = pytest.mark.filterwarnings(
@@ -79,7 +80,7 @@ def test_shapes_and_summaries_of_the_draws(model):
 def test_draws_kept(max_iter, burn_in, n_samples, kept, ratings):
     model = fit(ratings[:200], max_iter=max_iter, burn_in=burn_in, n_samples=n_samples)
     assert len(model.noise_std_samples_) == kept
-    assert model._kept_after(False)[-1] == max_iter - 1
+    assert kept_after(max_iter, min(burn_in, max_iter // 2), n_samples)[-1] == max_iter - 1
 
 
 def test_memory_of_the_draws_is_what_the_docstring_says(model):
@@ -112,7 +113,7 @@ def test_spread_of_unknown_ids_equals_that_of_simulated_ones(n_fields):
     rng, unknown = np.random.default_rng(0), np.arange(n_fields) != 1
     codes = np.where(unknown, -1, X[0])
     _, std = model.predict(codes[None], return_std=True)
-    posterior, repeats = model._posterior, 4000
+    posterior, repeats = posterior_of(model), 4000
     rows = [
         posterior.prior_draws(field, repeats, rng)
         if unknown[field]
