@@ -308,7 +308,7 @@ class Simulation:
         for field, order in enumerate(self.orders):
             targets = tf.constant(means[order], tf.float32)
             chain.field_tables.fields[field] = chain.field_tables.fields[field]._replace(targets=targets)
-        chain.spreads = chain.spreads._replace(values=spreads[self.ratings.spreads > 0])
+        chain.spreads = chain.spreads._replace(values=spreads[self.ratings.within_squares > 0])
 
     def put_unknowns(self, unknowns):
         self.chain.field_tables.tables = [tf.constant(table, tf.float32) for table in unknowns.tables]
