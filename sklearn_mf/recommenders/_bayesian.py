@@ -133,7 +133,6 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
     See Also
     --------
     MFRecommender : One factorization in place of many: faster, smaller, less accurate.
-    sklearn.linear_model.BayesianRidge : Bayesian regression on features.
 
     References
     ----------
