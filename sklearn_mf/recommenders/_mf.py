@@ -296,7 +296,7 @@ class MFRecommender(BaseRecommender):
         training, held_out = self._hold_out(ratings, seed)
         centred = centre_and_scale(training, self.fit_bias)
         id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        make: Any = load_solver(self._chosen_solver)  # TensorFlow is imported here, not before
+        make = load_solver(self._chosen_solver)  # TensorFlow is imported here, not before
         start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
         if previous is not None:
             start = warm_start_model(start, previous._model, known_codes, self.positive)
