@@ -2,18 +2,24 @@
 
 import itertools
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import hold_out
 from sklearn_mf.solvers._executor import ThreadExecutor
 from sklearn_mf.solvers._training import Stopping, train
 from sklearn_mf.solvers.sgd import _partition, _programs, _solver
 from sklearn_mf.solvers.sgd._solver import SGD
-from tests.solvers.problems import PENALTIES, Silent, options, problem, reference_of, tables_of
+from tests.solvers.problems import (
+    PENALTIES,
+    Silent,
+    options,
+    problem,
+    reference_of,
+    spread_over_more_ids,
+    tables_of,
+)
 
 
 def solve(ratings, start, choice):
@@ -205,19 +211,6 @@ def test_no_thread_is_left_whatever_ends_the_run(error):
     assert threads_of_pools() == before
     SGD(ratings, None, start, options(0.0, 0.05))  # its pools have no threads before the first epoch
     assert threads_of_pools() == before
-
-
-def spread_over_more_ids(ratings, start, factor):
-    """The same ratings and start, with ids without ratings between those that have some."""
-    rng = np.random.default_rng(0)
-    n_ids = tuple(factor * n for n in ratings.n_ids)
-    places = [np.sort(rng.choice(n, n // factor, replace=False)).astype(np.int32) for n in n_ids]
-    codes = np.stack([place[column] for place, column in zip(places, ratings.codes.T, strict=True)], axis=1)
-    wide = fresh_start(replace(ratings, n_ids=n_ids), start.intercept, start.scale, 4, seed=1, std=0.01)
-    for ours, theirs in ((wide.embeddings, start.embeddings), (wide.biases, start.biases)):
-        for array, place, rows in zip(ours, places, theirs, strict=True):
-            array[place] = rows
-    return replace(ratings, codes=codes, n_ids=n_ids), wide, places
 
 
 @pytest.mark.parametrize("n_parts", [1, 2])
