@@ -266,7 +266,7 @@ def test_more_epochs_continue_the_same_run(penalty):
 
 
 def traces(programs):
-    return [program.experimental_get_tracing_count() for program in programs]
+    return [program.n_traces() for program in programs]
 
 
 def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
