@@ -1,5 +1,7 @@
 """Small problems, options and a silent report for the tests of the solvers."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklearn_mf.model._initialization import fresh_start
@@ -47,3 +49,16 @@ def tables_of(model):
 
 def options(l1, l2, **changes):
     return SGDOptions(l1=l1, l2=l2, **{**OPTIONS, **changes})
+
+
+def spread_over_more_ids(ratings, start, factor):
+    """The same ratings and start, with ids without ratings between those that have some."""
+    dim, rng = start.embeddings[0].shape[1], np.random.default_rng(0)
+    n_ids = tuple(factor * n for n in ratings.n_ids)
+    places = [np.sort(rng.choice(n, n // factor, replace=False)).astype(np.int32) for n in n_ids]
+    codes = np.stack([place[column] for place, column in zip(places, ratings.codes.T, strict=True)], axis=1)
+    wide = fresh_start(replace(ratings, n_ids=n_ids), start.intercept, start.scale, dim, seed=1, std=0.01)
+    for ours, theirs in ((wide.embeddings, start.embeddings), (wide.biases, start.biases)):
+        for array, place, rows in zip(ours, places, theirs, strict=True):
+            array[place] = rows
+    return replace(ratings, codes=codes, n_ids=n_ids), wide, places
