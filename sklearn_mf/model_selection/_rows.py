@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_mf.ratings._columns import IdColumn, is_polars, polars_column
+from sklearn_mf.ratings._columns import IdColumn
+from sklearn_mf.ratings._frames import as_pandas
 from sklearn_mf.ratings._ratings import sorted_by
 from sklearn_mf.ratings._validation import as_table, read_ids
 from sklearn_mf.utils._sklearn_compat import _safe_indexing
@@ -28,7 +29,7 @@ def in_time(groups: ArrayLike | None, n_samples: int) -> NDArray[np.integer]:
     """Row numbers by time, earliest first; the order of the rows breaks ties, (n_samples,)."""
     if groups is None:
         return np.arange(n_samples, dtype=np.int32)
-    times = pd.Series(polars_column(groups) if is_polars(groups) else groups, copy=False)
+    times = pd.Series(as_pandas(groups), copy=False)
     if (missing := times.isna().to_numpy()).any():
         raise ValueError(
             f"groups contains a missing time (NaN, None or the like) in row {np.argmax(missing)}: "

@@ -8,11 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.callback import with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._diagnostics import split_r_hat
-from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import (
     FoldInRatings,
     drawn_posterior_rows,
@@ -20,21 +17,27 @@ from sklearn_mf.model._fold_in import (
     posterior_rows,
 )
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.model._posterior import Draw, Noise, Posterior, single_sample_posterior
+from sklearn_mf.model._posterior import Draw, single_sample_posterior
 from sklearn_mf.ratings._ratings import centre_and_scale
-from sklearn_mf.recommenders._base import BaseRecommender, RecommendQuery
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._chain_state import (
+    chain_state,
+    check_same_noise,
+    end_of_chain,
+    kept_after,
+    posterior_of,
+    store_end_of_chain,
+    store_posterior,
+    store_r_hat,
+)
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.retrieval._posterior_ranking import DrawnRows, rank_by_draw, rank_by_quantile
-from sklearn_mf.retrieval._top_n import Ranking, norm_bound
+from sklearn_mf.retrieval._top_n import Ranking
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import GibbsOptions, History, Stopping
-from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
-from sklearn_mf.utils._warnings import warn_user
-
-# Cells whose predictions are watched for convergence, and the split R-hat above which it is poor.
-_N_WATCHED, _POOR = 1000, 1.2
 
 
 class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
@@ -274,8 +277,8 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         codes = self._read_codes(X)
         limits = self.target_range_ if self.clip else None
         if not return_std:
-            return self._posterior.means(codes, limits)
-        summary = self._posterior.summary(codes, limits)
+            return posterior_of(self).means(codes, limits)
+        summary = posterior_of(self).summary(codes, limits)
         return summary.mean, np.sqrt(summary.variance)
 
     @reads_one_fit
@@ -314,7 +317,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         codes = self._read_codes(X)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        summary = self._posterior.summary(codes, None)
+        summary = posterior_of(self).summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
         interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
@@ -380,7 +383,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
-        query = self._recommend_query(users, n, exclude_seen, candidates, ratings)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings)
         if by == "mean":
             return self._recommendations(query, self._rank_by_mean(query))
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
@@ -398,70 +401,22 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         )
         state = None
         if task.previous is not None:
-            self._check_noise(task.previous)
-            start = warm_start_model(start, task.previous._end_of_chain, task.known_codes)
-            noise = task.previous._noise_at_end(start, task.known_codes)
-            state = ChainState(noise, task.previous._n_sweeps)
-        kept_after = self._kept_after(task.previous is not None)
-        options = GibbsOptions(task.seed, self.heteroscedastic, kept_after)
+            check_same_noise(task.previous, self.heteroscedastic)
+            start = warm_start_model(start, end_of_chain(task.previous), task.known_codes)
+            state = chain_state(task.previous, start, task.known_codes)
+        burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if state is None else 0
+        kept = kept_after(int(self.max_iter), burn_in, int(self.n_samples))
+        options = GibbsOptions(task.seed, self.heteroscedastic, kept)
         return gibbs(task.ratings, None, start, options, state), None
 
-    def _check_noise(self, previous: Self) -> None:
-        if np.isfinite(previous._end_noise_dof).all() != self.heteroscedastic:
-            raise ValueError(
-                f"A warm start cannot change heteroscedastic to {self.heteroscedastic}: set warm_start=False "
-                "to start anew."
-            )
-
-    def _kept_after(self, continues: bool) -> tuple[int, ...]:
-        """Numbers of the sweeps after which a draw is kept."""
-        burn_in = 0 if continues else min(int(self.burn_in), int(self.max_iter) // 2)
-        n_sweeps = int(self.max_iter) - burn_in
-        n_kept = min(int(self.n_samples), n_sweeps)
-        return tuple(burn_in + n_sweeps * (number + 1) // n_kept - 1 for number in range(n_kept))
-
     def _store_state(self, state: Draw) -> None:
-        self._store_posterior(single_sample_posterior(state, state.model))
+        store_posterior(self, single_sample_posterior(state, state.model))
 
     def _store_run(self, state: Draw, solver: Any, history: History) -> None:
-        self._store_posterior(solver.posterior())
-        self._store_end_of_chain(state)
+        store_posterior(self, solver.posterior())
+        store_end_of_chain(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
-        self._store_r_hat(solver.options.seed)
-
-    def _store_posterior(self, posterior: Posterior) -> None:
-        self.intercept_, self.scale_ = posterior.intercept, posterior.scale
-        self._embedding_draws, self._bias_draws = posterior.embeddings, posterior.biases
-        self._noise_factor_draws = posterior.noise_factors
-        self.embeddings_, self.biases_ = _means(posterior.embeddings), _means(posterior.biases)
-        self.noise_factors_ = _means(posterior.noise_factors)
-        averages = posterior.prior_means.mean(axis=0)
-        self.average_embeddings_, self.average_biases_ = averages[:, :-1], averages[:, -1]
-        self.prior_means_, self.prior_precisions_ = posterior.prior_means, posterior.prior_precisions
-        self.noise_std_samples_ = posterior.scale / np.sqrt(posterior.noise_precisions)
-        self.noise_std_ = float(self.noise_std_samples_.mean())
-        self.noise_dof_ = posterior.noise_dof
-        self._rated = posterior.rated
-        self._norm_bounds = [norm_bound(posterior.stacked(field)) for field in range(len(self.embeddings_))]
-
-    def _store_end_of_chain(self, draw: Draw) -> None:
-        """Keep the draw that a warm start continues from."""
-        self._epochs = draw.model.epochs
-        self._end_embeddings, self._end_biases = draw.model.embeddings, draw.model.biases
-        self._end_noise_precision, self._end_noise_factors = draw.noise.precision, draw.noise.factors
-        self._end_noise_dof, self._n_sweeps = draw.noise.degrees, draw.n_sweeps
-
-    def _store_r_hat(self, seed: int) -> None:
-        """Split R-hat over some cells, with a warning where it is poor."""
-        rng = np.random.default_rng(seed)
-        codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in self.categories_], axis=1)
-        self.r_hat_ = split_r_hat(self._posterior.expected(codes))
-        if self.r_hat_ > _POOR:
-            warn_user(
-                f"The chain has not converged, split R-hat is {self.r_hat_:.2f} after {self._n_sweeps} "
-                f"sweeps: raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
-                ConvergenceWarning,
-            )
+        store_r_hat(self, solver.options.seed)
 
     @property
     def embedding_samples_(self) -> list[NDArray[np.float32]]:
@@ -478,46 +433,11 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         """Kept draws of the noise factors: list of ndarray of shape (n_samples, n_ids[f])."""
         return [draws.T for draws in self._noise_factor_draws]
 
-    @property
-    def _posterior(self) -> Posterior:
-        return Posterior(
-            self.intercept_,
-            self.scale_,
-            self._embedding_draws,
-            self._bias_draws,
-            self._noise_factor_draws,
-            self._rated,
-            self.prior_means_,
-            self.prior_precisions_,
-            (self.scale_ / self.noise_std_samples_) ** 2,
-            self.noise_dof_,
-        )
-
-    @property
-    def _end_of_chain(self) -> Model:
-        return Model(
-            self.intercept_,
-            self.scale_,
-            self._end_embeddings,
-            self._end_biases,
-            self.average_embeddings_,
-            self.average_biases_,
-            self._epochs,
-        )
-
-    def _noise_at_end(self, start: Model, known_codes: list[NDArray[np.int32]]) -> Noise:
-        """Noise at the end of the chain, in units and over the ids of the fit that continues it."""
-        factors = [np.ones(len(rows)) for rows in start.embeddings]
-        for factor, codes, known in zip(factors, known_codes, self._end_noise_factors, strict=True):
-            factor[codes] = known
-        precision = self._end_noise_precision * (start.scale / self.scale_) ** 2
-        return Noise(precision, factors, self._end_noise_dof)
-
     def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return self._posterior.stacked(field)
+        return posterior_of(self).stacked(field)
 
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        posterior = self._posterior
+        posterior = posterior_of(self)
         rows: DrawnRows
         if query.fold_in is None:
             rows = posterior.rows(0, query.codes)
@@ -531,7 +451,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
     ) -> Ranking:
         """Ranking by a quantile over the draws, or by one of them; rows without ratings are drawn."""
-        posterior = self._posterior
+        posterior = posterior_of(self)
         users: DrawnRows
         if query.fold_in is None:
             users = posterior.drawn_rows(0, query.codes, rng)
@@ -546,7 +466,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         return ranking._replace(scores=self.intercept_ + self.scale_ * ranking.scores)
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
-        embeddings, biases = posterior_rows(fold_in, self._posterior)
+        embeddings, biases = posterior_rows(fold_in, posterior_of(self))
         return {
             "embeddings": embeddings.mean(axis=1),
             "biases": biases.mean(axis=1),
@@ -555,9 +475,4 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         }
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        return posterior_contributions(fold_in, self._posterior, item)
-
-
-def _means(draws: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Means over the draws, (n_ids, n_samples, ...) -> (n_ids, ...)."""
-    return [rows.mean(axis=1, dtype=np.float64).astype(np.float32) for rows in draws]
+        return posterior_contributions(fold_in, posterior_of(self), item)

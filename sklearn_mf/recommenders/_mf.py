@@ -11,8 +11,9 @@ from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
-from sklearn_mf.recommenders._base import BaseRecommender, RecommendQuery
+from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
+from sklearn_mf.recommenders._query import RecommendQuery
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
