@@ -104,13 +104,13 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates: object = None,
         ratings: ArrayLike | None = None,
     ) -> pd.DataFrame:
-        """Recommend items to users: the n of highest predicted rating.
+        """Recommend the n items of highest predicted rating to each user.
 
         Parameters
         ----------
         users : id, or list, array, Series or Index of ids, default=None
-            Whom to recommend to; anything that is not one of those four containers is one id. None is every
-            user of fit. A user whom fit has not seen gets the ranking of the average user.
+            Users to recommend to; a set, a range and an iterator are lists of ids too, a tuple is one id.
+            None is every user of fit. An unknown user gets the ranking of the average user.
         n : int, default=10
             Items for each user.
         exclude_seen : bool, default=True
@@ -118,15 +118,16 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates : id, or list, array, Series or Index of ids, default=None
             Items to choose from. None is every item of fit.
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
-            In the place of `users`: user, item and rating of people, as :meth:`fold_in` takes them. They are
-            recommended to by these ratings, whether fit has seen them or not.
+            Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. Their lists follow
+            from these ratings, whether fit has seen the users or not.
 
         Returns
         -------
         table : DataFrame of shape (n_recommendations, 4)
             The user and item columns under their names in fit ("user" and "item" where there were none),
             "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
-            the item ids; fewer than n rows for a user with fewer candidates left.
+            the item ids; fewer than n rows for a user with fewer candidates left, and a warning where some
+            user has none.
 
         Raises
         ------
@@ -164,7 +165,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n : int, default=10
             Neighbours of each.
         metric : {"cosine", "dot"}, default="cosine"
-            Cosine or inner product of the embeddings; biases play no part. An embedding of zeros has score 0.
+            Cosine or inner product of the embeddings, without the biases. An embedding of zeros has score 0.
 
         Returns
         -------
@@ -203,7 +204,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         table : DataFrame of shape (n_neighbors, 4)
-            As :meth:`similar_items` gives it, for users.
+            As :meth:`similar_items` returns it, for users.
 
         Raises
         ------
@@ -225,7 +226,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def fold_in(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Bunch:
-        """Find embeddings and biases of users from their ratings, without touching the model.
+        """Find embeddings and biases of users from their ratings; the model stays unchanged.
 
         The items are held fixed, and each user's row has a closed form. The rows of users that fit has seen
         come from these ratings alone.
@@ -242,15 +243,16 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         folded : Bunch
-            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, width of
-            `user_embeddings_`), and `biases`, of shape (n_users,), both float64 and to be used like
-            `user_embeddings_` and `user_biases_`. Ratings of items that fit has not seen are left out; a user
-            without others gets the average user's.
+            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, embedding_dim), and
+            `biases`, of shape (n_users,), both float64 and to be used like `user_embeddings_` and
+            `user_biases_`. A Bayesian recommender adds `embedding_samples`, of shape (n_samples, n_users,
+            embedding_dim), and `bias_samples`, of shape (n_samples, n_users). Ratings of unknown items are
+            left out; a user without other ratings gets the row of the average user.
 
         Raises
         ------
         ValueError
-            Where the model has not two fields, where ratings or weights make no sense, and where an item is
+            Where the model has not two fields, where ratings or weights are invalid, and where an item is
             unknown and `handle_unknown="error"`.
 
         Examples

@@ -38,7 +38,7 @@ class Catalog:
 
     def known_codes(self, field: int, ids: object, label: str) -> NDArray[np.intp]:
         """Codes of one id or a list of ids, (n,); unknown ones raise."""
-        read = read_id_list(ids, label)
+        read = read_id_list(ids, label, self.vocabularies[field].ids)
         codes = self.vocabularies[field].codes(read)
         check_known(codes, read, label)
         return codes

@@ -1,4 +1,4 @@
-"""The fitted attributes of a Bayesian recommender that hold its draws and the end of its chain."""
+"""The draws and the end of the chain of a Bayesian recommender, as its fitted attributes hold them."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf.model._diagnostics import split_r_hat
 from sklearn_mf.model._factors import Model
+from sklearn_mf.model._fold_in import drawn_posterior_rows, posterior_rows
 from sklearn_mf.model._posterior import Draw, Noise, Posterior
+from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.retrieval._posterior_ranking import DrawnRows
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.utils._warnings import warn_user
@@ -94,6 +97,20 @@ def check_same_noise(previous: Any, heteroscedastic: bool) -> None:
             f"A warm start cannot change heteroscedastic to {heteroscedastic}: set warm_start=False "
             "to start anew."
         )
+
+
+def user_rows(posterior: Posterior, query: RecommendQuery) -> DrawnRows:
+    """Rows of the users of a query under each draw: means, where they are not known from fit."""
+    if query.fold_in is None:
+        return posterior.rows(0, query.codes)
+    return posterior_rows(query.fold_in, posterior)
+
+
+def drawn_user_rows(posterior: Posterior, query: RecommendQuery, rng: np.random.Generator) -> DrawnRows:
+    """Rows of the users of a query under each draw: drawn, where they are not known from fit."""
+    if query.fold_in is None:
+        return posterior.drawn_rows(0, query.codes, rng)
+    return drawn_posterior_rows(query.fold_in, posterior, rng)
 
 
 def store_r_hat(fitted: Any, seed: int) -> None:

@@ -53,7 +53,11 @@ def read_query(
     catalog = catalog_for_table(recommender, "recommend", n)
     items = None if candidates is None else np.unique(catalog.known_codes(1, candidates, "candidates"))
     if ratings is None:
-        ids = recommender.categories_[0] if users is None else read_id_list(users, "users")
+        ids = (
+            recommender.categories_[0]
+            if users is None
+            else read_id_list(users, "users", recommender.categories_[0])
+        )
         codes = np.arange(len(ids)) if users is None else recommender._codes(0, ids)
         excluded = excluded_cells(catalog.seen, codes, items) if exclude_seen else None
         return RecommendQuery(ids, codes, None, items, int(n), excluded)
