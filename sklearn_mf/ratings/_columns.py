@@ -16,7 +16,7 @@ from sklearn.utils import check_array, column_or_1d
 
 from sklearn_mf.ratings._frames import as_pandas, object_array
 
-# Type of a column: its name in pandas, or the arguments of a CategoricalDtype, or an Arrow schema, serialised.
+# Type of a column: its name in pandas, the arguments of a CategoricalDtype, or a serialised Arrow schema.
 IdType = str | dict[str, Any]
 Column = NDArray[np.generic] | pd.Series
 
@@ -30,12 +30,14 @@ _REPR.maxstring = _REPR.maxlong = _REPR.maxother = 60
 
 @dataclass(frozen=True)
 class IdColumn:
-    """A factorized column of ids. Text is hashed in its Arrow buffer; one Python object is made per distinct id.
+    """A factorized column of ids.
+
+    Text is hashed in its Arrow buffer, and one Python object is made per distinct id.
 
     Parameters
     ----------
     ids : ndarray of shape (n_ids,)
-        Distinct ids in the order in which they first appear: numbers, dates, or objects for text and other ids.
+        Distinct ids in the order in which they first appear: numbers, dates, or objects for anything else.
     numbers : ndarray of shape (n_samples,), int32
         Position in `ids` of the id of each row.
     """
@@ -94,8 +96,9 @@ def read_id_list(
 ) -> NDArray[np.generic]:
     """Check one id or several, -> (n,).
 
-    A list, array, Series, Index, set, range, view of a dict or iterator holds several ids; anything else is one
-    id, a tuple too. Booleans alone are refused as a mask, except where `known_ids`, the ids of fit, are booleans.
+    A list, array, Series, Index, set, range, view of a dict or iterator holds several ids. Anything else is
+    one id, also a tuple. A list of booleans is refused as a mask, unless the ids of fit, `known_ids`, are
+    booleans too.
     """
     column = _id_list_as_column(ids)
     if column.ndim != 1:
@@ -188,9 +191,10 @@ def _as_series(column: Column) -> pd.Series:
     """Series of a type that pandas can factorize; objects where it cannot, as of Arrow's string_view."""
     if isinstance(column, pd.Series):
         try:
-            return column if column.dtype.type else column
+            _ = column.dtype.type
         except NotImplementedError:
             return pd.Series(column.array.to_numpy(dtype=object), dtype=object)
+        return column
     if column.dtype.kind in "OTUSV":
         return pd.Series(column.astype(object, copy=False), dtype=object, copy=False)
     return pd.Series(column, copy=False)
@@ -215,7 +219,7 @@ def _plain(series: pd.Series) -> NDArray[np.generic]:
 
 
 def _numpy_dtype(dtype: object) -> np.dtype:
-    """NumPy type that holds the ids: objects for text, dates without time and times with a zone, among others."""
+    """NumPy type that holds the ids; objects for text, dates of Arrow, times with a zone and all else."""
     if isinstance(dtype, pd.ArrowDtype):
         arrow = dtype.pyarrow_dtype
         if str(arrow).startswith("date") or getattr(arrow, "tz", None):

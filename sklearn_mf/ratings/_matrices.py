@@ -41,7 +41,7 @@ def _matrix_cells(A: Any) -> sp.coo_array:
         )
     if A.ndim != 2:
         raise ValueError(f"Expected a sparse matrix of two dimensions, users x items, got shape {A.shape}.")
-    copy = A.tocoo(copy=True)
+    copy = A.astype(np.float64).tocoo(copy=True) if A.dtype.kind in "biuf" else A.tocoo(copy=True)
     cells = sp.coo_array((read_targets(copy.data), (copy.row, copy.col)), shape=copy.shape)
     cells.sum_duplicates()
     cells.data = read_targets(cells.data)  # a sum may be too large

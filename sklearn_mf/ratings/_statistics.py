@@ -36,7 +36,7 @@ class RatingStatistics:
     @classmethod
     def of(cls, ratings: Ratings) -> Self:
         """Statistics of some ratings."""
-        targets, weights, within = ratings.targets, ratings.weights, ratings.spread
+        targets, weights, within = ratings.targets, ratings.weights, ratings.within_square_sum
         weight = ratings.total_weight
         # Distances from the first rating: the mean of constant ratings is then exactly that rating.
         mean = targets[0] + float(weights @ (targets - targets[0])) / weight

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn_mf.ratings._columns import Column, IdColumn, short_repr
 from sklearn_mf.utils._warnings import warn_user
 
-# Counts grow without bound, a scale ends near its middle: of ratings from 1 to 100 no median is above 1/100 of the
-# largest. Prices and points, which pass for counts here, are dominated by their largest values just as well.
+# Whole numbers look like counts if the largest is more than 100 times the median of those above 0. No scale
+# from 1 to 100 is like that. Prices may be, and squared error is as wrong for them.
 _MOST_TIMES_MEDIAN = 100
 # Powers of ten in which values lie. A scale of 1 to 5 with a mistyped 999 fills two.
 _FEWEST_POWERS = 3
@@ -34,23 +34,23 @@ def warn_of_implicit_feedback(targets: NDArray[np.float64], caller: str) -> None
     lowest, highest = targets.min(), targets.max()
     if len(targets) > 1 and lowest == highest:
         warn_user(
-            f"All {len(targets)} ratings are {lowest:g}: {caller} learns from ratings that differ, so it "
-            "learns no preferences here; if a row only says that a user chose an item, as clicks and purchases "
-            "do, use a model for implicit feedback."
+            f"All {len(targets)} ratings are {lowest:g}: {caller} learns from ratings that differ, so there "
+            "is nothing to learn; if a row only says that a user chose an item, as a click does, use a model "
+            "for implicit feedback."
         )
     elif _are_counts(targets):
         warn_user(
             f"The ratings are whole numbers from {lowest:g} to {highest:g} with median "
-            f"{np.median(targets):g}, as counts are: {caller} fits ratings on a scale by squared error, which "
-            "the largest counts would dominate; fit their logarithms, np.log1p(y), or use a model for implicit "
-            "feedback."
+            f"{np.median(targets):g}, as counts are: {caller} fits ratings on a scale by squared error, "
+            "which the largest counts dominate; fit their logarithms, np.log1p(y), or use a model for "
+            "implicit feedback."
         )
 
 
 def warn_if_all_unknown(
     codes: NDArray[np.integer], ids: NDArray[np.generic], known: NDArray[np.generic], label: str
 ) -> None:
-    """Warn where no id, (n,), is known, that is where all codes, (n,), are -1: they may be of another type."""
+    """Warn where no id (n,) is known, that is where all codes (n,) are -1: the type may differ."""
     if len(codes) and (codes < 0).all():
         warn_user(
             f"Every id of {label} is unknown, the first is {short_repr(ids[0])} "

@@ -24,8 +24,8 @@ class Vocabulary:
     ids : ndarray of shape (n_ids,)
         Distinct ids in sorted order; numbers before other types where types are mixed.
     dtype : str or dict
-        The column type that the user gave, by its name in pandas, by the arguments of a `CategoricalDtype`, or
-        by an Arrow schema.
+        The column type that the user gave: its name in pandas, the arguments of a `CategoricalDtype`, or a
+        serialised Arrow schema.
     """
 
     ids: NDArray[np.generic]
@@ -37,8 +37,8 @@ class Vocabulary:
     ) -> tuple["Vocabulary", NDArray[np.int32], NDArray[np.int32]]:
         """Number the ids of a column in sorted order, together with `known` ids (n_known,).
 
-        Ids that Python calls equal (True, 1 and 1.0) are one id, spelled as it was first seen. Also the code of
-        each row, (n_samples,), and of each known id, (n_known,).
+        Returns the vocabulary, the code of each row, (n_samples,), and that of each known id, (n_known,). Ids
+        that Python calls equal (True, 1 and 1.0) are one id, spelled as it was first seen.
         """
         n_known = 0 if known is None else len(known)
         distinct = IdColumn.of(column.ids if known is None else _joined(known, column.ids))

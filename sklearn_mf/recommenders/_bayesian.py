@@ -17,7 +17,7 @@ from sklearn_mf.model._fold_in import (
 )
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import Draw, single_sample_posterior
-from sklearn_mf.ratings._ratings import centre_and_scale
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._chain_state import (
     chain_state,
@@ -382,7 +382,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         gibbs: Any = load_solver("gibbs")
         start = fresh_start(
             task.ratings,
-            *centre_and_scale(task.ratings, True),
+            *RatingStatistics.of(task.ratings).intercept_and_scale(True),
             int(self.embedding_dim),
             task.seed,
             gibbs.start_std,

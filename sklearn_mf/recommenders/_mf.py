@@ -10,7 +10,8 @@ from sklearn.callback import with_callbacks
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
+from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
 from sklearn_mf.recommenders._query import RecommendQuery
@@ -274,9 +275,10 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
         training, held_out = self._hold_out(task.ratings, task.seed)
-        self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
+        statistics = RatingStatistics.of(training)
+        self._id_weights = statistics.id_weights
         solver: Any = load_solver(self._chosen_solver)
-        dim, centred = int(self.embedding_dim), centre_and_scale(training, self.fit_bias)
+        dim, centred = int(self.embedding_dim), statistics.intercept_and_scale(self.fit_bias)
         start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
