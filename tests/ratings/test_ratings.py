@@ -97,5 +97,5 @@ def test_hold_out_splits_without_loss():
 
 
 def test_the_only_rating_of_an_id_is_not_held_out():
-    ratings = merge([(u, 0) for u in range(6)], range(6), np.ones(6))
+    ratings = merge([(u, 0) for u in range(5)], range(5), np.ones(5), n_ids=(5, 1))
     assert hold_out(ratings, 0.5, seed=0) == (ratings, None)
