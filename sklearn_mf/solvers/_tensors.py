@@ -1,38 +1,21 @@
-"""NumPy arrays into TensorFlow."""
+"""The type of a tensor, and NumPy arrays as tensors."""
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+# TensorFlow has no types.
+Tensor = Any
 
-def tensor(array: NDArray[Any]) -> Any:
-    """Copy an array into TensorFlow.
 
-    Parameters
-    ----------
-    array : ndarray
-        Any array.
-
-    Returns
-    -------
-    tensor : tensor of the same shape and dtype
-        Its only copy: `tf.constant` keeps a second one until the tensor is first used.
-    """
+def tensor(array: NDArray[np.generic]) -> Tensor:
+    """Copy an array into TensorFlow."""
+    # tf.constant keeps the NumPy buffer alive as well; tf.identity drops it.
     return tf.identity(tf.constant(array))
 
 
-def shared(array: NDArray[Any]) -> Any:
-    """Give an array to TensorFlow without a copy.
-
-    Parameters
-    ----------
-    array : ndarray
-        One of `batches.aligned`; not to be written to any more.
-
-    Returns
-    -------
-    tensor : tensor of the same shape and dtype
-        The same memory.
-    """
+def shared(array: NDArray[np.int32]) -> Tensor:
+    """Give an array of `aligned` memory to TensorFlow without a copy; nobody may write to it afterwards."""
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

@@ -1,63 +1,113 @@
-"""What every solver shares: its options, the loop over epochs, when to stop. No TensorFlow."""
+"""The part that all solvers share: their options, the loop over epochs, and when it stops. No TensorFlow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 
+# A solver's state outside TensorFlow: a Model, or a Draw of a chain.
+State = TypeVar("State", covariant=True)
+
 
 @dataclass(frozen=True)
-class Options:
-    """Numbers that a solver needs; the estimator's parameters after validation.
+class Penalty:
+    """Penalty and form of the model.
 
     Parameters
     ----------
     l1, l2 : float
-        Weights of the lasso and of the ridge penalty of one rating: alpha * l1_ratio, alpha * (1 - l1_ratio).
+        Lasso and ridge penalty of one rating: alpha * l1_ratio, alpha * (1 - l1_ratio).
     positive : bool
         Whether embeddings must not be negative.
     fit_bias : bool
         Whether ids have biases.
-    learning_rate : float
-        Step of one rating in the first epoch.
-    batch_size : int or "auto"
-        Ratings in one step.
-    max_iter : int
-        Most epochs.
-    tol : float
-        Relative change under which an epoch counts as no improvement.
-    n_iter_no_change : int
-        Epochs in a row without improvement that end the training.
-    seed : int
-        Of every random number.
     """
 
     l1: float
     l2: float
     positive: bool
     fit_bias: bool
+
+
+@dataclass(frozen=True)
+class ALSOptions(Penalty):
+    """Options of alternating least squares."""
+
+
+@dataclass(frozen=True)
+class SGDOptions(Penalty):
+    """Options of stochastic gradient descent.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step of one rating in the first epoch.
+    batch_size : int or "auto"
+        Ratings in one step.
+    seed : int
+        Seed of the visiting order.
+    max_iter : int or None
+        Number of epochs, where it is known: the visiting order of the next one is drawn ahead.
+    n_parts : int or None
+        Parts that the ids of each field are divided into; None chooses.
+    """
+
     learning_rate: float
     batch_size: int | str
-    max_iter: int
+    seed: int
+    max_iter: int | None = None
+    n_parts: int | None = None
+
+
+@dataclass(frozen=True)
+class GibbsOptions:
+    """Options of Gibbs sampling.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the chain.
+    heteroscedastic : bool
+        Whether the noise differs between ids.
+    kept_after : tuple of int
+        Sweeps, counted from 0, after which the draw is kept.
+    """
+
+    seed: int
+    heteroscedastic: bool
+    kept_after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When training stops before `max_iter`.
+
+    Parameters
+    ----------
+    tol : float
+        Relative change below which an epoch counts as no improvement.
+    n_iter_no_change : int
+        Epochs in a row without improvement that end the training.
+    """
+
     tol: float
     n_iter_no_change: int
-    seed: int
 
 
 @dataclass(frozen=True)
 class ObjectiveScale:
-    """Turns the sums that a solver counts into J and an RMSE.
+    """Turns the sums over ratings that a solver computes into J and an RMSE.
 
     Parameters
     ----------
     n_ratings : int
         Number of training ratings; their weights have mean 1 in a solver.
     constant_loss : float
-        The part of J that merging repeated rows took out.
+        Part of J that merging repeated rows took out.
     held_out_weight : float
         Sum of the weights of the held-out ratings; 0 without any.
     scale : float
@@ -71,54 +121,17 @@ class ObjectiveScale:
 
     @classmethod
     def of(cls, ratings: Ratings, held_out: Ratings | None, scale: float) -> Self:
-        """Take what is needed from the ratings.
-
-        Parameters
-        ----------
-        ratings : Ratings
-            Ratings to learn from.
-        held_out : Ratings or None
-            Ratings to stop on.
-        scale : float
-            Unit of z.
-
-        Returns
-        -------
-        yardstick : Yardstick
-            Holds no array.
-        """
+        """Take the sums from the ratings; none of their arrays is kept."""
         constant_loss = 0.5 * ratings.spread / scale**2 / ratings.total_weight
         held_out_weight = 0.0 if held_out is None else held_out.total_weight
         return cls(len(ratings.targets), constant_loss, held_out_weight, scale)
 
     def loss(self, total: float) -> float:
-        """Find J.
-
-        Parameters
-        ----------
-        total : float
-            Half the weighted squared errors plus the penalty, summed over the training ratings.
-
-        Returns
-        -------
-        loss : float
-            The objective J.
-        """
+        """J, from half the weighted squared errors plus the penalty, summed over the training ratings."""
         return float(total / self.n_ratings + self.constant_loss)
 
     def rmse(self, squares: float) -> float | None:
-        """Find the error on the held-out ratings.
-
-        Parameters
-        ----------
-        squares : float
-            Their weighted squared errors in units of z, summed.
-
-        Returns
-        -------
-        rmse : float or None
-            In units of the ratings; None without any.
-        """
+        """RMSE in units of the ratings, from the weighted squared errors; None without held-out ratings."""
         if not self.held_out_weight:
             return None
         return float(self.scale * np.sqrt(squares / self.held_out_weight))
@@ -126,144 +139,100 @@ class ObjectiveScale:
 
 @dataclass
 class History:
-    """What happened in training.
+    """Course of training.
 
     Parameters
     ----------
-    loss_curve : list of float
-        Objective J after each epoch.
+    curve : list of float
+        The solver's measure after each epoch: objective J or log-likelihood.
     validation_scores : list of float
         Negated RMSE of the held-out ratings after each epoch, in units of the ratings; empty without any.
-    n_iter : int
-        Number of epochs done.
     """
 
-    loss_curve: list[float] = field(default_factory=list)
+    curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
-    n_iter: int = 0
 
-    def append(self, loss: float, rmse: float | None) -> None:
-        """Note an epoch.
+    @property
+    def n_iter(self) -> int:
+        """Number of epochs done."""
+        return len(self.curve)
 
-        Parameters
-        ----------
-        loss : float
-            Objective J.
-        rmse : float or None
-            Of the held-out ratings, in their units.
-        """
-        self.loss_curve.append(loss)
+    def append(self, value: float, rmse: float | None) -> None:
+        """Add an epoch."""
+        self.curve.append(value)
         if rmse is not None:
             self.validation_scores.append(-rmse)
-        self.n_iter += 1
 
 
-class Solver(Protocol):
-    """One training run that can be advanced by an epoch.
+class Solver(Protocol[State]):
+    """One training run that can be advanced by an epoch; a context manager that ends its threads."""
 
-    `warmup` is the number of first epochs that neither count as stalled nor can be the best: they prepare the
-    training proper. `unit` is what a pass over the data is called, `remedy` what to do about
-    divergence, `start_std` the standard deviation of the embeddings that it starts from.
-    """
-
-    warmup: int
+    #: Name of a pass over the data: "epoch" or "sweep".
     unit: str
+    #: Name of the number that describes a pass: "objective" or "log-likelihood".
+    measure: str = "objective"
+    #: Subject of the sentence about divergence, and its remedy.
+    subject: str = "Training"
     remedy: str
+    #: Standard deviation of the embeddings of a fresh start.
     start_std: float
+    #: Number of first epochs that neither count as stalled nor can be the best one.
+    warmup: int = 0
 
-    def run_epoch(self, epoch: int) -> tuple[float, float | None]:
-        """Pass over the data once.
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: object) -> None:
+        """Take training ratings, perhaps ratings to stop on, the start, and the options of the solver."""
 
-        Parameters
-        ----------
-        epoch : int
-            Counted from 0.
+    def run_epoch(self, number: int) -> tuple[float, float | None]:
+        """Pass over the data, counted from 0; the measure, and the RMSE of the held-out ratings if any."""
+        ...
 
-        Returns
-        -------
-        loss : float
-            J at the end of the epoch.
-        rmse : float or None
-            Of the held-out ratings, in their units; None without any.
-        """
+    def snapshot(self) -> State:
+        """Copy of the present state, outside TensorFlow."""
+        ...
 
-    def model(self) -> Model:
-        """Copy the present embeddings and biases out."""
+    def close(self) -> None:
+        """End the threads; may be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Report(Protocol):
-    """Whoever wants to hear of each epoch."""
+    """Observer of training, called before and after each epoch."""
 
-    def begin(self, epoch: int, model: Callable[[], Any]) -> None:
-        """Hear that an epoch begins.
+    def begin(self, number: int, snapshot: Callable[[], object]) -> None:
+        """Observe the begin of an epoch, counted from 0; `snapshot` copies the state of the solver."""
 
-        Parameters
-        ----------
-        epoch : int
-            Counted from 0.
-        model : callable
-            Copies what is learnt so far out.
-        """
-
-    def end(self, epoch: int, loss: float, rmse: float | None, model: Callable[[], Any]) -> bool:
-        """Hear that an epoch has ended.
-
-        Parameters
-        ----------
-        epoch : int
-            Counted from 0.
-        loss : float
-            J at its end.
-        rmse : float or None
-            Of the held-out ratings.
-        model : callable
-            Copies what is learnt so far out.
-
-        Returns
-        -------
-        stop : bool
-            True stops the training.
-        """
+    def end(self, number: int, value: float, rmse: float | None, snapshot: Callable[[], object]) -> bool:
+        """Observe the end of an epoch, its measure and validation RMSE; True stops the training."""
+        ...
 
 
-def train(solver: Solver, options: Options, report: Report) -> tuple[Model, History]:
-    """Run epochs until nothing improves, the report says stop, or `max_iter`.
+def train(
+    solver: Solver[State], max_iter: int, report: Report, stopping: Stopping | None = None
+) -> tuple[State, History]:
+    """Run epochs until `max_iter`, until nothing improves (never with None), or until the report says stop.
 
-    Parameters
-    ----------
-    solver : Solver
-        The run to advance.
-    options : Options
-        `max_iter`, `tol`, `n_iter_no_change`.
-    report : Report
-        Told of the begin and end of each epoch.
-
-    Returns
-    -------
-    model : Model
-        After the last epoch; after the best one where ratings are held out.
-    history : History
-        The course of training.
-
-    Raises
-    ------
-    ValueError
-        Where the objective is no longer finite.
+    Returns the state after the last epoch, or after the best one where ratings are held out, and the history.
+    Raises a ValueError where the measure is not finite.
     """
     history, best, stalled = History(), None, 0
-    for epoch in range(options.max_iter):
-        report.begin(epoch, solver.model)
-        loss, rmse = solver.run_epoch(epoch)
-        _check_finite(loss, epoch, solver)
-        history.append(loss, rmse)
-        improved, is_best = _improvement(history, solver.warmup, options.tol)
-        if rmse is not None and is_best:
-            best = solver.model()
-        stalled = 0 if improved else stalled + 1
-        stop = report.end(epoch, loss, rmse, solver.model)
-        if stop or stalled >= options.n_iter_no_change:
+    for number in range(max_iter):
+        report.begin(number, solver.snapshot)
+        value, rmse = solver.run_epoch(number)
+        _check_finite(value, number, solver)
+        history.append(value, rmse)
+        if stopping is not None:
+            improved, is_best = _improvement(history, solver.warmup, stopping.tol)
+            best = solver.snapshot() if rmse is not None and is_best else best
+            stalled = 0 if improved else stalled + 1
+        stop = report.end(number, value, rmse, solver.snapshot)
+        if stop or (stopping is not None and stalled >= stopping.n_iter_no_change):
             break
-    return best or solver.model(), history
+    return solver.snapshot() if best is None else best, history
 
 
 def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]:
@@ -272,7 +241,7 @@ def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]
     J is compared with the epoch before, the validation RMSE with the best epoch.
     """
     if not history.validation_scores:
-        before, now = history.loss_curve[warmup:-1][-1:], history.loss_curve[-1]
+        before, now = history.curve[warmup:-1][-1:], history.curve[-1]
     else:
         rmse = [-score for score in history.validation_scores]
         before, now = rmse[warmup:-1], rmse[-1]
@@ -281,8 +250,9 @@ def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]
     return min(before) - now > tol * min(before), now < min(before)
 
 
-def _check_finite(loss: float, epoch: int, solver: Solver) -> None:
-    if not np.isfinite(loss):
+def _check_finite(value: float, number: int, solver: Solver[State]) -> None:
+    if not np.isfinite(value):
         raise ValueError(
-            f"Training diverged in {solver.unit} {epoch + 1}, the objective became {loss}: {solver.remedy}."
+            f"{solver.subject} diverged in {solver.unit} {number + 1}, the {solver.measure} became {value}: "
+            f"{solver.remedy}."
         )

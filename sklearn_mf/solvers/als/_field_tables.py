@@ -1,7 +1,8 @@
-"""Ratings and tables of embeddings as the solvers that go field by field hold them, in TensorFlow."""
+"""Ratings and tables of embeddings in TensorFlow, for the solvers that update one field after another."""
 
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,10 +10,14 @@ from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers import _objective as penalties
-from sklearn_mf.solvers._tensors import tensor
-from sklearn_mf.solvers.als import _grouping as grouping
-from sklearn_mf.solvers.als import _sweep as sweep
+from sklearn_mf.solvers._objective import lower_bounds
+from sklearn_mf.solvers._tensors import Tensor, tensor
+from sklearn_mf.solvers._training import Penalty
+from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, rank_ids, rows_of
+from sklearn_mf.solvers.als._sweep import ALSScalars, program
+
+# Type of the numbers of an array.
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
@@ -23,115 +28,82 @@ _SPREAD = {"gradient": 1.1, "cholesky": 1.2, "descent": 2.0}
 class FieldTables:
     """The ratings, grouped by the ids of each field, and the embeddings and biases.
 
-    The table of a field has its ids in order of their number of ratings, the bias in the last column.
-
-    Parameters
-    ----------
-    ratings : Ratings
-        Ratings to learn from.
-    start : Model
-        Where to begin.
-    method : {"gradient", "cholesky", "descent"}
-        How to solve for the rows of a field; decides on the size of the blocks.
+    The table of a field has the ids with ratings alone, in order of their number of ratings, and the bias in
+    the last column. `method` ("gradient", "cholesky" or "descent") solves for the rows of a field and decides
+    on the size of the blocks.
     """
 
     def __init__(self, ratings: Ratings, start: Model, method: str) -> None:
         self.start, self.method = start, method
-        self.ids = grouping.rank_ids(ratings)
-        self.rows = [grouping.inverse(ids) for ids in self.ids]
+        #: Id of each row, and row of each id, for each field.
+        self.ids = rank_ids(ratings)
+        self.rows = [rows_of(ids, n_ids) for ids, n_ids in zip(self.ids, ratings.n_ids, strict=True)]
         self.tables = [
-            tf.constant(np.column_stack([embeddings, biases])[ids])
+            tensor(np.column_stack([embeddings[ids], biases[ids]]))
             for embeddings, biases, ids in zip(start.embeddings, start.biases, self.ids, strict=True)
         ]
         width = self.tables[0].shape[1]
-        shortest = 1 if method == "gradient" else 2 * width  # the normal equations need room too
         bounds = partial(
-            grouping.block_bounds,
+            block_bounds,
             max_cells=_BLOCK_FLOATS[method] // (width * max(ratings.n_fields - 1, 1)),
-            shortest=shortest,
+            shortest=1 if method == "gradient" else 2 * width,  # the normal equations need room too
             spread=_SPREAD[method],
         )
         self.fields = [
-            grouping.group(ratings, field, self.rows, start, bounds, tensor)
+            group_by_field(ratings, field, self.ids, self.rows, start, bounds, tensor)
             for field in range(ratings.n_fields)
         ]
 
-    def others(self, field: int) -> tf.Tensor:
-        """Tables of all fields but one.
-
-        Parameters
-        ----------
-        field : int
-            The one.
-
-        Returns
-        -------
-        others : tensor of shape (n_others, width), float32
-            One below the other.
-        """
+    def others(self, field: int) -> Tensor:
+        """Stacked tables of all fields but one, (n_others, width)."""
         others = self.tables[:field] + self.tables[field + 1 :]
         return tf.concat(others, 0) if others else self.tables[0][:0]
 
-    def minimise(
-        self, dampings: list[NDArray[np.float32]], l1: float, l2: float, fit_bias: bool, positive: bool
-    ) -> float:
-        """Solve for one field after another, the last first.
+    def minimise(self, dampings: list[NDArray[np.float32]], penalty: Penalty) -> float:
+        """Solve for one field after another, the last first; J times the number of ratings.
 
-        Parameters
-        ----------
-        dampings : list of ndarray of shape (n_ids[f],), float32
-            How much each row is held to where it is.
-        l1, l2 : float
-            Penalties of one rating.
-        fit_bias : bool
-            Whether ids have biases.
-        positive : bool
-            Whether embeddings must not be negative.
-
-        Returns
-        -------
-        loss : float
-            J times the number of ratings.
+        `dampings`, (n_rows,) for each field, penalise half the squared distance of a row from where it is.
         """
-        squares, paid = 0.0, 0.0
-        with np.errstate(over="ignore"):  # the objective says so
-            constants = np.array([l1, l2, fit_bias], dtype=np.float32)
-        numbers = sweep.ALSScalars(*map(tf.constant, constants))
-        floor = tf.constant(penalties.floors(self.tables[0].shape[1], positive))
-        solve = sweep.program(len(self.tables), self.method)
-        for field in reversed(range(len(self.tables))):
-            self.tables[field], squares, penalty = solve(
-                self.tables[field],
-                self.others(field),
-                self.fields[field],
-                tf.constant(dampings[field]),
-                floor,
-                numbers,
-            )
-            paid += float(penalty)
-        return 0.5 * float(squares) + paid
+        with np.errstate(over="ignore"):  # the objective reports it
+            constants = np.array([penalty.l1, penalty.l2, penalty.fit_bias], dtype=np.float32)
+        scalars = ALSScalars(*map(tf.constant, constants))
+        bounds = lower_bounds(self.tables[0].shape[1], penalty.positive)
+        fields = reversed(range(len(self.tables)))
+        sums = [self._solve_field(field, dampings[field], bounds, scalars) for field in fields]
+        squares_at_end, _ = sums[-1]
+        return 0.5 * squares_at_end + sum(field_penalty for _, field_penalty in sums)
+
+    def _solve_field(
+        self, field: int, damping: NDArray[np.float32], bounds: Tensor, scalars: ALSScalars
+    ) -> tuple[float, float]:
+        """Replace the table of a field; weighted squared errors and penalty of the field afterwards."""
+        solve = program(len(self.tables), self.method)
+        self.tables[field], squares, penalty = solve(
+            self.tables[field],
+            self.others(field),
+            self.fields[field],
+            tf.constant(damping),
+            bounds,
+            scalars,
+        )
+        return float(squares), float(penalty)
 
     def model(self, n_sweeps: int) -> Model:
-        """Copy the tables out of TensorFlow.
-
-        Parameters
-        ----------
-        n_sweeps : int
-            What ids with ratings have aged since the start.
-
-        Returns
-        -------
-        model : Model
-            The present embeddings and biases, in the order of the codes.
-        """
-        tables = [table.numpy()[row] for table, row in zip(self.tables, self.rows, strict=True)]
-        counts = [np.diff(field.starts)[row] for field, row in zip(self.fields, self.rows, strict=True)]
+        """Copy of the start with the present rows, and ids with ratings older by so many sweeps."""
+        tables = [table.numpy() for table in self.tables]
+        ages = [
+            epochs[ids] + np.int32(n_sweeps) for epochs, ids in zip(self.start.epochs, self.ids, strict=True)
+        ]
         return replace(
             self.start,
-            embeddings=[np.ascontiguousarray(table[:, :-1]) for table in tables],
-            biases=[table[:, -1].copy() for table in tables],
-            epochs=[
-                epochs + np.int32(n_sweeps) * (count > 0)
-                for epochs, count in zip(self.start.epochs, counts, strict=True)
-            ],
+            embeddings=self.put_back([table[:, :-1] for table in tables], self.start.embeddings),
+            biases=self.put_back([table[:, -1] for table in tables], self.start.biases),
+            epochs=self.put_back(ages, self.start.epochs),
         )
+
+    def put_back(self, rows: list[NDArray[Scalar]], arrays: list[NDArray[Scalar]]) -> list[NDArray[Scalar]]:
+        """Copies of arrays over all ids, (n_ids[f], ...), with the rows of the tables, (n_rows[f], ...)."""
+        copies = [array.copy() for array in arrays]
+        for copy, ids, values in zip(copies, self.ids, rows, strict=True):
+            copy[ids] = values
+        return copies

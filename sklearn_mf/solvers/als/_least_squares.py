@@ -1,205 +1,179 @@
-"""The problem of each id of a block while the other fields stand still: penalised least squares."""
+"""Penalised least squares for the rows of one field, with the other fields held fixed."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-Tensor = Any
+from sklearn_mf.solvers._objective import soft_threshold
+from sklearn_mf.solvers._tensors import Tensor
 
 # Steps of the conjugate gradient, begun from the present solution.
 _STEPS = 2
 # Most passes of coordinate descent, and the largest change of a coordinate that ends them sooner.
 _PASSES, _CHANGE = 30, 3e-4
-# Least damping of an id, as a share of its curvature: what rounding in float32 needs to stay solvable.
+# Diagonal loading of the normal equations as a share of their trace: float32 needs it to solve them.
 _LEAST = 1e-6
 
 
 class RowProblems(NamedTuple):
-    """Least-squares problems of some ids of one field, one a row.
+    """Least-squares problems of some ids of one field, one a row: each minimises over t
+
+    sum_n w_n / 2 (y_n - x_n . t)^2 + l1 |t|_1 + ridge / 2 |t|^2 + damping / 2 |t - start|^2
+    + t . prior_precision t / 2 - prior_shift . t.
+
+    A Gibbs draw has a normal prior here; the Gramian of unobserved cells has the same form.
 
     Parameters
     ----------
     X : tensor of shape (n_rows, length, width), float32
-        Derivative of each rating by the embedding and bias of the id.
+        Derivative of each prediction by the embedding and bias of the id.
     y, w : tensors of shape (n_rows, length), float32
-        What is left to explain of each rating; its weight, 0 in padding.
+        Part of each rating that the row has to explain; its weight, 0 in padding.
     start : tensor of shape (n_rows, width), float32
         Embedding and bias before.
-    l1, l2 : tensors of shape (n_rows,), float32
-        Lasso and ridge penalty times the weight of the row's ratings.
-    damping : tensor of shape (n_rows,), float32
-        Penalty on half the squared distance from the start.
+    l1, ridge, damping : tensors of shape (n_rows,), float32, or 0.0
+        Lasso penalty, ridge penalty, and penalty on the distance from the start.
+    prior_precision : tensor of shape (width, width), float32, or None
+        Positive semi-definite and common to all rows.
+    prior_shift : tensor of shape (width,), float32, or None
+        `prior_precision` times the prior mean. The mean itself need not exist: a Gramian can be singular.
     """
 
     X: Tensor
     y: Tensor
     w: Tensor
     start: Tensor
-    l1: Tensor
-    l2: Tensor
-    damping: Tensor
+    l1: Tensor = 0.0
+    ridge: Tensor = 0.0
+    damping: Tensor = 0.0
+    prior_precision: Tensor | None = None
+    prior_shift: Tensor | None = None
 
 
-def conjugate_gradient(block: RowProblems, scales: Tensor) -> tuple[Tensor, Tensor]:
-    """Take some steps towards the damped ridge solution of each row, from where it is.
+def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, Tensor]:
+    """Some steps from the start towards the solution without lasso; rows (n, width), residuals (n, length).
 
-    Parameters
-    ----------
-    block : Block
-        Its l1 plays no part.
-    scales : tensor of shape (width,), float32
-        About the mean square of each column of X, to precondition by.
-
-    Returns
-    -------
-    rows : tensor of shape (n_rows, width), float32
-        No worse than the start.
-    errors : tensor of shape (n_rows, length), float32
-        What they leave unexplained.
+    `scales`, (width,), is about the mean square of each column of X, for the preconditioner.
     """
-    X, w = block.X, block.w
-    ridge, pull = block.l2[:, None], block.damping[:, None]
-    inverse = 1 / (tf.reduce_sum(w, 1)[:, None] * scales + ridge + pull)
-    t, errors = block.start, block.y - _times(X, block.start)
-    direction, size = tf.zeros_like(t), tf.fill(tf.shape(pull), float("inf"))
+    X, w, start = problems.X, problems.w, problems.start
+    ridge, damping = _column(problems.ridge), _column(problems.damping)
+    diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
+    preconditioner = 1 / diagonal
+    rows, residuals = start, problems.y - _times(X, start)
+    direction = size = None
     for _ in range(_STEPS):
-        gradient = _times_transposed(X, w * errors) - ridge * t - pull * (t - block.start)
-        step = inverse * gradient
-        size, before = _dot(gradient, step), size
-        direction = step + tf.math.divide_no_nan(size, before) * direction
-        along = _times(X, direction)
-        bend = tf.reduce_sum(w * along * along, 1)[:, None] + _dot((ridge + pull) * direction, direction)
-        length = tf.math.divide_no_nan(_dot(gradient, direction), bend)
-        t, errors = t + length * direction, errors - length * along
-    return t, errors
+        gradient = _times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
+        gradient -= _prior_gradient(problems, rows)
+        step = preconditioner * gradient
+        size, previous = _dot(gradient, step), size
+        direction = step if direction is None else step + tf.math.divide_no_nan(size, previous) * direction
+        X_direction = _times(X, direction)
+        curvature = tf.reduce_sum(w * X_direction * X_direction, 1)[:, None]
+        curvature += _dot((ridge + damping) * direction, direction) + _prior_curvature(problems, direction)
+        length = tf.math.divide_no_nan(_dot(gradient, direction), curvature)
+        rows, residuals = rows + length * direction, residuals - length * X_direction
+    return rows, residuals
 
 
-def cholesky(block: RowProblems) -> tuple[Tensor, Tensor]:
-    """Solve the damped ridge problem of each row.
+def cholesky(problems: RowProblems) -> tuple[Tensor, Tensor]:
+    """Exact solution without lasso; rows (n, width), residuals (n, length)."""
+    G, r = _normal_equations(problems)
+    rows = tf.linalg.cholesky_solve(tf.linalg.cholesky(G), r[..., None])[..., 0]
+    return rows, problems.y - _times(problems.X, rows)
 
-    Parameters
-    ----------
-    block : Block
-        Its l1 plays no part.
 
-    Returns
-    -------
-    rows : tensor of shape (n_rows, width), float32
-        The minimum.
-    errors : tensor of shape (n_rows, length), float32
-        What they leave unexplained.
+def coordinate_descent(problems: RowProblems, bounds: Tensor) -> tuple[Tensor, Tensor]:
+    """Minimise over one coordinate after another, all rows at once; rows (n, width), residuals (n, length).
+
+    The rows have exact zeros; `bounds`, (width,), is the lower bound of each coordinate.
     """
-    G, r = _normal_equations(block)
-    t = tf.linalg.cholesky_solve(tf.linalg.cholesky(G), r[..., None])[..., 0]
-    return t, block.y - _times(block.X, t)
+    G, r = _normal_equations(problems)
+    rows = _descend(G, r, problems, bounds)
+    return rows, problems.y - _times(problems.X, rows)
 
 
-def coordinate_descent(block: RowProblems, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """Minimise the damped elastic-net problem over one coordinate after another, in all rows at once.
+def normal_draw(problems: RowProblems, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw from the normal density exp(-objective) without lasso; rows (n, width), residuals (n, length).
 
-    Parameters
-    ----------
-    block : Block
-        The problems.
-    floor : tensor of shape (width,), float32
-        Least value of each coordinate.
-
-    Returns
-    -------
-    rows : tensor of shape (n_rows, width), float32
-        With exact zeros; no worse than the start.
-    errors : tensor of shape (n_rows, length), float32
-        What they leave unexplained.
+    Salakhutdinov and Mnih (2008, eq. 11), with the bias as a further coordinate; `noise`, (n, width), is
+    standard normal, and the weights are the precisions of the ratings.
     """
-    G, r = _normal_equations(block)
-    t = _descend(G, r, block, floor)
-    return t, block.y - _times(block.X, t)
-
-
-def draw_rows(
-    X: Tensor, y: Tensor, w: Tensor, mean: Tensor, precision: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Draw each row from its normal distribution, given its ratings and the prior of all rows.
-
-    Salakhutdinov and Mnih (2008, eq. 11), with the bias as a further coordinate.
-
-    Parameters
-    ----------
-    X : tensor of shape (n_rows, length, width), float32
-        Derivative of each rating by the embedding and bias of the id.
-    y, w : tensors of shape (n_rows, length), float32
-        What is left to explain of each rating; the precision of its noise, 0 in padding.
-    mean : tensor of shape (width,), float32
-        Prior mean.
-    precision : tensor of shape (width, width), float32
-        Prior precision.
-    noise : tensor of shape (n_rows, width), float32
-        Standard normal numbers.
-
-    Returns
-    -------
-    rows : tensor of shape (n_rows, width), float32
-        Draws.
-    errors : tensor of shape (n_rows, length), float32
-        What they leave unexplained.
-    """
-    G, r = _gram(X, y, w)
-    diagonal = tf.linalg.diag_part(G)
-    G = tf.linalg.set_diag(G, diagonal + _LEAST * tf.reduce_sum(diagonal, 1, keepdims=True))
-    factor = tf.linalg.cholesky(G + precision)
-    r += tf.linalg.matvec(precision, mean)
+    G, r = _normal_equations(problems)
+    factor = tf.linalg.cholesky(G)
     half = tf.linalg.triangular_solve(factor, r[..., None]) + noise[..., None]
-    t = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]
-    return t, y - _times(X, t)
+    rows = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]
+    return rows, problems.y - _times(problems.X, rows)
 
 
-def _descend(G: Tensor, r: Tensor, block: RowProblems, floor: Tensor) -> Tensor:
+def _descend(G: Tensor, r: Tensor, problems: RowProblems, bounds: Tensor) -> Tensor:
     """Coordinate descent on normal equations, (n, width, width), (n, width) -> (n, width)."""
     width, columns, rights = tf.shape(r)[1], tf.transpose(G, [1, 0, 2]), tf.transpose(r)
 
-    def solve(place: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Solve for one coordinate: soft-threshold, then the floor."""
-        column, old = columns[place], t[:, place]
-        bend = column[:, place]
-        free = rights[place] - tf.reduce_sum(column * t, 1) + bend * old
-        new = tf.sign(free) * tf.maximum(tf.abs(free) - block.l1, 0.0)
-        new = tf.maximum(tf.math.divide_no_nan(new, bend), floor[place])
-        return place + 1, t + (new - old)[:, None] * tf.one_hot(place, width)
+    def solve(place: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Solve for one coordinate: soft threshold, then lower bound."""
+        column, old = columns[place], rows[:, place]
+        curvature = column[:, place]
+        partial_residual = rights[place] - tf.reduce_sum(column * rows, 1) + curvature * old
+        new = tf.math.divide_no_nan(soft_threshold(partial_residual, problems.l1), curvature)
+        new = tf.maximum(new, bounds[place])
+        return place + 1, rows + (new - old)[:, None] * tf.one_hot(place, width)
 
-    def run_pass(t: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-        """Solve for each coordinate once."""
-        _, new = tf.while_loop(lambda place, _: place < width, solve, [0, t])
-        return new, tf.reduce_max(tf.abs(new - t))
+    def run_pass(rows: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        """Solve for each coordinate once; whether any has moved."""
+        _, new = tf.while_loop(lambda place, _: place < width, solve, (0, rows))
+        return new, tf.reduce_max(tf.abs(new - rows)) > _CHANGE
 
-    state = [block.start, tf.constant(float("inf"))]
-    t, _ = tf.while_loop(lambda _, change: change > _CHANGE, run_pass, state, maximum_iterations=_PASSES)
-    return t
+    state = problems.start, tf.constant(True)
+    return tf.while_loop(lambda _, moves: moves, run_pass, state, maximum_iterations=_PASSES)[0]
 
 
-def _normal_equations(block: RowProblems) -> tuple[Tensor, Tensor]:
-    """Damped Gram matrices (n_rows, width, width) and right-hand sides (n_rows, width)."""
-    G, r = _gram(block.X, block.y, block.w)
+def _normal_equations(problems: RowProblems) -> tuple[Tensor, Tensor]:
+    """Matrices (n_rows, width, width) and right-hand sides (n_rows, width), the diagonal loaded."""
+    weighted = problems.X * problems.w[..., None]
+    G = tf.matmul(problems.X, weighted, transpose_a=True)
+    r = _times_transposed(weighted, problems.y)
     diagonal = tf.linalg.diag_part(G)
-    damping = block.damping + _LEAST * tf.reduce_sum(diagonal, 1)
-    G = tf.linalg.set_diag(G, diagonal + (block.l2 + damping)[:, None])
-    return G, r + damping[:, None] * block.start
+    damping = problems.damping + _LEAST * tf.reduce_sum(diagonal, 1)
+    G = tf.linalg.set_diag(G, diagonal + (problems.ridge + damping)[:, None])
+    r += damping[:, None] * problems.start
+    if problems.prior_precision is None:
+        return G, r
+    return G + problems.prior_precision, r + problems.prior_shift
 
 
-def _gram(X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-    """X^T W X and X^T W y of each row, (n, length, width), (n, length) -> (n, width, width), (n, width)."""
-    weighted = X * w[..., None]
-    return tf.matmul(X, weighted, transpose_a=True), _times_transposed(weighted, y)
+def _prior_diagonal(problems: RowProblems) -> Tensor:
+    """Diagonal of the prior precision, (width,), or 0.0."""
+    return 0.0 if problems.prior_precision is None else tf.linalg.diag_part(problems.prior_precision)
 
 
-def _times(X: Tensor, t: Tensor) -> Tensor:
-    """X t of each row, (n, length, width), (n, width) -> (n, length)."""
+def _prior_gradient(problems: RowProblems, rows: Tensor) -> Tensor:
+    """Gradient of the prior term at the rows, (n, width), or 0.0."""
+    if problems.prior_precision is None:
+        return 0.0
+    return tf.matmul(rows, problems.prior_precision) - problems.prior_shift
+
+
+def _prior_curvature(problems: RowProblems, direction: Tensor) -> Tensor:
+    """Curvature of the prior term along directions, (n, width) -> (n, 1), or 0.0."""
+    if problems.prior_precision is None:
+        return 0.0
+    return _dot(tf.matmul(direction, problems.prior_precision), direction)
+
+
+def _column(values: Tensor) -> Tensor:
+    """(n,) or a number -> (n, 1) or (1, 1)."""
+    return tf.reshape(values, [-1, 1])
+
+
+def _times(X: Tensor, rows: Tensor) -> Tensor:
+    """X t of each row t, (n, length, width), (n, width) -> (n, length)."""
     # tf.matmul and tf.linalg.matvec are handed to oneDNN, which takes longer for vectors.
-    return tf.raw_ops.BatchMatMulV3(x=X, y=t[..., None], Tout=tf.float32)[..., 0]
+    return tf.raw_ops.BatchMatMulV3(x=X, y=rows[..., None], Tout=tf.float32)[..., 0]
 
 
-def _times_transposed(X: Tensor, q: Tensor) -> Tensor:
+def _times_transposed(X: Tensor, values: Tensor) -> Tensor:
     """X^T q of each row, (n, length, width), (n, length) -> (n, width)."""
-    return tf.raw_ops.BatchMatMulV3(x=q[:, None], y=X, Tout=tf.float32)[:, 0]
+    return tf.raw_ops.BatchMatMulV3(x=values[:, None], y=X, Tout=tf.float32)[:, 0]
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -1,13 +1,18 @@
-"""The rows of one field, solved while the others stand still: a TensorFlow graph that serves every size."""
+"""Solve all rows of one field with the other fields fixed, as one shape-polymorphic TensorFlow graph."""
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from sklearn_mf.solvers import _objective as penalties
-from sklearn_mf.solvers._predictions import errors
+from sklearn_mf.solvers._objective import (
+    elastic_net,
+    prediction_errors,
+    squared_loss,
+    sum_and_pair_products,
+)
+from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
@@ -16,21 +21,19 @@ from sklearn_mf.solvers.als._least_squares import (
     coordinate_descent,
 )
 
-Tensor = Any
-
 # Held-out ratings scored at a time.
 _SCORED = 2**15
 
 
 class ALSScalars(NamedTuple):
-    """Scalars of a sweep.
+    """Scalars of a sweep, passed as tensors so that new values do not retrace the graph.
 
     Parameters
     ----------
     l1, l2 : scalar tensors, float32
         Penalties of one rating.
     has_bias : scalar tensor, float32
-        1 where ids have biases.
+        1 where ids have biases, else 0.
     """
 
     l1: Tensor
@@ -39,24 +42,28 @@ class ALSScalars(NamedTuple):
 
 
 class LinkedRows(NamedTuple):
-    """The ids of the other fields, one field below the other, as the design of a field needs them.
+    """Rows of the other fields, their tables stacked, as the design of a field needs them.
 
     Parameters
     ----------
-    table : tensor of shape (n_others, width), float32
+    design : tensor of shape (n_others, width), float32
         Embeddings; the last column sums to 1 over the fields, or to 0 where ids have no bias.
     biases : tensor of shape (n_others,), float32
         Biases.
     scales : tensor of shape (width,), float32
-        About the mean square of each column of the design.
-    factors : tensor of shape (n_others,), float32, or None
-        What the weight of a rating is multiplied by for each of its ids.
+        About the mean square of each column of X.
+    weight_factors : tensor of shape (n_others,), float32, or None
+        The weight of a rating is multiplied by that of each of its ids.
     """
 
-    table: Tensor
+    design: Tensor
     biases: Tensor
     scales: Tensor
-    factors: Tensor | None
+    weight_factors: Tensor | None
+
+
+#: (number of the block, its slice of rows, X, y, w) -> rows (n_rows, width), residuals (n_rows, length).
+BlockSolver = Callable[[Tensor, slice, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _solve_field(
@@ -64,136 +71,67 @@ def _solve_field(
     others: Tensor,
     field: RatingsByField,
     damping: Tensor,
-    floor: Tensor,
-    numbers: ALSScalars,
+    bounds: Tensor,
+    scalars: ALSScalars,
     method: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve the rows of one field while the others stand still.
+    """Table (n_rows, width) of a field solved anew; its weighted squared errors and penalty, float64.
 
-    Parameters
-    ----------
-    table : tensor of shape (n_ids, width), float32
-        Embeddings and, in the last column, biases of the field.
-    others : tensor of shape (n_others, width), float32
-        Those of the other fields, one below the other.
-    field : Grouped of tensors
-        The ratings, by the ids of the field.
-    damping : tensor of shape (n_ids,), float32
-        How much each row is held to where it is.
-    floor : tensor of shape (width,), float32
-        Least value of each coordinate.
-    numbers : Numbers
-        Penalties.
-    method : {"gradient", "cholesky", "descent"}
-        How to solve.
-
-    Returns
-    -------
-    table : tensor of shape (n_ids, width), float32
-        Solved.
-    squares : scalar tensor, float64
-        Weighted squared errors that it leaves.
-    paid : scalar tensor, float64
-        Penalty of the field.
+    `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,).
     """
-    partners = linked_rows_of(others, field.partners.shape[1], numbers.has_bias)
+    linked_rows = link_rows(others, field.other_ids.shape[1], scalars.has_bias)
 
     def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of a block."""
+        """Rows and residuals of a block."""
         weight = field.row_weights[rows]
-        block = RowProblems(X, y, w, table[rows], numbers.l1 * weight, numbers.l2 * weight, damping[rows])
-        return _solve(block, floor, partners.scales, method)
+        ridge, l1 = scalars.l2 * weight, scalars.l1 * weight
+        problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows])
+        if method == "gradient":
+            return conjugate_gradient(problems, linked_rows.scales)
+        return cholesky(problems) if method == "cholesky" else coordinate_descent(problems, bounds)
 
-    table, squares = over_blocks(table, partners, field, numbers.has_bias, solve)
-    return (
-        table,
-        tf.reduce_sum(tf.cast(squares, tf.float64)),
-        penalties.value(table, field.row_weights, numbers.l1, numbers.l2),
-    )
+    table, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
+    penalty = elastic_net(table, field.row_weights, scalars.l1, scalars.l2)
+    return table, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
 
 
-def linked_rows_of(
-    others: Tensor, n_others: int, has_bias: Tensor, factors: Tensor | None = None
+def link_rows(
+    others: Tensor, n_others: int, has_bias: Tensor, weight_factors: Tensor | None = None
 ) -> LinkedRows:
-    """Prepare the tables of the other fields.
-
-    Parameters
-    ----------
-    others : tensor of shape (n_ids, width), float32
-        Embeddings and, in the last column, biases.
-    n_others : int
-        Number of the other fields.
-    has_bias : scalar tensor, float32
-        1 where ids have biases.
-    factors : tensor of shape (n_ids,), float32, default=None
-        What the weight of a rating is multiplied by for each of its ids.
-
-    Returns
-    -------
-    partners : Partners
-        With a share of 1 in place of each bias.
-    """
+    """Prepare the stacked tables (n, width) of `n_others` fields: a share of 1 takes the place of a bias."""
     share = tf.ones_like(others[:, -1:]) * (has_bias / max(n_others, 1))
     design = tf.concat([others[:, :-1], share], 1)
     squares = tf.math.divide_no_nan(
         n_others * tf.reduce_sum(design * design, 0), tf.cast(tf.shape(others)[0], tf.float32)
     )
     scales = tf.concat([squares[:-1], has_bias[None]], 0)
-    return LinkedRows(design, has_bias * others[:, -1], scales, factors)
+    return LinkedRows(design, has_bias * others[:, -1], scales, weight_factors)
 
 
-def over_blocks(
-    table: Tensor,
-    partners: LinkedRows,
-    field: RatingsByField,
-    has_bias: Tensor,
-    solve: Callable[..., tuple[Tensor, Tensor]],
+def solve_blocks(
+    linked_rows: LinkedRows, field: RatingsByField, has_bias: Tensor, solve: BlockSolver
 ) -> tuple[Tensor, Tensor]:
-    """Replace the rows of a field, block by block.
-
-    Parameters
-    ----------
-    table : tensor of shape (n_ids, width), float32
-        Present rows.
-    partners : Partners
-        The other fields.
-    field : Grouped of tensors
-        The ratings, by the ids of the field.
-    has_bias : scalar tensor, float32
-        1 where ids have biases.
-    solve : callable
-        Given the number of the block, its slice of rows, and X (n_rows, length, width), y and w
-        (n_rows, length) of their ratings, returns the rows and the errors that they leave.
-
-    Returns
-    -------
-    table : tensor of shape (n_ids, width), float32
-        Rows without ratings as they were.
-    squares : tensor of shape (n_rated,), float32
-        Weighted squared errors that each row with ratings leaves.
-    """
+    """Solve block after block; rows (n_rows, width) and the weighted squared errors of each, (n_rows,)."""
     bounds = field.bounds
     n_blocks = tf.shape(bounds)[0] - 1
 
-    def _solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, ...]:
+    def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Append the rows of one block."""
-        X, y, w = _design(partners, field, bounds[number], bounds[number + 1], has_bias)
-        rows, left = solve(number, slice(bounds[number], bounds[number + 1]), X, y, w)
-        return (
-            number + 1,
-            solved.write(number, rows),
-            squares.write(number, tf.reduce_sum(w * left * left, 1)),
-        )
+        first, last = bounds[number], bounds[number + 1]
+        X, y, w = _design(linked_rows, field, first, last, has_bias)
+        rows, residuals = solve(number, slice(first, last), X, y, w)
+        loss = squared_loss(w, residuals, 1)
+        return number + 1, solved.write(number, rows), squares.write(number, loss)
 
     solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
     squares = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None])
-    state = [0, solved, squares]
-    _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, _solve_block, state)
-    return tf.concat([table[: bounds[0]], solved.concat()], 0), squares.concat()
+    state = 0, solved, squares
+    _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, solve_block, state)
+    return solved.concat(), squares.concat()
 
 
 def _design(
-    partners: LinkedRows, field: RatingsByField, first: Tensor, last: Tensor, has_bias: Tensor
+    linked_rows: LinkedRows, field: RatingsByField, first: Tensor, last: Tensor, has_bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """X (rows, length, width), y and w (rows, length) of the rows of a block, padded to the longest."""
     starts, ends = field.starts[first:last], field.starts[first + 1 : last + 1]
@@ -202,36 +140,27 @@ def _design(
     places = tf.where(inside, places, 0)
     w = tf.where(inside, tf.gather(field.weights, places), 0.0)
     y = tf.gather(field.targets, places)
-    picked = tf.gather(field.partners, places)  # (rows, length, n_others)
-    y -= tf.reduce_sum(tf.gather(partners.biases, picked), 2)
-    if partners.factors is not None:
-        w *= tf.reduce_prod(tf.gather(partners.factors, picked), 2)
-    X, pairs = _sum_of_linked_rows(partners.table, picked, has_bias)
+    ids = tf.gather(field.other_ids, places)  # (rows, length, n_others)
+    y -= tf.reduce_sum(tf.gather(linked_rows.biases, ids), 2)
+    if linked_rows.weight_factors is not None:
+        w *= tf.reduce_prod(tf.gather(linked_rows.weight_factors, ids), 2)
+    X, pairs = _sum_and_pairs(linked_rows.design, ids, has_bias)
     return X, y - pairs, w
 
 
-def _sum_of_linked_rows(table: Tensor, picked: Tensor, has_bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Design, and what the partners explain among themselves: sums over pairs of their inner products.
+def _sum_and_pairs(design: Tensor, ids: Tensor, has_bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the linked rows, and the part of the prediction that they make among themselves.
 
-    (n_ids, width), (rows, length, n_others), scalar -> (rows, length, width), (rows, length).
+    (n, width), (rows, length, n_others), scalar -> (rows, length, width), (rows, length).
     """
-    n_others = picked.shape[2]
-    if n_others == 0:
-        bias = has_bias * tf.one_hot(tf.shape(table)[1] - 1, tf.shape(table)[1])
-        return tf.ones(tf.shape(picked)[:2])[..., None] * bias, tf.constant(0.0)
-    if n_others == 1:
-        return tf.gather(table, picked[:, :, 0]), tf.constant(0.0)
-    rows = tf.gather(table, picked)
-    X = tf.reduce_sum(rows, 2)
-    squares = tf.reduce_sum(X * X, 2) - tf.reduce_sum(rows * rows, [2, 3])
-    return X, 0.5 * (squares - has_bias * (1 - 1 / n_others))
-
-
-def _solve(block: RowProblems, floor: Tensor, scales: Tensor, method: str) -> tuple[Tensor, Tensor]:
-    """Rows and errors by the method of that name."""
-    if method == "gradient":
-        return conjugate_gradient(block, scales)
-    return cholesky(block) if method == "cholesky" else coordinate_descent(block, floor)
+    rows = [tf.gather(design, ids[:, :, field]) for field in range(ids.shape[2])]
+    if not rows:
+        bias = has_bias * tf.one_hot(tf.shape(design)[1] - 1, tf.shape(design)[1])
+        return tf.ones(tf.shape(ids)[:2])[..., None] * bias, tf.constant(0.0)
+    if len(rows) == 1:
+        return rows[0], tf.constant(0.0)
+    total, products = sum_and_pair_products(rows)
+    return total, tf.reduce_sum(products[..., :-1], 2)
 
 
 def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> Tensor:
@@ -239,75 +168,42 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
     n = tf.shape(ratings.targets)[0]
 
     def score(first: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """Add some of the ratings."""
-        some = slice(first, first + _SCORED)
-        rows = [tf.gather(table, row[some]) for table, row in zip(tables, ratings.rows, strict=True)]
-        left = errors(rows, ratings.targets[some], has_bias)
-        return first + _SCORED, squares + tf.cast(
-            tf.reduce_sum(ratings.weights[some] * left * left), tf.float64
-        )
+        """Add a part of the ratings."""
+        part = slice(first, first + _SCORED)
+        rows = [tf.gather(table, row[part]) for table, row in zip(tables, ratings.rows, strict=True)]
+        errors = prediction_errors(rows, ratings.targets[part], has_bias)
+        return first + _SCORED, squares + tf.cast(squared_loss(ratings.weights[part], errors), tf.float64)
 
-    return tf.while_loop(lambda first, _: first < n, score, [0, tf.constant(0.0, tf.float64)])[1]
+    return tf.while_loop(lambda first, _: first < n, score, (0, tf.constant(0.0, tf.float64)))[1]
 
 
 @functools.cache
-def program(n_fields: int, method: str) -> Any:
-    """Solution of a field as a graph: one for each number of fields and method, whatever field and sizes.
-
-    Parameters
-    ----------
-    n_fields : int
-        Number of fields.
-    method : {"gradient", "cholesky", "descent"}
-        How to solve.
-
-    Returns
-    -------
-    program : tf.function
-        `_solve_field` without its last argument.
-    """
-    real, number = tf.TensorSpec([None]), tf.TensorSpec([])
-    signature = [*field_signature(n_fields), real, real, ALSScalars(number, number, number)]
+def program(n_fields: int, method: str) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
+    real, scalar = tf.TensorSpec([None]), tf.TensorSpec([])
+    table, scalars = tf.TensorSpec([None, None]), ALSScalars(scalar, scalar, scalar)
+    signature = [table, *field_signature(n_fields), real, real, scalars]
     solve = functools.partial(_solve_field, method=method)
-    return tf.function(solve, input_signature=signature, autograph=False)
+    compiled: Callable[..., tuple[Tensor, Tensor, Tensor]] = tf.function(
+        solve, input_signature=signature, autograph=False
+    )
+    return compiled
 
 
-def field_signature(n_fields: int) -> list[Any]:
-    """Signature of a table, of the tables of the other fields, and of the ratings.
-
-    Parameters
-    ----------
-    n_fields : int
-        Number of fields.
-
-    Returns
-    -------
-    signature : list
-        Of tensor specifications, for any size.
-    """
-    real, whole, table = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None])
+def field_signature(n_fields: int) -> list[Tensor]:
+    """Signature of the stacked tables of the other fields, and of the ratings, for any size."""
+    real, whole = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32)
     field = RatingsByField(tf.TensorSpec([None, n_fields - 1], tf.int32), real, real, real, whole, whole)
-    return [table, table, field]
+    return [tf.TensorSpec([None, None]), field]
 
 
 @functools.cache
-def score_program(n_fields: int) -> Any:
-    """Sum of squared errors as a graph.
-
-    Parameters
-    ----------
-    n_fields : int
-        Number of fields.
-
-    Returns
-    -------
-    program : tf.function
-        `_score`.
-    """
+def score_program(n_fields: int) -> Callable[[list[Tensor], HeldOutRatings, Tensor], Tensor]:
+    """`_score` as a graph: one for each number of fields."""
     real, rows = tf.TensorSpec([None]), [tf.TensorSpec([None], tf.int32)] * n_fields
-    signature = [
-        [tf.TensorSpec([None, None])] * n_fields,
-        HeldOutRatings(rows, real, real),
-        tf.TensorSpec([]),
-    ]
-    return tf.function(_score, input_signature=signature, autograph=False)
+    tables = [tf.TensorSpec([None, None])] * n_fields
+    signature = [tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])]
+    compiled: Callable[[list[Tensor], HeldOutRatings, Tensor], Tensor] = tf.function(
+        _score, input_signature=signature, autograph=False
+    )
+    return compiled

@@ -1,37 +1,62 @@
-"""The programs of stochastic gradient descent: steps over the batches of a block, and the errors there."""
+"""Stochastic gradient descent over the batches of a stratum, and its scores, as TensorFlow programs."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from sklearn_mf.solvers import _objective as penalties
-from sklearn_mf.solvers._predictions import errors, is_bias, row_sums, terms
+from sklearn_mf.solvers._objective import (
+    elastic_net,
+    prediction_errors,
+    prediction_gradients,
+    prediction_terms,
+    row_sums,
+    soft_threshold,
+    squared_loss,
+)
+from sklearn_mf.solvers._tensors import Tensor
 
-Tensor = Any
-
-# From this many padded rows on, compiling pays for itself within a default run.
+# From this many padded ratings on, compiling pays for itself within a default run.
 _COMPILE_FROM = 4096
+# A program that is not compiled copies the tables in each step; from this many bytes an epoch on, compiling
+# costs less.
+_MOST_COPIED = 2**30
 
 
 class SGDScalars(NamedTuple):
-    """Scalars of an epoch, as tensors so that no value of theirs costs a compilation.
+    """Scalars of an epoch, passed as tensors so that new values do not retrace the programs.
 
     Parameters
     ----------
     l1, l2 : scalar tensors, float32
-        Penalties of one rating.
-    ridge, has_bias : scalar tensors, float32
+        Lasso and ridge penalty of one rating.
+    ridge_share, has_bias : scalar tensors, float32
         Share of the lasso penalty that is still ridge; 1 where ids have biases.
-    floors : tensor of shape (width,), float32
-        Least value of each column of a table.
+    lower_bounds : tensor of shape (width,), float32
+        Lower bound of each column of a table.
     """
 
     l1: Tensor
     l2: Tensor
-    ridge: Tensor
+    ridge_share: Tensor
     has_bias: Tensor
-    floors: Tensor
+    lower_bounds: Tensor
+
+
+class Batch(NamedTuple):
+    """Ratings of one step.
+
+    Parameters
+    ----------
+    ids : list of tensors of shape (batch,), int32
+        Table row of the id of each field.
+    z, w : tensors of shape (batch,), float32
+        Targets and weights.
+    """
+
+    ids: list[Tensor]
+    z: Tensor
+    w: Tensor
 
 
 def _learn(
@@ -39,44 +64,24 @@ def _learn(
     ratings: Tensor,
     order: Tensor,
     rates: list[Tensor],
-    bounds: Tensor,
-    numbers: SGDScalars,
+    batches: Tensor,
+    scalars: SGDScalars,
     batch_size: int,
     proximal: bool,
 ) -> list[Tensor]:
-    """Steps over the batches of one block.
+    """Tables, F times (n_table, width), after a step over each batch of a stratum.
 
-    Parameters
-    ----------
-    tables : list of tensors of shape (n_table, width), float32
-        Embedding and, in the last column, bias of each id, by field.
-    ratings : tensor of shape (n_padded, n_fields + 2), int32
-        As `batches.arrange` packs them.
-    order : tensor of shape (n_padded,), int32
-        Visiting order.
-    rates : list of tensors of shape (n_table,), float32
-        Rate of each id.
-    bounds : tensor of shape (2,), int32
-        First batch, and the one after the last.
-    numbers : Numbers
-        Penalties.
-    batch_size : int
-        Ratings in a batch.
-    proximal : bool
-        Whether there is a lasso penalty to threshold by, or a least value.
-
-    Returns
-    -------
-    tables : list of tensors of shape (n_table, width), float32
-        After the steps.
+    `ratings`, (n_padded, n_fields + 2), are packed by `pack_ratings`; `order`, (n_padded,), is the visiting
+    order; `rates`, F times (n_table,), are steps of one rating; `batches`, (2,), is the first batch and the
+    one after the last; `proximal` says whether there is a lasso penalty or a lower bound.
     """
 
-    def learn(batch: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+    def learn(number: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
-        picked = tf.slice(order, [batch * batch_size], [batch_size])
-        return batch + 1, *_step(tables, *_unpacked(tf.gather(ratings, picked)), rates, numbers, proximal)
+        rows = tf.slice(order, [number * batch_size], [batch_size])
+        return number + 1, *_step(tables, _unpacked(tf.gather(ratings, rows)), rates, scalars, proximal)
 
-    _, *tables = tf.while_loop(lambda batch, *_: batch < bounds[1], learn, [bounds[0], *tables])
+    _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, [batches[0], *tables])
     return tables
 
 
@@ -84,183 +89,109 @@ def _score(
     tables: list[Tensor],
     ratings: Tensor,
     id_weights: list[Tensor],
-    bounds: Tensor,
-    numbers: SGDScalars,
+    batches: Tensor,
+    scalars: SGDScalars,
     batch_size: int,
 ) -> Tensor:
-    """Sums over one block that J and the validation error are made of.
+    """Weighted squared errors of a stratum, in training and held out, and its penalty: (3,), float64.
 
-    Parameters
-    ----------
-    tables : list of tensors of shape (n_table, width), float32
-        Embeddings and biases, by field.
-    ratings : tensor of shape (n_padded, n_fields + 2), int32
-        As `batches.arrange` packs them.
-    id_weights : list of tensors of shape (n_table,), float32
-        Summed training weight of each id.
-    bounds : tensor of shape (2,), int32
-        First batch, and the one after the last.
-    numbers : Numbers
-        Penalties.
-    batch_size : int
-        Ratings in a batch.
-
-    Returns
-    -------
-    sums : tensor of shape (3,), float64
-        Weighted squared errors in training and held out, and the penalty of the tables.
+    `id_weights`, F times (n_table,), are the summed weights of the training ratings of each id; the other
+    arguments are those of `_learn`.
     """
 
-    def score(batch: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    def score(number: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Add the squared errors of one batch."""
-        ids, z, w = _unpacked(tf.slice(ratings, [batch * batch_size, 0], [batch_size, ratings.shape[1]]))
-        squared = errors(_rows(tables, ids), z, numbers.has_bias) ** 2
-        sums = [tf.reduce_sum(tf.maximum(sign * w, 0.0) * squared) for sign in (1.0, -1.0)]
-        return batch + 1, squares + tf.cast(tf.stack(sums), tf.float64)
+        ids, z, w = _unpacked(tf.slice(ratings, [number * batch_size, 0], [batch_size, ratings.shape[1]]))
+        errors = prediction_errors(_rows(tables, ids), z, scalars.has_bias)
+        sums = [squared_loss(tf.maximum(sign * w, 0.0), errors) for sign in (1.0, -1.0)]
+        return number + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
-    nothing = tf.zeros(2, tf.float64)
-    _, squares = tf.while_loop(lambda batch, _: batch < bounds[1], score, [bounds[0], nothing])
-    penalty = tf.add_n(
-        [penalties.value(*pair, numbers.l1, numbers.l2) for pair in zip(tables, id_weights, strict=True)]
-    )
-    return tf.concat([squares, penalty[None]], 0)
+    state = [batches[0], tf.zeros(2, tf.float64)]
+    _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
+    penalties = [elastic_net(*pair, scalars.l1, scalars.l2) for pair in zip(tables, id_weights, strict=True)]
+    return tf.concat([squares, tf.add_n(penalties)[None]], 0)
 
 
-def _unpacked(packed: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Ids by field, targets and weights, (batch,) each, of packed ratings."""
+def _unpacked(packed: Tensor) -> Batch:
+    """Packed ratings, (batch, n_fields + 2), apart."""
     *ids, z, w = tf.unstack(packed, axis=1)
-    return ids, tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32)
+    return Batch(ids, tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32))
 
 
 def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
-    """Rows of the ids of a batch, (batch, ...) by field."""
+    """Rows of the ids of a batch, F times (n_table, ...), F times (batch,) -> F times (batch, ...)."""
     return [tf.gather(table, field) for table, field in zip(tables, ids, strict=True)]
 
 
 def _step(
-    tables: Sequence[Tensor],
-    ids: list[Tensor],
-    z: Tensor,
-    w: Tensor,
-    rates: list[Tensor],
-    numbers: SGDScalars,
-    proximal: bool,
+    tables: Sequence[Tensor], batch: Batch, rates: list[Tensor], scalars: SGDScalars, proximal: bool
 ) -> list[Tensor]:
-    """Move the rows of a batch down the gradient of J.
-
-    Parameters
-    ----------
-    tables : sequence of tensors of shape (n_table, width), float32
-        Embeddings and biases, by field.
-    ids : list of tensors of shape (batch,), int32
-        Table rows of each field.
-    z, w : tensors of shape (batch,), float32
-        Targets and weights.
-    rates : list of tensors of shape (n_table,), float32
-        Rate of each id.
-    numbers : Numbers
-        Penalties.
-    proximal : bool
-        Whether there is a lasso penalty to threshold by, or a least value.
-
-    Returns
-    -------
-    tables : list of tensors of shape (n_table, width), float32
-        After the step.
-    """
-    l1, l2 = numbers.l1 * (1 - numbers.ridge), numbers.l2 + numbers.l1 * numbers.ridge
+    """Tables, F times (n_table, width), after a step down the gradient of J in the rows of a batch."""
+    ids, z, w = batch
+    l1 = scalars.l1 * (1 - scalars.ridge_share)
+    l2 = scalars.l2 + scalars.l1 * scalars.ridge_share
     rows = _rows(tables, ids)
-    partners = _partners(rows, numbers.has_bias)
+    gradients = prediction_gradients(rows, scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
-    parts = [terms(rows, numbers.has_bias), *(partner * partner for partner in partners)]
-    scores, *squares = tf.split(row_sums(tf.concat(parts, 0)), len(parts))
-    left, curvatures = scores - z, [w * (square + l2) for square in squares]
-    steps = [
+    parts = [prediction_terms(rows, scalars.has_bias), *(gradient * gradient for gradient in gradients)]
+    predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), len(parts))
+    errors = predictions - z
+    steps = _capped_steps(tables, ids, rates, [w * (square + l2) for square in squares])
+    moved = [
+        tf.tensor_scatter_nd_sub(
+            table, field[:, None], (w * errors * step)[:, None] * gradient + (l2 * w * step)[:, None] * row
+        )
+        for table, field, row, gradient, step in zip(tables, ids, rows, gradients, steps, strict=True)
+    ]
+    return _proximal_step(moved, batch, steps, l1, scalars.lower_bounds) if proximal else moved
+
+
+def _capped_steps(
+    tables: Sequence[Tensor], ids: list[Tensor], rates: list[Tensor], curvatures: list[Tensor]
+) -> list[Tensor]:
+    """Steps of a batch from rates of the ids and curvatures of the ratings, F times (batch,).
+
+    The sum L of the curvatures of an id bounds its block of the Gauss-Newton matrix, and F times the blocks
+    bound the whole: a step of at most 1 / (F L) cannot overshoot, however often an id repeats and whatever
+    its weights.
+    """
+    return [
         1 / tf.maximum(1 / rate, len(ids) * total)
         for rate, total in zip(_rows(rates, ids), _sums_by_id(tables, ids, curvatures), strict=True)
     ]
-    moved = [
-        tf.tensor_scatter_nd_sub(
-            table, field[:, None], (w * left * step)[:, None] * partner + (l2 * w * step)[:, None] * row
-        )
-        for table, field, row, partner, step in zip(tables, ids, rows, partners, steps, strict=True)
+
+
+def _proximal_step(
+    tables: list[Tensor], batch: Batch, steps: list[Tensor], l1: Tensor, lower_bounds: Tensor
+) -> list[Tensor]:
+    """Tables, F times (n_table, width), after the proximal step in the rows of a batch."""
+    ids, _, w = batch
+    id_weights = _sums_by_id(tables, ids, [w] * len(ids))
+    thresholds = [(l1 * step * weight)[:, None] for step, weight in zip(steps, id_weights, strict=True)]
+    shrunk = [
+        tf.maximum(soft_threshold(row, threshold), lower_bounds)
+        for row, threshold in zip(_rows(tables, ids), thresholds, strict=True)
     ]
-    if not proximal:
-        return moved
-    seen = _sums_by_id(tables, ids, [w] * len(ids))
     return [
-        tf.tensor_scatter_nd_update(
-            table, field[:, None], _shrunk(row, (l1 * step * n)[:, None], numbers.floors)
-        )
-        for table, field, row, step, n in zip(moved, ids, _rows(moved, ids), steps, seen, strict=True)
+        tf.tensor_scatter_nd_update(table, field[:, None], row)
+        for table, field, row in zip(tables, ids, shrunk, strict=True)
     ]
 
 
-def _shrunk(rows: Tensor, threshold: Tensor, floors: Tensor) -> Tensor:
-    """Proximal step, (batch, width): the lasso's, and up to the least values."""
-    return tf.maximum(penalties.soft_threshold(rows, threshold), floors)
-
-
-def _partners(rows: list[Tensor], has_bias: Tensor) -> list[Tensor]:
-    """Derivative of z_hat by the row of each field: the sum of the other fields' embeddings; 1 for a bias.
-
-    Parameters
-    ----------
-    rows : list of tensors of shape (batch, width), float32
-        Embeddings and biases of the ids of each field.
-    has_bias : scalar tensor, float32
-        1 where ids have biases, else 0.
-
-    Returns
-    -------
-    partners : list of tensors of shape (batch, width), float32
-        One for each field.
-    """
-    total = tf.add_n(rows)
-    others = rows[::-1] if len(rows) == 2 else [total - row for row in rows]
-    bias = is_bias(total)
-    return [other * (1 - bias) + has_bias * bias for other in others]
-
-
-def _sums_by_id(tables: Sequence[Tensor], ids: list[Tensor], sizes: list[Tensor]) -> list[Tensor]:
-    """Sum a number over the ratings that each id has in the batch.
-
-    With `sizes` the curvature of each rating, the sum L bounds the block of the Gauss-Newton matrix that
-    belongs to an id, and F times the blocks bound the whole: a step of at most 1 / (F L) cannot overshoot,
-    however often an id repeats and whatever its weights.
-
-    Parameters
-    ----------
-    tables : sequence of tensors of shape (n_table, width), float32
-        Give the numbers of rows.
-    ids : list of tensors of shape (batch,), int32
-        Table rows of each field.
-    sizes : list of tensors of shape (batch,), float32
-        One number for each id.
-
-    Returns
-    -------
-    sums : list of tensors of shape (batch,), float32
-        The sum that belongs to each id.
-    """
+def _sums_by_id(tables: Sequence[Tensor], ids: list[Tensor], values: list[Tensor]) -> list[Tensor]:
+    """Sum of the values of all ratings of the same id in the batch, F times (batch,) -> F times (batch,)."""
     sums = [
-        tf.tensor_scatter_nd_add(tf.zeros_like(table[:, 0]), field[:, None], size)
-        for table, field, size in zip(tables, ids, sizes, strict=True)
+        tf.tensor_scatter_nd_add(tf.zeros_like(table[:, 0]), field[:, None], value)
+        for table, field, value in zip(tables, ids, values, strict=True)
     ]
     return _rows(sums, ids)
 
 
 class CompiledSteps(NamedTuple):
-    """What runs over a block.
+    """The two programs that run over a stratum."""
 
-    Parameters
-    ----------
-    learn, score : callable
-        The two functions, in TensorFlow.
-    """
-
-    learn: Any
-    score: Any
+    learn: Callable[..., list[Tensor]]
+    score: Callable[..., Tensor]
 
 
 _compiled = CompiledSteps(
@@ -271,17 +202,7 @@ _any_shape = CompiledSteps(
 )
 
 
-def programs(n_padded: int) -> CompiledSteps:
-    """Choose how to run over blocks.
-
-    Parameters
-    ----------
-    n_padded : int
-        Rows of the ratings.
-
-    Returns
-    -------
-    programs : Programs
-        Compiled; for few ratings graphs that serve every shape without compilation.
-    """
-    return _compiled if n_padded >= _COMPILE_FROM else _any_shape
+def programs(n_padded: int, batch_size: int, n_table_bytes: int) -> CompiledSteps:
+    """Compiled programs; uncompiled ones for any shape where there are few ratings and small tables."""
+    copied = n_padded // batch_size * n_table_bytes
+    return _compiled if n_padded >= _COMPILE_FROM or copied > _MOST_COPIED else _any_shape

@@ -1,10 +1,9 @@
-"""Mini-batch stochastic gradient descent: a run, block by block."""
+"""Mini-batch stochastic gradient descent, stratum by stratum."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,237 +11,176 @@ from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers import _objective as penalties
-from sklearn_mf.solvers._tensors import shared, tensor
-from sklearn_mf.solvers._training import ObjectiveScale, Options
-from sklearn_mf.solvers.sgd import _partition as batches
+from sklearn_mf.solvers._executor import ThreadExecutor
+from sklearn_mf.solvers._objective import lower_bounds
+from sklearn_mf.solvers._rated_ids import RatedIds
+from sklearn_mf.solvers._tensors import Tensor, shared, tensor
+from sklearn_mf.solvers._training import ObjectiveScale, SGDOptions, Solver
+from sklearn_mf.solvers.sgd._partition import Layout, Stratum, pack_ratings, plan_layout
 from sklearn_mf.solvers.sgd._programs import SGDScalars, programs
 from sklearn_mf.utils._threads import n_threads
-
-Tensor = Any
 
 # Rows longer than the first take a multiple of the second: XLA unrolls loops of up to 72 floats and then does
 # not vectorise them, and takes 1.5 times the time for 65 that it takes for 80.
 _SHORT, _ALIGNED = 48, 16
 # The rate falls by this factor each epoch, to no less than the floor (a share of the first rate).
 _DECAY, _FLOOR = 0.87, 0.1
-# Lasso comes in over this many epochs of ridge: the all-zero model is a stationary point that a small random
-# start falls into.
+# Lasso takes over from ridge in the course of this many epochs: the all-zero model is a stationary point,
+# into which a small random start would fall.
 _RAMP = 8
 
 
 def rates(learning_rate: float, ages: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Step of one rating, by the age of the id.
+    """Step of one rating of each id, from the epochs that it has been in training, (n_ids,) -> (n_ids,).
 
-    Parameters
-    ----------
-    learning_rate : float
-        Rate of a new id.
-    ages : ndarray of shape (n_ids,), int32
-        Epochs that each id has been in training; the rate depends on nothing else, so that more epochs
-        continue the same run.
-
-    Returns
-    -------
-    rates : ndarray of shape (n_ids,), float32
-        Falls geometrically to a tenth.
+    It falls geometrically to a tenth, and depends on nothing else, so that more epochs continue the same run.
     """
     with np.errstate(over="ignore"):  # an infinite rate is capped like any other
         return np.asarray(learning_rate * np.maximum(_DECAY**ages, _FLOOR), dtype=np.float32)
 
 
 def ridge_share(epoch: int) -> float:
-    """Share of the lasso penalty that is still ridge.
-
-    Parameters
-    ----------
-    epoch : int
-        Counted from 0; as the rate, the share depends on nothing else.
-
-    Returns
-    -------
-    share : float
-        1 in the first epoch, falling to 0.
-    """
+    """Share of the lasso penalty that is still ridge: 1 in epoch 0, falling to 0."""
     return 1.0 - min(1.0, epoch / _RAMP) ** 2
 
 
-class SGD:
-    """One run of stochastic gradient descent: the arrays, and the tables of embeddings, in TensorFlow.
-
-    Parameters
-    ----------
-    ratings : Ratings
-        Ratings to learn from.
-    held_out : Ratings or None
-        Ratings to stop on.
-    start : Model
-        Where to begin.
-    options : Options
-        Penalty, rate and batch size.
-    """
+class SGD(Solver[Model]):
+    """One run of stochastic gradient descent: the arrays, and the tables of embeddings, in TensorFlow."""
 
     unit, start_std = "epoch", 0.01
 
-    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: Options) -> None:
-        self.start, self.options = start, options
-        sources = [ratings] if held_out is None else [ratings, held_out]
-        self.layout, runs = batches.plan_layout(sources, options.batch_size, _width(start))
-        self.ratings = shared(batches.pack_ratings(self.layout, runs, sources, start.intercept, start.scale))
-        del runs
-        self.programs = programs(self.layout.n_padded)
-        self.tables = [[tensor(part) for part in parts] for parts in pack(start, self.layout)]
-        by_id = [ratings.id_weights(field) for field in range(ratings.n_fields)]
-        self.visited = [weights > 0 for weights in by_id]
-        mean_weight = ratings.total_weight / len(ratings.targets)
-        self.id_weights = self._scattered([(weights / mean_weight).astype(np.float32) for weights in by_id])
-        # Ids that go on from a warm start have an age; the visiting order goes on with the oldest.
-        self.first_epoch, self.n_epochs = max(int(ages.max()) for ages in start.epochs), 0
-        self.drawer = ThreadPoolExecutor(max_workers=1)
-        self.workers = ThreadPoolExecutor(max_workers=n_threads(self.layout.n_parts))
-        self.order = self._draw(0)
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: SGDOptions) -> None:
+        self.options, self.whole_start, self.n_epochs = options, start, 0
+        # The visiting order depends on the age of the oldest id, with or without ratings in this fit.
+        self.first_epoch = max(int(ages.max()) for ages in start.epochs)
+        self.rated_ids = RatedIds.of(ratings, held_out)
+        self.start = self.rated_ids.take(start)
+        sources = [self.rated_ids.renumber(source) for source in (ratings, held_out) if source is not None]
+        self._set_up_tensors(sources)
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
         self.remedy = (
             f"lower learning_rate={options.learning_rate:g} or raise alpha={options.l1 + options.l2:g}"
         )
         self.warmup = max(0, _RAMP - self.first_epoch) if options.l1 > 0 else 0
+        self.executor = ThreadExecutor(n_threads(self.layout.n_parts))
+        self.next_order: Future[NDArray[np.int32]] | None = None
 
-    def run_epoch(self, epoch: int) -> tuple[float, float | None]:
-        """Pass over the training ratings once.
+    def _set_up_tensors(self, sources: list[Ratings]) -> None:
+        """Lay out ratings, tables and weights of the ids, and choose the programs."""
+        options, start, training = self.options, self.start, sources[0]
+        width = table_width(start)
+        self.layout, segments = plan_layout(sources, options.batch_size, width, options.n_parts)
+        self.ratings = shared(pack_ratings(self.layout, segments, sources, start.intercept, start.scale))
+        del segments
+        self.tables = [[tensor(part) for part in parts] for parts in pack_tables(start, self.layout)]
+        table_bytes = 4 * width * sum(self.layout.n_tables)
+        self.programs = programs(self.layout.n_padded, self.layout.batch_size, table_bytes)
+        by_id = [training.id_weights(field) for field in range(training.n_fields)]
+        self.is_trained = [weights > 0 for weights in by_id]
+        mean_weight = training.total_weight / len(training.targets)
+        self.id_weights = self._scattered([(weights / mean_weight).astype(np.float32) for weights in by_id])
 
-        Parameters
-        ----------
-        epoch : int
-            Counted from 0.
-
-        Returns
-        -------
-        loss : float
-            J at the end of the epoch.
-        rmse : float or None
-            Root mean squared error of the held-out ratings, in their units; None without any.
-        """
-        order, self.order = self.order, self._draw(epoch + 1)
-        steps = [rates(self.options.learning_rate, ages + epoch) for ages in self.start.epochs]
-        numbers, rounds = self._numbers(epoch), list(self.layout.rounds())
-        learn = partial(self._learn, shared(order.result()), self._scattered(steps), numbers)
-        score = partial(self._score, numbers)
-        for blocks in rounds:
-            for block, tables in zip(blocks, self.workers.map(learn, blocks), strict=True):
-                for field, part in enumerate(block.parts):
+    def run_epoch(self, number: int) -> tuple[float, float | None]:
+        """Pass over the training ratings once; J, and the RMSE of the held-out ratings if any."""
+        order, scalars, rounds = self._take_order(number), self._scalars(number), list(self.layout.rounds())
+        steps = [rates(self.options.learning_rate, ages + number) for ages in self.start.epochs]
+        learn = partial(self._learn, order, self._scattered(steps), scalars)
+        for strata in rounds:
+            for stratum, tables in zip(strata, self.executor.map(learn, strata), strict=True):
+                for field, part in enumerate(stratum.parts):
                     self.tables[field][part] = tables[field]
         self.n_epochs += 1
-        sums = np.array([part.numpy() for part in self.workers.map(score, chain.from_iterable(rounds))])
+        score = partial(self._score, scalars)
+        sums = np.array([part.numpy() for part in self.executor.map(score, chain.from_iterable(rounds))])
         squares, held_out_squares, _ = sums.sum(axis=0)
         penalty = sums[: len(rounds[0]), 2].sum()  # a round has every table once
         return self.objective_scale.loss(0.5 * squares + penalty), self.objective_scale.rmse(held_out_squares)
 
-    def _draw(self, epoch: int) -> Future[NDArray[np.int32]]:
-        """Visiting order of an epoch, drawn while TensorFlow is busy with the one before."""
-        return self.drawer.submit(self.layout.order, self.options.seed, self.first_epoch + epoch)
+    def _take_order(self, number: int) -> Tensor:
+        """Visiting order of an epoch; the next one is drawn while TensorFlow is busy with this one."""
+        order = self.next_order or self._draw_order(number)
+        is_last = self.options.max_iter is not None and number + 1 >= self.options.max_iter
+        self.next_order = None if is_last else self._draw_order(number + 1)
+        return shared(order.result())
 
-    def _scattered(self, values: list[NDArray[Any]]) -> list[list[Tensor]]:
-        """Tensors [field][part] of what belongs to the ids."""
+    def _draw_order(self, number: int) -> Future[NDArray[np.int32]]:
+        return self.executor.submit(self.layout.order, self.options.seed, self.first_epoch + number)
+
+    def _scattered(self, values: list[NDArray[np.float32]]) -> list[list[Tensor]]:
+        """Tensors, by field and part, of numbers of the ids."""
         return [[tensor(part) for part in self.layout.scatter_to_parts(*pair)] for pair in enumerate(values)]
 
-    def _numbers(self, epoch: int) -> SGDScalars:
+    def _scalars(self, number: int) -> SGDScalars:
         options = self.options
-        reals = [options.l1, options.l2, ridge_share(self.first_epoch + epoch), options.fit_bias]
-        with np.errstate(over="ignore"):  # the objective says so
-            numbers = np.array(reals, dtype=np.float32)
-        width = self.tables[0][0].shape[1]
-        return SGDScalars(*map(tf.constant, [*numbers, penalties.floors(width, options.positive)]))
+        numbers = [options.l1, options.l2, ridge_share(self.first_epoch + number), options.fit_bias]
+        with np.errstate(over="ignore"):  # the objective reports it
+            reals = np.array(numbers, dtype=np.float32)
+        bounds = lower_bounds(self.tables[0][0].shape[1], options.positive)
+        l1, l2, share, has_bias = map(tf.constant, reals)
+        return SGDScalars(l1, l2, share, has_bias, bounds)
 
     def _learn(
-        self, order: Tensor, rates: list[list[Tensor]], numbers: SGDScalars, block: batches.Stratum
+        self, order: Tensor, rates: list[list[Tensor]], scalars: SGDScalars, stratum: Stratum
     ) -> list[Tensor]:
-        """Tables of a block after steps over its batches."""
-        tables, steps = (block.of(values) for values in (self.tables, rates))
+        """Tables of a stratum after steps over its batches, F times (n_table, width)."""
+        tables = stratum.pick(self.tables)
         with tf.device(tables[0].device):  # a device that the user chose is not known to this thread
             return self.programs.learn(
                 tables,
                 self.ratings,
                 order,
-                steps,
-                tf.constant(self.layout.batches(block, held_out=False), tf.int32),
-                numbers,
+                stratum.pick(rates),
+                tf.constant(self.layout.batches(stratum, held_out=False), tf.int32),
+                scalars,
                 batch_size=self.layout.batch_size,
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 
-    def _score(self, numbers: SGDScalars, block: batches.Stratum) -> Tensor:
-        """Sums of a block, (3,)."""
-        tables, id_weights = (block.of(values) for values in (self.tables, self.id_weights))
+    def _score(self, scalars: SGDScalars, stratum: Stratum) -> Tensor:
+        """Squared errors in training and held out, and penalty, of a stratum, (3,)."""
+        tables = stratum.pick(self.tables)
         with tf.device(tables[0].device):
             return self.programs.score(
                 tables,
                 self.ratings,
-                id_weights,
-                tf.constant(self.layout.batches(block, held_out=True), tf.int32),
-                numbers,
+                stratum.pick(self.id_weights),
+                tf.constant(self.layout.batches(stratum, held_out=True), tf.int32),
+                scalars,
                 batch_size=self.layout.batch_size,
             )
 
-    def model(self) -> Model:
-        """Copy the tables out of TensorFlow.
-
-        Returns
-        -------
-        model : Model
-            The present embeddings and biases.
-        """
+    def snapshot(self) -> Model:
+        """Model of the present embeddings and biases."""
         epochs = [
-            ages + np.int32(self.n_epochs) * visited
-            for ages, visited in zip(self.start.epochs, self.visited, strict=True)
+            ages + np.int32(self.n_epochs) * trained
+            for ages, trained in zip(self.start.epochs, self.is_trained, strict=True)
         ]
-        return replace(unpack(self.tables, self.start), epochs=epochs)
+        model = replace(unpack_tables(self.tables, self.start), epochs=epochs)
+        return self.rated_ids.put_back(model, self.whole_start)
+
+    def close(self) -> None:
+        """End the threads."""
+        self.executor.close()
 
 
-def pack(model: Model, layout: batches.Layout) -> list[list[NDArray[np.float32]]]:
-    """Lay the embeddings of each field in tables, the bias in the last column, between them zeros if need be.
+def table_width(model: Model) -> int:
+    """Floats in a row of a table: embedding, perhaps zeros, and the bias."""
+    width = model.embeddings[0].shape[1] + 1
+    return -(-width // _ALIGNED) * _ALIGNED if width > _SHORT else width
 
-    Parameters
-    ----------
-    model : Model
-        Embeddings and biases.
-    layout : Layout
-        Rows of the tables.
 
-    Returns
-    -------
-    tables : list of list of ndarray of shape (n_tables[f], width), float32
-        The parts of each field.
-    """
-    width = _width(model)
+def pack_tables(model: Model, layout: Layout) -> list[list[NDArray[np.float32]]]:
+    """Tables by field and part, (n_table, width): embeddings, and the biases in the last column."""
     tables = []
     for field, (embeddings, biases) in enumerate(zip(model.embeddings, model.biases, strict=True)):
-        table = np.zeros((len(biases), width), dtype=np.float32)
+        table = np.zeros((len(biases), table_width(model)), dtype=np.float32)
         table[:, : embeddings.shape[1]], table[:, -1] = embeddings, biases
         tables.append(layout.scatter_to_parts(field, table))
     return tables
 
 
-def _width(model: Model) -> int:
-    """Floats in a row of a table."""
-    width = model.embeddings[0].shape[1] + 1
-    return -(-width // _ALIGNED) * _ALIGNED if width > _SHORT else width
-
-
-def unpack(tables: list[list[Any]], start: Model) -> Model:
-    """Undo :func:`pack`.
-
-    Parameters
-    ----------
-    tables : list of list of tensor of shape (n_tables[f], width), float32
-        As `pack` lays them.
-    start : Model
-        Gives all else, and the number of ids.
-
-    Returns
-    -------
-    model : Model
-        A copy of the tables in its embeddings and biases.
-    """
+def unpack_tables(tables: list[list[Tensor]], start: Model) -> Model:
+    """Inverse of `pack_tables`: the start with copies of the tables in its embeddings and biases."""
     embeddings, biases = [], []
     for field, parts in zip(start.embeddings, tables, strict=True):
         joined = np.stack([part.numpy() for part in parts], axis=1).reshape(-1, parts[0].shape[1])
