@@ -44,7 +44,7 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"__init__\.py|movielens\.py",
+    "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py",
     "within_subsection_order": "gallery_order.ReadingOrder",
     "doc_module": ("sklearn_mf",),
     "backreferences_dir": "generated/backreferences",

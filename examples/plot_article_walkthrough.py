@@ -20,8 +20,8 @@ Konstan, 2015).
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from movielens import load_demo
+from quiet_tensorflow import tensorflow as tf  # import tensorflow as tf, without its start-up lines
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 

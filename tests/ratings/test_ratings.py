@@ -94,3 +94,8 @@ def test_hold_out_splits_without_loss():
     assert sorted([*train.targets, *held_out.targets]) == list(range(20))
     assert all((train.id_weights(field) > 0).all() for field in range(2))
     assert hold_out(ratings, 0.04, seed=0) == (ratings, None)
+
+
+def test_the_only_rating_of_an_id_is_not_held_out():
+    ratings = merge([(u, 0) for u in range(6)], range(6), np.ones(6))
+    assert hold_out(ratings, 0.5, seed=0) == (ratings, None)
