@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
+
+from sklearn_mf.utils._batches import batches
 
 # Rows that predict takes at a time: bounds its memory whatever the number of rows.
 _CHUNK = 65_536
@@ -51,7 +52,7 @@ class Model:
 
     def predict(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Ratings m + s * (biases + pairs of <v_f, v_g>) of cells, (n, n_fields) -> (n,), not clipped."""
-        parts = [self._standardised(codes[rows]) for rows in gen_batches(len(codes), _CHUNK)]
+        parts = [self._standardised(codes[rows]) for rows in batches(len(codes), _CHUNK)]
         z = np.concatenate(parts) if parts else np.empty(0)
         return self.intercept + self.scale * z
 

@@ -1,14 +1,13 @@
 """Draws of a Bayesian factorization, and the predictive distribution that they give; NumPy only."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
 from sklearn_mf.model._factors import Model
+from sklearn_mf.utils._batches import batches
 
 # Floats of the gathered embeddings of a field that predict takes at a time.
 _CHUNK_FLOATS = 2**22
@@ -131,10 +130,9 @@ class Posterior:
         parts = [self._expected(codes[rows]) for rows in self._chunks(len(codes))]
         return np.concatenate(parts) if parts else np.empty((0, self.n_samples))
 
-    def _chunks(self, n: int) -> Iterator[slice]:
+    def _chunks(self, n: int) -> list[slice]:
         n_floats = self.n_samples * max(self.embeddings[0].shape[2], 1)
-        batches: Iterator[slice] = gen_batches(n, max(1, _CHUNK_FLOATS // n_floats))
-        return batches
+        return batches(n, max(1, _CHUNK_FLOATS // n_floats))
 
     def _expected(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Pairs by the running sum of embeddings, (n, n_fields) -> (n, n_samples)."""

@@ -1,7 +1,7 @@
 """The base of all recommenders: ids in, tables out."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,58 +14,30 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import (
     IdType,
-    check_length,
-    read_id_list,
-    read_targets,
-    read_weights,
     short_repr,
 )
-from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._seen_items import SeenItems
-from sklearn_mf.ratings._validation import check_known, split_ratings
+from sklearn_mf.ratings._suspicions import warn_if_all_unknown
+from sklearn_mf.ratings._validation import check_known
 from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
-from sklearn_mf.recommenders._catalog import Catalog, catalog_of, column_names, read_ids_of
+from sklearn_mf.recommenders._catalog import (
+    catalog_for_table,
+    catalog_of,
+    column_names,
+    read_fold_in,
+    read_ids_of,
+)
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.retrieval._tables import (
     METRICS,
-    check_length_of_lists,
-    check_names,
-    excluded_cells,
     nearest,
     ranking_table,
 )
-from sklearn_mf.retrieval._top_n import Excluded, Ranking, top_n
+from sklearn_mf.retrieval._top_n import Ranking, top_n
 from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._warnings import warn_user
 
 T = TypeVar("T")
-
-
-class RecommendQuery(NamedTuple):
-    """Users to recommend to, and items to choose from.
-
-    Parameters
-    ----------
-    ids : ndarray of shape (n_users,)
-        Users as the caller gave them.
-    codes : ndarray of shape (n_users,), intp
-        Their rows in fit, -1 for an unknown user and for one who comes with ratings.
-    fold_in : FoldInRatings or None
-        Ratings of the users where they come with them.
-    items : ndarray of shape (n_candidates,), intp, or None
-        Codes of the candidates; None for all items.
-    n : int
-        Length of a list.
-    excluded : callable or None
-        Cells to leave out, as `top_n` takes them.
-    """
-
-    ids: NDArray[np.generic]
-    codes: NDArray[np.intp]
-    fold_in: FoldInRatings | None
-    items: NDArray[np.intp] | None
-    n: int
-    excluded: Excluded
 
 
 class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -132,13 +104,13 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates: object = None,
         ratings: ArrayLike | None = None,
     ) -> pd.DataFrame:
-        """Recommend items to users: the n of highest predicted rating.
+        """Recommend the n items of highest predicted rating to each user.
 
         Parameters
         ----------
         users : id, or list, array, Series or Index of ids, default=None
-            Whom to recommend to; anything that is not one of those four containers is one id. None is every
-            user of fit. A user whom fit has not seen gets the ranking of the average user.
+            Users to recommend to; a set, a range and an iterator are lists of ids too, a tuple is one id.
+            None is every user of fit. An unknown user gets the ranking of the average user.
         n : int, default=10
             Items for each user.
         exclude_seen : bool, default=True
@@ -146,15 +118,16 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates : id, or list, array, Series or Index of ids, default=None
             Items to choose from. None is every item of fit.
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
-            In the place of `users`: user, item and rating of people, as :meth:`fold_in` takes them. They are
-            recommended to by these ratings, whether fit has seen them or not.
+            Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. Their lists follow
+            from these ratings, whether fit has seen the users or not.
 
         Returns
         -------
         table : DataFrame of shape (n_recommendations, 4)
             The user and item columns under their names in fit ("user" and "item" where there were none),
             "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
-            the item ids; fewer than n rows for a user with fewer candidates left.
+            the item ids; fewer than n rows for a user with fewer candidates left, and a warning where some
+            user has none.
 
         Raises
         ------
@@ -178,7 +151,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
           user  rank
         0  new     1
         """
-        query = self._recommend_query(users, n, exclude_seen, candidates, ratings)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings)
         return self._recommendations(query, self._rank_by_mean(query))
 
     @reads_one_fit
@@ -192,7 +165,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n : int, default=10
             Neighbours of each.
         metric : {"cosine", "dot"}, default="cosine"
-            Cosine or inner product of the embeddings; biases play no part. An embedding of zeros has score 0.
+            Cosine or inner product of the embeddings, without the biases. An embedding of zeros has score 0.
 
         Returns
         -------
@@ -231,7 +204,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         table : DataFrame of shape (n_neighbors, 4)
-            As :meth:`similar_items` gives it, for users.
+            As :meth:`similar_items` returns it, for users.
 
         Raises
         ------
@@ -253,7 +226,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def fold_in(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Bunch:
-        """Find embeddings and biases of users from their ratings, without touching the model.
+        """Find embeddings and biases of users from their ratings; the model stays unchanged.
 
         The items are held fixed, and each user's row has a closed form. The rows of users that fit has seen
         come from these ratings alone.
@@ -270,15 +243,16 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         folded : Bunch
-            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, width of
-            `user_embeddings_`), and `biases`, of shape (n_users,), both float64 and to be used like
-            `user_embeddings_` and `user_biases_`. Ratings of items that fit has not seen are left out; a user
-            without others gets the average user's.
+            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, embedding_dim), and
+            `biases`, of shape (n_users,), both float64 and to be used like `user_embeddings_` and
+            `user_biases_`. A Bayesian recommender adds `embedding_samples`, of shape (n_samples, n_users,
+            embedding_dim), and `bias_samples`, of shape (n_samples, n_users). Ratings of unknown items are
+            left out; a user without other ratings gets the row of the average user.
 
         Raises
         ------
         ValueError
-            Where the model has not two fields, where ratings or weights make no sense, and where an item is
+            Where the model has not two fields, where ratings or weights are invalid, and where an item is
             unknown and `handle_unknown="error"`.
 
         Examples
@@ -290,27 +264,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         >>> folded.ids.tolist(), folded.embeddings.shape, folded.biases.shape
         (['new'], (1, 8), (1,))
         """
-        fold_in = self._read_fold_in("fold_in", X, y, sample_weight)
+        fold_in = read_fold_in(self, X, "fold_in", y, sample_weight)
         return Bunch(ids=fold_in.ids, **self._folded(fold_in))
-
-    def _recommend_query(
-        self, users: object, n: int, exclude_seen: bool, candidates: object, ratings: ArrayLike | None
-    ) -> RecommendQuery:
-        """Read the arguments of recommend."""
-        catalog = self._catalog_for_table("recommend", n)
-        items = None if candidates is None else np.unique(catalog.known_codes(1, candidates, "candidates"))
-        if ratings is None:
-            ids = self.categories_[0] if users is None else read_id_list(users, "users")
-            codes = np.arange(len(ids)) if users is None else self._codes(0, ids)
-            excluded = excluded_cells(catalog.seen, codes, items) if exclude_seen else None
-            return RecommendQuery(ids, codes, None, items, int(n), excluded)
-        if users is not None:
-            raise ValueError(f"Give either users or ratings, got both: users={short_repr(users)}.")
-        fold_in = self._read_fold_in("recommend", ratings, None, None)
-        places = np.arange(len(fold_in.ids))
-        seen = SeenItems(fold_in.starts, fold_in.items, catalog.seen.n_items)
-        excluded = excluded_cells(seen, places, items) if exclude_seen else None
-        return RecommendQuery(fold_in.ids, np.full(len(places), -1), fold_in, items, int(n), excluded)
 
     def _rank_by_mean(self, query: RecommendQuery) -> Ranking:
         """Ranking of the query by predicted rating."""
@@ -355,7 +310,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
 
     def _similar(self, method: str, field: int, ids: object, n: int, metric: str) -> pd.DataFrame:
-        catalog = self._catalog_for_table(method, n)
+        catalog = catalog_for_table(self, method, n)
         if metric not in METRICS:
             raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
         codes = catalog.known_codes(field, ids, ("users", "items")[field])
@@ -366,30 +321,6 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             "neighbor": vocabulary.column_of(ranking.columns),
         }
         return ranking_table(columns, ranking)
-
-    def _catalog_for_table(self, method: str, n: int) -> Catalog:
-        """Check that the method can make a table of lists of length n."""
-        catalog = catalog_of(self, method)
-        check_length_of_lists(n)
-        check_names(catalog.names, method)
-        return catalog
-
-    def _read_fold_in(
-        self, method: str, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
-    ) -> FoldInRatings:
-        """Read the ratings of users from outside; ratings of unknown items are left out."""
-        catalog = catalog_of(self, method)
-        X, y = split_ratings(X, y, type(self).__name__)
-        table = read_ids_of(self, X)
-        users, items = table.columns
-        targets, weights = read_targets(y), read_weights(sample_weight, len(table.X))
-        check_length(targets, len(table.X), "ratings")
-        vocabulary, user_codes, _ = Vocabulary.learn(users, table.dtypes[0], None)
-        item_codes = self._codes(1, items.ids).take(items.numbers)
-        kept = (item_codes >= 0) & (weights > 0)
-        codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
-        sizes = len(vocabulary.ids), catalog.seen.n_items
-        return FoldInRatings.of(vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes))
 
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""
@@ -405,12 +336,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         codes = self._vocabulary(field).codes(ids)
         if self.handle_unknown == "error":
             check_known(codes, ids, f"Ids of field {field} ({self._label(field)})")
-        if len(codes) and (codes < 0).all():
-            warn_user(
-                f"Every id of {self._label(field)} is unknown, the first is {short_repr(ids[0])} "
-                f"while fit saw {short_repr(self.categories_[field][0])} and others: if they are the same "
-                "ids in another type, convert them."
-            )
+        warn_if_all_unknown(codes, ids, self.categories_[field], self._label(field))
         return codes
 
     def _label(self, field: int) -> str:

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf.model._fold_in import FoldInRatings
-from sklearn_mf.ratings._columns import read_id_list
+from sklearn_mf.ratings._columns import check_length, read_id_list, read_targets, read_weights
+from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._seen_items import SeenItems
-from sklearn_mf.ratings._validation import IdTable, check_known, read_ids
+from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, split_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
-from sklearn_mf.retrieval._top_n import top_n
+from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Catalog:
 
     def known_codes(self, field: int, ids: object, label: str) -> NDArray[np.intp]:
         """Codes of one id or a list of ids, (n,); unknown ones raise."""
-        read = read_id_list(ids, label)
+        read = read_id_list(ids, label, self.vocabularies[field].ids)
         codes = self.vocabularies[field].codes(read)
         check_known(codes, read, label)
         return codes
@@ -72,23 +72,37 @@ def read_ids_of(recommender: BaseEstimator, X: ArrayLike) -> IdTable:
     return table
 
 
-def read_fold_in(recommender: Any, ratings: ArrayLike, caller: str) -> FoldInRatings:
-    """Ratings of users from outside, (n_ratings, 3), in codes; raises in the name of the caller."""
-    fold_in: FoldInRatings = recommender._read_fold_in(caller, ratings, None, None)
-    return fold_in
+def catalog_for_table(recommender: Any, method: str, n: int) -> Catalog:
+    """Catalog of a recommender whose method makes a table of lists of length n, or an error."""
+    catalog = catalog_of(recommender, method)
+    check_length_of_lists(n)
+    check_names(catalog.names, method)
+    return catalog
+
+
+def read_fold_in(
+    recommender: Any,
+    X: ArrayLike,
+    caller: str,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> FoldInRatings:
+    """Read the ratings of users from outside; ratings of unknown items are left out."""
+    catalog = catalog_of(recommender, caller)
+    X, y = split_ratings(X, y, type(recommender).__name__)
+    table = read_ids_of(recommender, X)
+    users, items = table.columns
+    targets, weights = read_targets(y), read_weights(sample_weight, len(table.X))
+    check_length(targets, len(table.X), "ratings")
+    vocabulary, user_codes, _ = Vocabulary.learn(users, table.dtypes[0], None)
+    item_codes = recommender._codes(1, items.ids).take(items.numbers)
+    kept = (item_codes >= 0) & (weights > 0)
+    codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
+    sizes = len(vocabulary.ids), catalog.seen.n_items
+    return FoldInRatings.of(vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes))
 
 
 def contributions(recommender: Any, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
     """Score of an item without the ratings of one user, and the contribution of each rating, (n_ratings,)."""
     parts: tuple[float, NDArray[np.float64]] = recommender._contributions(fold_in, item)
     return parts
-
-
-def recommend_by_scores(
-    recommender: Any, users: ArrayLike, scores: NDArray[np.float32], n: int
-) -> pd.DataFrame:
-    """Table of recommend for item scores (n_items,) that are the same for all users."""
-    query = recommender._recommend_query(users, n, True, None, None)
-    ranking = top_n(np.ones((len(query.ids), 1)), scores[:, None], n, query.excluded)
-    table: pd.DataFrame = recommender._recommendations(query, ranking)
-    return table

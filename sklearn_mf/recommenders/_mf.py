@@ -11,8 +11,9 @@ from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
-from sklearn_mf.recommenders._base import BaseRecommender, RecommendQuery
+from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
+from sklearn_mf.recommenders._query import RecommendQuery
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
@@ -56,24 +57,25 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         this is non-negative matrix factorization over the observed ratings alone.
     solver : {"auto", "als", "sgd"}, default="auto"
         "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
-        ratings in the batch. Lasso takes proximal steps, and takes over from ridge in the course of the
-        first eight epochs.
+        ratings in the batch. A lasso penalty takes proximal steps; it replaces a ridge penalty gradually over
+        the first eight epochs.
 
         "als": alternating minimisation, field by field, embedding and bias of an id jointly; J never rises.
-        It needs no learning rate and fewer passes. Each id is held to where it was as if by a few ratings,
-        more of them from sweep to sweep: without that the minimum of J is reached, which is not where
-        predictions are best. With a lasso penalty, whose zeros are exact, nothing is held, and the first
-        sweep starts from some of ridge: it ends at a lower J than "sgd" does, and so wants a larger `alpha`.
+        It needs no learning rate and fewer passes. Updates are damped: each row is penalised for moving away
+        from its previous value, and the penalty grows from sweep to sweep. This acts as early stopping, since
+        the exact minimum of J overfits. With a lasso penalty, whose zeros are exact, there is no damping, and
+        the first sweep starts from a few sweeps of ridge. It then reaches a lower J than "sgd" does, so it
+        needs a larger `alpha`.
 
-        "auto" takes "als" where `fit_bias=False` and there is no lasso penalty, "sgd" otherwise: what
+        "auto" takes "als" where `fit_bias=False` and there is no lasso penalty, else "sgd": the solver that
         predicted held-out ratings better in benchmarks on MovieLens.
     learning_rate : float, default=0.06
-        Step of one rating in the first epoch of an id; it falls by 13 % an epoch, to a tenth. Used by "sgd".
+        Step of one rating in the first epoch of an id; it falls by 13 % per epoch to a tenth. Used by "sgd".
     batch_size : int or "auto", default="auto"
         Ratings in one step. "auto" takes 64 to 512, more where there are more ratings. Used by "sgd".
     max_iter : int, default=20
-        Most passes over the ratings: epochs of "sgd", sweeps over all fields of "als". More of them continue
-        the same run: the first ones are the same.
+        Maximum number of passes over the ratings: epochs of "sgd", sweeps over all fields of "als". A larger
+        number continues the same run.
     tol : float, default=1e-4
         Training ends when the objective fell by less than this share of itself in each of
         `n_iter_no_change` passes; with `early_stopping`, when the validation RMSE did not fall by as much
@@ -88,16 +90,16 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     n_iter_no_change : int, default=5
         Passes in a row without improvement that end training.
     handle_unknown : {"ignore", "error"}, default="ignore"
-        What to do with an id that fit has not seen: answer with its field's average, or raise.
+        What to do with an unknown id, one that fit has not seen: use the average of its field, or raise.
     clip : bool, default=True
         Keep predictions inside the range of the training ratings. Scores of recommendations are never
         clipped.
     warm_start : bool, default=False
-        Continue from the last fit. Old ids keep their embeddings, also where the new data lack them, and
-        their learning rate goes on falling ("als": what holds them rises); new ids start fresh. On the same
-        data and with an int as `random_state`, 5 passes and then 5 more are the same as 10.
+        Continue from the last fit. Its ids keep their embeddings, also where the new data lack them, and
+        their learning rate keeps falling ("als": their damping keeps growing); new ids start fresh. On the
+        same data and with an int as `random_state`, 5 passes and then 5 more equal 10.
     verbose : int, default=0
-        Above 0 prints a line a pass.
+        Above 0, print one line for each pass.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, the visiting order and the held-out ratings. With an int the same data give the
         same bits on the same machine's CPU.
@@ -115,7 +117,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     biases_ : list of ndarray of shape (n_ids[f],), float32
         Biases of each field, in units of z.
     average_embeddings_, average_biases_ : ndarray of shape (n_fields, embedding_dim) and (n_fields,)
-        Rating-weighted means of each field: what an unknown id is answered with.
+        Rating-weighted means of each field, the fallback for unknown ids.
     user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
         The two fields by name, where there are two.
     id_types_ : list of str or dict
@@ -140,8 +142,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     Notes
     -----
-    Rows of weight 0 are dropped, repeated (user, item) rows are merged into their weighted mean, and ids are
-    sorted before training: the order of the rows does not matter, and a whole-number weight equals
+    Before training, rows of weight 0 are dropped, repeated (user, item) rows are merged into their weighted
+    mean, and ids are sorted. So the order of the rows does not matter, and a whole-number weight equals
     repetition.
 
     References
@@ -256,10 +258,10 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Raises
         ------
         ValueError
-            Where ratings, weights or ids make no sense, where training diverges, or where a warm start does
-            not fit the last one. The estimator is then as it was before.
+            Where ratings, weights or ids are invalid, where training diverges, or where a warm start does not
+            match the last fit. The estimator is then as it was before.
         TypeError
-            Where ids cannot be hashed or put in order.
+            Where ids cannot be hashed or sorted.
 
         Examples
         --------

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
-from sklearn.utils import gen_batches
 
 from sklearn_mf.model._posterior import Posterior
 from sklearn_mf.retrieval._top_n import Excluded, Ranking, best_n, top_n
+from sklearn_mf.utils._batches import batches
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS
 
 # Scores of a block of users that rank_by_quantile holds at a time.
@@ -45,7 +45,7 @@ def rank_by_quantile(
     """Rank items by a quantile of the score over the draws, in units of z."""
     embeddings, biases = users
     found = []
-    for block in gen_batches(len(biases), max(1, _BLOCK_SCORES // max(len(items[1]), 1))):
+    for block in batches(len(biases), max(1, _BLOCK_SCORES // max(len(items[1]), 1))):
         with SINGLE_THREADED_BLAS:  # many small products
             scores = _quantiles((embeddings[block], biases[block]), items, quantile)
         ranking = best_n(scores, n, excluded and excluded(block))

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import idamax, isamax
 from sklearn.preprocessing import normalize
-from sklearn.utils import gen_batches
 
+from sklearn_mf.utils._batches import batches
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS, n_threads
 
 # Bytes of float32 scores that a thread holds, whatever the number of candidates, and the most queries in a
@@ -147,14 +147,14 @@ def _blocks(n_queries: int, n_candidates: int, most: int) -> list[slice]:
     n_blocks = -(-n_queries // min(max(most, 1), _BLOCK_ROWS))
     if n_blocks == 1 and n_queries * n_candidates >= _SPLIT_FROM:
         n_blocks = n_threads(n_queries)
-    return list(gen_batches(n_queries, -(-n_queries // n_blocks)))
+    return batches(n_queries, -(-n_queries // n_blocks))
 
 
 def _largest_entry(values: NDArray[np.floating]) -> float:
     """Largest absolute value, of an array of any shape; in one pass, unlike max and min."""
     flat = values.ravel()
     find = isamax if flat.dtype == np.float32 else idamax
-    parts = (flat[part] for part in gen_batches(len(flat), _BLAS_LENGTH))
+    parts = (flat[part] for part in batches(len(flat), _BLAS_LENGTH))
     return max((abs(float(part[find(part)])) for part in parts), default=0.0)
 
 
@@ -206,7 +206,7 @@ def _top_n_of_block(search: _Search, block: slice, scores: NDArray[np.float32]) 
 
 def _parts(n_cells: int, n_rows: int) -> list[slice]:
     """Rows to look for contenders in at a time: all of them unless scores tie by the thousand."""
-    return list(gen_batches(n_rows, -(-n_rows // (1 + n_cells // _CELLS))))
+    return batches(n_rows, -(-n_rows // (1 + n_cells // _CELLS)))
 
 
 def _joined(rankings: list[Ranking]) -> Ranking:
@@ -309,7 +309,7 @@ def _exact_scores(
 ) -> NDArray[np.float64]:
     """Scores of cells in float64, (n_block, k), (n_cells,), (n_cells,) -> (n_cells,)."""
     exact = np.empty(len(rows))
-    for part in gen_batches(len(rows), _CHUNK):
+    for part in batches(len(rows), _CHUNK):
         found = search.candidates[columns[part]].astype(np.float64, copy=False)
         # Not a matrix product, whose rounding depends on the place of a row.
         exact[part] = np.einsum("nk,nk->n", queries[rows[part]], found)

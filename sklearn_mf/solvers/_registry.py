@@ -1,6 +1,7 @@
 """The solvers by name: a new one is a folder and a line here. Imports no TensorFlow until one is loaded."""
 
 import importlib
+from typing import Any
 
 from sklearn_mf.solvers._start import start_tensorflow
 from sklearn_mf.solvers._training import Solver
@@ -13,8 +14,9 @@ SOLVERS = {
 }
 
 
-def load_solver(name: str) -> type[Solver[object]]:
+def load_solver(name: str) -> type[Solver[Any]]:
     """Start TensorFlow and import the class of a solver."""
     start_tensorflow()
-    module, solver = SOLVERS[name]
-    return getattr(importlib.import_module(module), solver)
+    module, name_of_class = SOLVERS[name]
+    solver: type[Solver[Any]] = getattr(importlib.import_module(module), name_of_class)
+    return solver

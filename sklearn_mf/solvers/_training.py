@@ -6,6 +6,7 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
+from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 
 # A solver's state outside TensorFlow: a Model, or a Draw of a chain.
@@ -164,11 +165,7 @@ class History:
 
 
 class Solver(Protocol[State]):
-    """One training run that can be advanced by an epoch; a context manager that frees its threads.
-
-    Solvers subclass it. Their constructors take the training ratings, the held-out ratings or None, the
-    model to start from, and the options of the solver.
-    """
+    """One training run that can be advanced by an epoch; a context manager that ends its threads."""
 
     #: Name of a pass over the data: "epoch" or "sweep".
     unit: str
@@ -181,6 +178,9 @@ class Solver(Protocol[State]):
     start_std: float
     #: Number of first epochs that neither count as stalled nor can be the best one.
     warmup: int = 0
+
+    def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: object) -> None:
+        """Take training ratings, perhaps ratings to stop on, the start, and the options of the solver."""
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the data, counted from 0; the measure, and the RMSE of the held-out ratings if any."""

@@ -236,7 +236,7 @@ def test_ids_without_an_order(fitted, ids, reason):
         (np.ones((3, 2, 2)), r"got an array of shape \(3, 2, 2\): Reshape your data"),
         (None, "Expected a table of ids, 2D, got None"),
         ("abc", "Expected a table of ids, 2D, got 'abc'"),
-        (FRAME.to_dict("list"), "Expected a table of ids, 2D, got {'user'"),
+        (FRAME.to_dict("list"), "Expected a table of ids, 2D, got {'item'"),
         ([[1, 7], [1], [2, 7]], "rows of X differ in length, 2 in row 0 and 1 in row 1"),
         ([(1, 7), (1, 8), (2,)], "rows of X differ in length, 2 in row 0 and 1 in row 2"),
         (FRAME.set_axis(["id", "id"], axis=1), "Column 'id' stands in X more than once: rename it"),

@@ -16,7 +16,7 @@ from sklearn_mf.solvers.als import _least_squares as row_systems
 from sklearn_mf.solvers.als import _solver as als
 from sklearn_mf.solvers.als import _sweep as sweep
 from tests.conftest import low_rank_ratings
-from tests.solvers.sgd.test_solver import PENALTIES, Silent, options, problem, reference_of, tables_of
+from tests.solvers.problems import PENALTIES, Silent, options, problem, reference_of, tables_of
 
 METHODS = ["gradient", "cholesky", "descent"]
 KINDS = [(False, True), (True, False), (False, False), (True, True)]  # positive, fit_bias
@@ -27,7 +27,7 @@ def fit(X, y, weights=None, **parameters):
 
 
 def solve(ratings, start, choice):
-    return train(als.ALS(ratings, None, start, choice), choice, Silent())
+    return train(als.ALS(ratings, None, start, choice), choice.max_iter, Silent())
 
 
 exact_program = functools.cache(sweep.program.__wrapped__)
@@ -67,7 +67,7 @@ def test_sweeps_follow_the_reference(n_fields, penalty, positive, dim, exact):
     reference = reference_of(ratings, start, l1, l2)
     follow(reference, start, l1, l2, choice.max_iter, positive)
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
-    np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-4)
+    np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-4)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
@@ -83,7 +83,7 @@ def test_sweeps_without_biases_follow_the_reference(n_fields, penalty, exact):
     reference = reference_of(ratings, start, l1, l2, has_bias=False)
     follow(reference, start, l1, l2, choice.max_iter, False)
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
-    np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-4)
+    np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-4)
     assert all((biases == 0).all() for biases in model.biases)
     for ours, theirs in zip(model.embeddings, reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs[:, :-1], atol=2e-3)

@@ -7,7 +7,7 @@ import pytest
 
 from sklearn_mf.ratings._ratings import Ratings, hold_out
 from sklearn_mf.solvers._tensors import shared
-from sklearn_mf.solvers.sgd import _partition as batches
+from sklearn_mf.solvers.sgd import _partition
 
 
 def ratings_of(n, n_ids=(9, 5)):
@@ -19,21 +19,21 @@ def ratings_of(n, n_ids=(9, 5)):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 2**20, 2**20 + 1, 3_000_000, 10**7])
 def test_rounded_up_is_not_less_and_not_much_more(size):
-    rounded = batches.rounded_up(size, 2**20)
+    rounded = _partition.rounded_up(size, 2**20)
     assert size <= rounded <= 4.2 * size
-    assert rounded == batches.rounded_up(rounded, 2**20)
+    assert rounded == _partition.rounded_up(rounded, 2**20)
     if size > 2**20:
         assert rounded <= 1.25 * size + 1
 
 
 @pytest.mark.parametrize("n", [30_000, 80_000, 100_000, 900_188, 1_000_209])
 def test_folds_share_the_shape_of_all_ratings(n):
-    assert batches.rounded_up(4 * n // 5 + 1, 2**20) == batches.rounded_up(n + 1, 2**20)
-    assert batches.choose_batch_size(4 * n // 5) == batches.choose_batch_size(n)
+    assert _partition.rounded_up(4 * n // 5 + 1, 2**20) == _partition.rounded_up(n + 1, 2**20)
+    assert _partition.choose_batch_size(4 * n // 5) == _partition.choose_batch_size(n)
 
 
 def test_batch_size_is_a_power_of_two_between_its_limits():
-    sizes = [batches.choose_batch_size(n) for n in (1, 100, 80_000, 100_000, 10**6, 10**7)]
+    sizes = [_partition.choose_batch_size(n) for n in (1, 100, 80_000, 100_000, 10**6, 10**7)]
     assert sizes == sorted(sizes)
     assert (sizes[0], sizes[-1]) == (64, 512)
     assert sizes[2] == sizes[3], "folds of ML-100K and its refit must share a shape"
@@ -46,17 +46,13 @@ def ratings_of_sizes(n, *n_ids):
     return Ratings.merge(codes, rng.normal(size=n), rng.integers(1, 4, n).astype(float), n_ids)
 
 
-def arranged(*sources, batch_size="auto", width=10):
-    layout, runs = batches.plan_layout(list(sources), batch_size, width)
-    packed = batches.pack_ratings(layout, runs, list(sources), 0.0, 1.0)
+def arranged(*sources, batch_size="auto", width=10, n_parts=None):
+    layout, segments = _partition.plan_layout(list(sources), batch_size, width, n_parts)
+    packed = _partition.pack_ratings(layout, segments, list(sources), 0.0, 1.0)
     return layout, packed[:, :-2], *packed[:, -2:].view(np.float32).T
 
 
-def parts(monkeypatch, number):
-    monkeypatch.setattr(batches, "_n_parts", lambda *_: number)
-
-
-def blocks_of(layout):
+def strata_of(layout):
     return list(itertools.chain(*layout.rounds()))
 
 
@@ -91,24 +87,23 @@ def test_order_depends_on_seed_and_epoch_alone():
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("n_ids", [(500,), (41, 30), (20, 11, 7)])
-def test_blocks_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(n_ids, n_parts, monkeypatch):
-    parts(monkeypatch, n_parts)
+def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(n_ids, n_parts):
     ratings = ratings_of_sizes(900, *n_ids)
     is_held_out = np.random.default_rng(0).random(len(ratings.targets)) < 0.2
     train, held_out = ratings.take(~is_held_out), ratings.take(is_held_out)
-    layout, codes, targets, weights = arranged(train, held_out, batch_size=16)
+    layout, codes, targets, weights = arranged(train, held_out, batch_size=16, n_parts=n_parts)
     rounds = list(layout.rounds())
-    assert sorted(block.number for block in blocks_of(layout)) == list(range(n_parts ** len(n_ids)))
-    for blocks in rounds:
+    assert sorted(stratum.number for stratum in strata_of(layout)) == list(range(n_parts ** len(n_ids)))
+    for strata in rounds:
         for field in range(len(n_ids)):
-            assert len({block.parts[field] for block in blocks}) == n_parts
+            assert len({stratum.parts[field] for stratum in strata}) == n_parts
     learnt, scored = [], []
-    for block in blocks_of(layout):
+    for stratum in strata_of(layout):
         for seen, held in ((learnt, False), (scored, True)):
-            rows = np.arange(layout.n_padded).reshape(-1, 16)[slice(*layout.batches(block, held))].ravel()
+            rows = np.arange(layout.n_padded).reshape(-1, 16)[slice(*layout.batches(stratum, held))].ravel()
             rows = layout.order(0, 0)[rows] if not held else rows
             rows = rows[weights[rows] != 0]
-            ids = codes[rows] * n_parts + block.parts
+            ids = codes[rows] * n_parts + stratum.parts
             seen.extend(
                 (*cell, target, weight > 0)
                 for cell, target, weight in zip(ids.tolist(), targets[rows], weights[rows], strict=True)
@@ -138,12 +133,11 @@ def test_blocks_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(n_i
     ],
 )
 def test_many_small_batches_of_few_fields_are_learnt_from_side_by_side(n_fields, n_rows, batch_size, n_parts):
-    assert batches._n_parts(n_fields, n_rows, batch_size) == n_parts
+    assert _partition.choose_n_parts(n_fields, n_rows, batch_size) == n_parts
 
 
-def test_what_is_dealt_out_lies_in_the_row_and_part_of_its_id(monkeypatch):
-    parts(monkeypatch, 2)
-    layout, *_ = arranged(ratings_of_sizes(300, 41, 30))
+def test_scattered_values_lie_in_the_row_and_part_of_their_id():
+    layout, *_ = arranged(ratings_of_sizes(300, 41, 30), n_parts=2)
     values = np.arange(41 * 3).reshape(41, 3)
     even, odd = layout.scatter_to_parts(0, values)
     assert len(even) == len(odd) == layout.n_tables[0]
@@ -155,10 +149,9 @@ def test_what_is_dealt_out_lies_in_the_row_and_part_of_its_id(monkeypatch):
 
 @pytest.mark.parametrize("n_parts", [1, 2])
 def test_tiles_touch_few_rows_and_are_visited_one_after_another(n_parts, monkeypatch):
-    parts(monkeypatch, n_parts)
-    monkeypatch.setattr(batches, "_CACHED_BYTES", 0)
-    monkeypatch.setattr(batches, "_TILE_BYTES", 400)  # ten rows of ten floats
-    layout, codes, _, weights = arranged(ratings_of_sizes(2000, 40 * n_parts, 25 * n_parts))
+    monkeypatch.setattr(_partition, "_CACHED_BYTES", 0)
+    monkeypatch.setattr(_partition, "_TILE_BYTES", 400)  # ten rows of ten floats
+    layout, codes, _, weights = arranged(ratings_of_sizes(2000, 40 * n_parts, 25 * n_parts), n_parts=n_parts)
     assert layout.places.shape == (n_parts**2, 4 * 3 + 2)
     order = layout.order(seed=0, epoch=0)
     for places in layout.places:
@@ -179,7 +172,7 @@ def test_tables_in_the_cache_are_one_tile():
 
 @pytest.mark.parametrize("shape", [(1,), (7, 3), (1000, 4)])
 def test_tensorflow_takes_over_aligned_memory(shape):
-    array = batches.aligned(shape)
+    array = _partition.aligned(shape)
     array[:] = 5
     assert array.ctypes.data % 64 == 0
     tensor = shared(array)

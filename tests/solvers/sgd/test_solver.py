@@ -1,75 +1,36 @@
 """The compiled epoch against a plain NumPy reference of the same mini-batches."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sklearn_mf.model._initialization import fresh_start
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
-from sklearn_mf.solvers._training import Options, train
-from sklearn_mf.solvers.sgd import _partition as batches
-from sklearn_mf.solvers.sgd import _programs as steps
-from sklearn_mf.solvers.sgd import _solver as sgd
-from tests.conftest import low_rank_ratings
-from tests.solvers.reference import Reference
-
-OPTIONS = {
-    "learning_rate": 0.06,
-    "batch_size": 64,
-    "max_iter": 20,
-    "tol": 0.0,
-    "n_iter_no_change": 99,
-    "seed": 3,
-}
-PENALTIES = {"l2": (0.0, 0.05), "l1": (0.02, 0.0), "elasticnet": (0.01, 0.03), "none": (0.0, 0.0)}
-
-
-class Silent:
-    def begin(self, epoch, model):
-        pass
-
-    def end(self, epoch, loss, rmse, model):
-        return False
-
-
-def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
-    X, y = low_rank_ratings(n_ratings=n_ratings, n_fields=n_fields)
-    weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
-    n_ids = tuple(int(column.max()) + 1 for column in X.T)
-    ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
-    return ratings, fresh_start(ratings, *centre_and_scale(ratings, True), dim, seed=0, std=0.01)
-
-
-def reference_of(ratings, start, l1, l2, has_bias=True):
-    z = (ratings.targets - start.intercept) / start.scale
-    tables = [np.column_stack([v, b]) for v, b in zip(start.embeddings, start.biases, strict=True)]
-    return Reference(ratings.codes, z, ratings.weights, tables, l1, l2, has_bias)
-
-
-def tables_of(model):
-    return [np.column_stack([v, b]) for v, b in zip(model.embeddings, model.biases, strict=True)]
+from sklearn_mf.ratings._ratings import hold_out
+from sklearn_mf.solvers._executor import ThreadExecutor
+from sklearn_mf.solvers._training import Stopping, train
+from sklearn_mf.solvers.sgd import _partition, _programs, _solver
+from sklearn_mf.solvers.sgd._solver import SGD
+from tests.solvers.problems import PENALTIES, Silent, options, problem, reference_of, tables_of
 
 
 def solve(ratings, start, choice):
-    return train(sgd.SGD(ratings, None, start, choice), choice, Silent())
+    with SGD(ratings, None, start, choice) as solver:
+        return train(solver, choice.max_iter, Silent())
 
 
 def visited(ratings, choice, epoch):
     """Rows of the ratings, batch by batch."""
-    layout, runs = batches.plan_layout([ratings], choice.batch_size, width=5)
+    layout, segments = _partition.plan_layout([ratings], choice.batch_size, 5, choice.n_parts)
     row_of = np.full(layout.n_padded, -1)
-    for _, rows, place in runs:
+    for _, rows, place in segments:
         row_of[place : place + len(rows)] = rows
     order = row_of[layout.order(choice.seed, epoch)].reshape(-1, layout.batch_size)
-    for block in itertools.chain(*layout.rounds()):
-        for batch in order[slice(*layout.batches(block, held_out=False))]:
+    for stratum in itertools.chain(*layout.rounds()):
+        for batch in order[slice(*layout.batches(stratum, held_out=False))]:
             yield batch[batch >= 0]
-
-
-def options(l1, l2, **changes):
-    return Options(l1=l1, l2=l2, **{"fit_bias": True, "positive": False, **OPTIONS, **changes})
 
 
 @pytest.mark.parametrize("has_bias", [True, False])
@@ -82,11 +43,11 @@ def test_full_batch_step_is_the_gradient_of_J(n_fields, has_bias):
     reference = reference_of(ratings, start, 0.0, 0.05, has_bias)
     rate, n = 1e-3, len(ratings.targets)
     choice = options(0.0, 0.05, fit_bias=has_bias, learning_rate=rate, batch_size=1024)
-    run = sgd.SGD(ratings, None, start, choice)
-    run.run_epoch(0)
+    with SGD(ratings, None, start, choice) as run:
+        run.run_epoch(0)
     gradients, curvatures, _ = reference.gradient(np.arange(n), reference.l2)
     for before, after, gradient, curvature in zip(
-        reference.tables, tables_of(run.model()), gradients, curvatures, strict=True
+        reference.tables, tables_of(run.snapshot()), gradients, curvatures, strict=True
     ):
         step = rate / np.maximum(1.0, rate * n_fields * curvature)[:, None]
         np.testing.assert_allclose((before - after) / step / n, gradient / n, rtol=2e-3, atol=1e-5)
@@ -113,18 +74,17 @@ def test_reference_gradient_is_the_derivative_of_J(n_fields):
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
 def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monkeypatch):
-    monkeypatch.setattr(steps, "_COMPILE_FROM", 0 if compiled else 2**30)
-    monkeypatch.setattr(batches, "_n_parts", lambda *_: n_parts)
+    monkeypatch.setattr(_programs, "_COMPILE_FROM", 0 if compiled else 2**30)
     ratings, start = problem(n_fields)
     l1, l2 = PENALTIES[penalty]
-    choice = options(l1, l2)
+    choice = options(l1, l2, n_parts=n_parts)
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
     for epoch in range(choice.max_iter):
-        rate = float(sgd.rates(choice.learning_rate, np.int32(epoch)))
-        reference.epoch(visited(ratings, choice, epoch), rate, sgd.ridge_share(epoch))
+        rate = float(_solver.rates(choice.learning_rate, np.int32(epoch)))
+        reference.epoch(visited(ratings, choice, epoch), rate, _solver.ridge_share(epoch))
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
-    np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
+    np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
@@ -137,10 +97,10 @@ def test_converged_objective_equals_the_reference(penalty):
     _, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
     for epoch in range(choice.max_iter):
-        rate = float(sgd.rates(choice.learning_rate, np.int32(epoch)))
-        reference.epoch(visited(ratings, choice, epoch), rate, sgd.ridge_share(epoch))
+        rate = float(_solver.rates(choice.learning_rate, np.int32(epoch)))
+        reference.epoch(visited(ratings, choice, epoch), rate, _solver.ridge_share(epoch))
     spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
-    np.testing.assert_allclose(history.loss_curve[-1], reference.objective() + spread, rtol=1e-3)
+    np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
 
 
 def test_lasso_zeros_are_exact_and_rise_with_alpha():
@@ -158,8 +118,8 @@ def test_lasso_zeros_are_exact_and_rise_with_alpha():
 def test_the_objective_of_lasso_falls_from_the_first_epoch_on(l1):
     ratings, start = problem(n_ratings=2000, weighted=False)
     _, history = solve(ratings, start, options(l1, 0.0))
-    assert (np.diff(history.loss_curve[:9]) < 0).all(), "while lasso takes over from ridge"
-    assert history.loss_curve[-1] < history.loss_curve[8]
+    assert (np.diff(history.curve[:9]) < 0).all(), "while lasso takes over from ridge"
+    assert history.curve[-1] < history.curve[8]
 
 
 def test_lasso_at_high_alpha_falls_back_to_biases():
@@ -169,15 +129,15 @@ def test_lasso_at_high_alpha_falls_back_to_biases():
     assert any((part != 0).any() for part in model.biases)
 
 
-def test_the_timing_of_the_threads_changes_no_bit(monkeypatch):
-    monkeypatch.setattr(batches, "_n_parts", lambda *_: 2)
+def test_the_timing_of_the_threads_changes_no_bit():
+    choice = options(0.0, 0.05, n_parts=2)
     ratings, start = problem(n_ratings=2000)
-    runs = [solve(ratings, start, options(0.0, 0.05)) for _ in range(2)]
-    run = sgd.SGD(ratings, None, start, options(0.0, 0.05))
-    run.workers = ThreadPoolExecutor(max_workers=1)  # one block after the other
-    runs.append(train(run, options(0.0, 0.05), Silent()))
+    runs = [solve(ratings, start, choice) for _ in range(2)]
+    with SGD(ratings, None, start, choice) as run, ThreadExecutor(1) as one_after_the_other:
+        run.executor = one_after_the_other
+        runs.append(train(run, choice.max_iter, Silent()))
     for model, history in runs[1:]:
-        assert history.loss_curve == runs[0][1].loss_curve
+        assert history.curve == runs[0][1].curve
         for ours, theirs in zip(tables_of(model), tables_of(runs[0][0]), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
@@ -186,7 +146,7 @@ def test_the_timing_of_the_threads_changes_no_bit(monkeypatch):
 def test_padded_rows_change_nothing(dim, monkeypatch):
     ratings, start = problem(dim=dim)
     padded, _ = solve(ratings, start, options(0.01, 0.03))
-    monkeypatch.setattr(sgd, "_SHORT", 10**9)
+    monkeypatch.setattr(_solver, "_SHORT", 10**9)
     plain, _ = solve(ratings, start, options(0.01, 0.03))
     for ours, theirs in zip(tables_of(padded), tables_of(plain), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
@@ -194,14 +154,13 @@ def test_padded_rows_change_nothing(dim, monkeypatch):
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("n_fields", [2, 3])
-def test_held_out_ratings_are_scored_and_not_learnt_from(n_fields, n_parts, monkeypatch):
-    monkeypatch.setattr(batches, "_n_parts", lambda *_: n_parts)
+def test_held_out_ratings_are_scored_and_not_learnt_from(n_fields, n_parts):
     ratings, start = problem(n_fields)
     training, held_out = hold_out(ratings, 0.2, seed=0)
-    run = sgd.SGD(training, held_out, start, options(0.0, 0.05))
-    for epoch in range(3):
-        loss, rmse = run.run_epoch(epoch)
-    model = run.model()
+    with SGD(training, held_out, start, options(0.0, 0.05, n_parts=n_parts)) as run:
+        for epoch in range(3):
+            loss, rmse = run.run_epoch(epoch)
+        model = run.snapshot()
     error = model.predict(held_out.codes) - held_out.targets
     np.testing.assert_allclose(rmse, np.sqrt(np.average(error**2, weights=held_out.weights)), rtol=1e-4)
     reference = reference_of(training, start, 0.0, 0.05)
@@ -211,23 +170,97 @@ def test_held_out_ratings_are_scored_and_not_learnt_from(n_fields, n_parts, monk
 
 
 @pytest.mark.parametrize("n_parts", [1, 2])
-def test_a_warm_start_goes_on_where_the_run_ended(n_parts, monkeypatch):
-    monkeypatch.setattr(batches, "_n_parts", lambda *_: n_parts)
+def test_a_warm_start_continues_the_run(n_parts):
     ratings, start = problem()
-    first, _ = solve(ratings, start, options(0.0, 0.05, max_iter=4))
-    second, _ = solve(ratings, first, options(0.0, 0.05, max_iter=8))
-    whole, _ = solve(ratings, start, options(0.0, 0.05, max_iter=12))
+    first, _ = solve(ratings, start, options(0.0, 0.05, max_iter=4, n_parts=n_parts))
+    second, _ = solve(ratings, first, options(0.0, 0.05, max_iter=8, n_parts=n_parts))
+    whole, _ = solve(ratings, start, options(0.0, 0.05, max_iter=12, n_parts=n_parts))
     for ours, theirs in zip(tables_of(second), tables_of(whole), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_visiting_order_of_an_epoch_after_the_last_is_not_drawn(monkeypatch):
+    drawn, order = [], _partition.Layout.order
+    monkeypatch.setattr(_partition.Layout, "order", lambda *args: drawn.append(args[-1]) or order(*args))
+    ratings, start = problem()
+    solve(ratings, start, options(0.0, 0.05, max_iter=3))
+    assert drawn == [0, 1, 2]
+
+
+def threads_of_pools():
+    return {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_no_thread_is_left_whatever_ends_the_run(error):
+    class Failing(Silent):
+        def end(self, number, value, rmse, snapshot):
+            assert threads_of_pools() - before, "the run has threads"
+            raise error
+
+    ratings, start = problem()
+    before = threads_of_pools()
+    with pytest.raises(error), SGD(ratings, None, start, options(0.0, 0.05, n_parts=2)) as run:
+        train(run, 2, Failing())
+    assert threads_of_pools() == before
+    SGD(ratings, None, start, options(0.0, 0.05))  # its pools have no threads before the first epoch
+    assert threads_of_pools() == before
+
+
+def spread_over_more_ids(ratings, start, factor):
+    """The same ratings and start, with ids without ratings between those that have some."""
+    rng = np.random.default_rng(0)
+    n_ids = tuple(factor * n for n in ratings.n_ids)
+    places = [np.sort(rng.choice(n, n // factor, replace=False)).astype(np.int32) for n in n_ids]
+    codes = np.stack([place[column] for place, column in zip(places, ratings.codes.T, strict=True)], axis=1)
+    wide = fresh_start(replace(ratings, n_ids=n_ids), start.intercept, start.scale, 4, seed=1, std=0.01)
+    for ours, theirs in ((wide.embeddings, start.embeddings), (wide.biases, start.biases)):
+        for array, place, rows in zip(ours, places, theirs, strict=True):
+            array[place] = rows
+    return replace(ratings, codes=codes, n_ids=n_ids), wide, places
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_ids_without_ratings_change_no_bit_and_stay_as_they_were(n_parts):
+    ratings, start = problem(3)
+    held_out = hold_out(ratings, 0.2, seed=0)[1]
+    sources = ratings, held_out
+    choice = options(0.01, 0.03, n_parts=n_parts)
+    with SGD(*sources, start, choice) as run:
+        model, history = train(run, 5, Silent(), Stopping(0.0, 99))
+    (wide, wide_start, places), (wide_held_out, *_) = (spread_over_more_ids(s, start, 9) for s in sources)
+    with SGD(wide, wide_held_out, wide_start, choice) as run:
+        assert run.tables[0][0].shape[0] < 9 * ratings.n_ids[0] / n_parts / 2
+        wide_model, wide_history = train(run, 5, Silent(), Stopping(0.0, 99))
+    assert wide_history == history
+    for ours, theirs, begin, place in zip(
+        tables_of(wide_model), tables_of(model), tables_of(wide_start), places, strict=True
+    ):
+        np.testing.assert_array_equal(ours[place], theirs)
+        others = np.delete(np.arange(len(ours)), place)
+        np.testing.assert_array_equal(ours[others], begin[others])
+    for ours, theirs, place in zip(wide_model.epochs, model.epochs, places, strict=True):
+        assert (ours[place] == theirs).all()
+        assert ours.sum() == theirs.sum()
+
+
+@pytest.mark.parametrize(
+    ("n_padded", "batch_size", "table_bytes", "expected"),
+    [(2048, 64, 2**20, "_any_shape"), (4096, 64, 2**20, "_compiled"), (2048, 64, 2**26, "_compiled")],
+)
+def test_large_tables_are_updated_in_place_by_the_compiled_program(
+    n_padded, batch_size, table_bytes, expected
+):
+    assert _programs.programs(n_padded, batch_size, table_bytes) is getattr(_programs, expected)
 
 
 def test_many_ratings_are_learnt_from_in_parts(monkeypatch):
     ratings, start = problem(n_ratings=4000, n_fields=2)
     choice = options(0.0, 0.05)
-    assert sgd.SGD(ratings, None, start, choice).layout.n_parts == 1
-    monkeypatch.setattr(batches, "_PARTED_FROM", 0)
-    assert sgd.SGD(ratings, None, start, choice).layout.n_parts == 2
-    assert np.isfinite(solve(ratings, start, choice)[1].loss_curve).all()
+    assert SGD(ratings, None, start, choice).layout.n_parts == 1
+    monkeypatch.setattr(_partition, "_PARTED_FROM", 0)
+    assert SGD(ratings, None, start, choice).layout.n_parts == 2
+    assert np.isfinite(solve(ratings, start, choice)[1].curve).all()
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -236,7 +269,7 @@ def test_more_epochs_continue_the_same_run(penalty):
     l1, l2 = PENALTIES[penalty]
     _, short = solve(ratings, start, options(l1, l2, max_iter=4))
     _, long = solve(ratings, start, options(l1, l2, max_iter=12))
-    assert long.loss_curve[:4] == short.loss_curve
+    assert long.curve[:4] == short.curve
 
 
 def traces(programs):
@@ -244,15 +277,15 @@ def traces(programs):
 
 
 def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
-    monkeypatch.setattr(steps, "_COMPILE_FROM", 0)
-    before = traces(steps._compiled)
+    monkeypatch.setattr(_programs, "_COMPILE_FROM", 0)
+    before = traces(_programs._compiled)
     for n_ratings in (530, 560, 600):  # folds, then all
         ratings, start = problem(n_ratings=n_ratings, dim=11)
         for l1, l2 in PENALTIES.values():
             for changes in ({}, {"learning_rate": 0.1}, {"fit_bias": False}):
                 choice = options(l1, l2, max_iter=1, **changes)
                 solve(ratings, start, choice)
-    assert [now - then for now, then in zip(traces(steps._compiled), before, strict=True)] == [2, 1]
+    assert [now - then for now, then in zip(traces(_programs._compiled), before, strict=True)] == [2, 1]
 
 
 def test_small_problems_of_any_size_share_one_graph():
@@ -261,10 +294,10 @@ def test_small_problems_of_any_size_share_one_graph():
         solve(ratings, start, options(0.0, 0.05, max_iter=1, batch_size="auto"))
 
     run(50, 3), run(90, 5)  # one graph for the first shape, one for any shape
-    before = traces(steps._any_shape)
+    before = traces(_programs._any_shape)
     for n_ratings, dim in ((20, 2), (130, 7), (333, 9)):
         run(n_ratings, dim)
-    assert traces(steps._any_shape) == before
+    assert traces(_programs._any_shape) == before
 
 
 def test_divergence_names_epoch_rate_and_alpha():

@@ -1,0 +1,49 @@
+"""Small problems, options and a silent report for the tests of the solvers."""
+
+import numpy as np
+
+from sklearn_mf.model._initialization import fresh_start
+from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
+from sklearn_mf.solvers._training import SGDOptions
+from tests.conftest import low_rank_ratings
+from tests.solvers.reference import Reference
+
+OPTIONS = {
+    "fit_bias": True,
+    "positive": False,
+    "learning_rate": 0.06,
+    "batch_size": 64,
+    "seed": 3,
+    "max_iter": 20,
+}
+PENALTIES = {"l2": (0.0, 0.05), "l1": (0.02, 0.0), "elasticnet": (0.01, 0.03), "none": (0.0, 0.0)}
+
+
+class Silent:
+    def begin(self, epoch, model):
+        pass
+
+    def end(self, epoch, loss, rmse, model):
+        return False
+
+
+def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
+    X, y = low_rank_ratings(n_ratings=n_ratings, n_fields=n_fields)
+    weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
+    n_ids = tuple(int(column.max()) + 1 for column in X.T)
+    ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
+    return ratings, fresh_start(ratings, *centre_and_scale(ratings, True), dim, seed=0, std=0.01)
+
+
+def reference_of(ratings, start, l1, l2, has_bias=True):
+    z = (ratings.targets - start.intercept) / start.scale
+    tables = [np.column_stack([v, b]) for v, b in zip(start.embeddings, start.biases, strict=True)]
+    return Reference(ratings.codes, z, ratings.weights, tables, l1, l2, has_bias)
+
+
+def tables_of(model):
+    return [np.column_stack([v, b]) for v, b in zip(model.embeddings, model.biases, strict=True)]
+
+
+def options(l1, l2, **changes):
+    return SGDOptions(l1=l1, l2=l2, **{**OPTIONS, **changes})
