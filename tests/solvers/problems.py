@@ -35,7 +35,9 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
     n_ids = tuple(int(column.max()) + 1 for column in X.T)
     ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
-    return ratings, fresh_start(ratings, *RatingStatistics.of(ratings).intercept_and_scale(True), dim, seed=0, std=0.01)
+    return ratings, fresh_start(
+        ratings, *RatingStatistics.of(ratings).intercept_and_scale(True), dim, seed=0, std=0.01
+    )
 
 
 def reference_of(ratings, start, l1, l2, has_bias=True):
