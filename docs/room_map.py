@@ -1,6 +1,6 @@
 """Draw the rooms of sklearn_mf and the imports between them as an SVG; the docs build calls it.
 
-python docs/room_map.py rooms.svg
+python -m docs.room_map rooms.svg
 """
 
 import ast
@@ -13,40 +13,26 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-PACKAGE = "sklearn_mf"
-ROOT = Path(__file__).parents[1] / PACKAGE
+from tests.house import tree
+
 WIDTH, HEIGHT, COLUMN, STOREY = 3.1, 0.94, 3.4, 1.3  # of a box, and of the grid, in inches
 INK, PAPER, TENSORFLOW = "#1f2d3d", "#eef4fa", "#fdf0e0"
 
 
 def read_rooms():
     """Name and first docstring line of each room."""
-    inits = sorted(ROOT.glob("*/__init__.py"))
-    return {path.parent.name: ast.get_docstring(ast.parse(path.read_text())).split("\n")[0] for path in inits}
+    sources = {module.name: module.tree for module in tree.modules()}
+    return {room: ast.get_docstring(sources[f"{tree.ROOT}.{room}"]).split("\n")[0] for room in tree.ROOMS}
 
 
-def modules_imported(tree):
-    """Full names of the modules that a file imports, at any depth of its code."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module == PACKAGE:
-            yield from (f"{PACKAGE}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-
-
-def read_arrows(rooms):
+def read_arrows():
     """Rooms that each room imports, and the rooms that import TensorFlow."""
-    arrows, with_tensorflow = {room: set() for room in rooms}, set()
-    for room in rooms:
-        for path in (ROOT / room).rglob("*.py"):
-            for module in modules_imported(ast.parse(path.read_text())):
-                first, *rest = module.split(".")
-                if first == "tensorflow":
-                    with_tensorflow.add(room)
-                if first == PACKAGE and rest and rest[0] != room:
-                    arrows[room].add(rest[0])
+    arrows = {room: {lower for upper, lower in tree.arrows() if upper == room} for room in tree.ROOMS}
+    with_tensorflow = {
+        module.room
+        for module in tree.modules()
+        if any(one.module.split(".")[0] == "tensorflow" for one in tree.imports(module))
+    }
     return arrows, with_tensorflow
 
 
@@ -135,7 +121,7 @@ def draw_arrow(ax, start, end):
 def draw(path):
     """Write the picture; imports in a circle are an error."""
     rooms = read_rooms()
-    arrows, with_tensorflow = read_arrows(rooms)
+    arrows, with_tensorflow = read_arrows()
     where = places(arrows)
     columns, floors = zip(*where.values(), strict=True)
     (left, right), top = (min(columns), max(columns)), max(floors)
@@ -152,7 +138,7 @@ def draw(path):
         for lower in arrows[room]:
             if not is_implied(arrows, room, lower):
                 draw_arrow(ax, *ends_of_arrow(where[room], where[lower], lower == ground))
-    with mpl.rc_context({"svg.hashsalt": PACKAGE}):
+    with mpl.rc_context({"svg.hashsalt": tree.ROOT}):
         figure.savefig(path, metadata={"Date": None} if Path(path).suffix == ".svg" else None)
 
 

@@ -25,6 +25,6 @@ if __name__ == "__main__":
     start = time.perf_counter()
     search.fit(train[PAIR], train["rating"])
     seconds = time.perf_counter() - start
-    compilations = sum(part.experimental_get_tracing_count() for part in steps._compiled)
+    compilations = sum(part.n_traces() for part in steps._compiled)
     print(f"{seconds:.1f} s for 45 fits and the refit; {compilations} compilations for 3 embedding_dim")
     print(f"best cross-validated RMSE {-search.best_score_:.4f} with {search.best_params_}")

@@ -277,10 +277,12 @@ def seed(tree: Path, bug: Bug) -> str | None:
     return None
 
 
-def stages(tree: Path, bug: Bug) -> list[list[str]]:
+def stages(tree: Path, bug: Bug, room_only: bool) -> list[list[str]]:
     """Test paths, nearest first; doctests of the package are the last stage's."""
-    existing = [[path for path in paths if (tree / path).exists()] for paths in (bug.tests, ROOMS[bug.room])]
-    return [paths for paths in existing if paths] + [["tests", "sklearn_mf"]]
+    near, room = (
+        [path for path in paths if (tree / path).exists()] for paths in (bug.tests, ROOMS[bug.room])
+    )
+    return [paths for paths in (near, room) if paths] + [["tests", "sklearn_mf"]] * (not room_only)
 
 
 def run_tests(tree: Path, paths: list[str], *options: str) -> list[str]:
@@ -312,17 +314,17 @@ def copy_of(tree: Path, folder: str) -> Path:
     return copied
 
 
-def catch(tree: Path, bug: Bug) -> tuple[str, str]:
+def catch(tree: Path, bug: Bug, room_only: bool) -> tuple[str, str]:
     """Changed file, and the first test that fails."""
     with tempfile.TemporaryDirectory() as folder:
         seeded = copy_of(tree, folder)
         changed = seed(seeded, bug)
         if changed is None:
             return "-", f"{NOT_FOUND}: add the text of this version"
-        for paths in stages(seeded, bug):
+        for paths in stages(seeded, bug, room_only):
             if failed := run_tests(seeded, paths, "-x"):
                 return changed, failed[0]
-        return changed, NOT_CAUGHT
+        return changed, NOT_CAUGHT + " by the tests of its room" * room_only
 
 
 def confirm(tree: Path, rows: list[dict[str, object]]) -> None:
@@ -342,6 +344,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", type=int, nargs="+", help="numbers of bugs")
     parser.add_argument("--out", type=Path, help="CSV file of the results")
     parser.add_argument("--beside", type=Path, help="CSV file of an earlier run, printed beside")
+    parser.add_argument("--room-only", action="store_true", help="do not run the tests of other rooms")
     parser.add_argument("--dry", action="store_true", help="only say where the texts are found")
     return parser.parse_args()
 
@@ -354,7 +357,10 @@ def main() -> None:
         if options.only and number not in options.only:
             continue
         started = time.perf_counter()
-        changed, caught = where(options.tree, bug) if options.dry else catch(options.tree, bug)
+        if options.dry:
+            changed, caught = where(options.tree, bug)
+        else:
+            changed, caught = catch(options.tree, bug, options.room_only)
         seconds = round(time.perf_counter() - started)
         rows.append(
             {"bug": number, "room": bug.room, "what": bug.what, "file": changed, "caught by": caught}

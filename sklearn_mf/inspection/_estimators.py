@@ -27,8 +27,8 @@ def recommender_in(estimator: BaseEstimator, display: str) -> tuple[BaseRecommen
     recommender = last_step(estimator)
     if not isinstance(recommender, BaseRecommender):
         raise TypeError(
-            f"{display} needs a recommender, got {type(recommender).__name__}: pass a recommender of sklearn_mf, "
-            "or a Pipeline or search that contains one."
+            f"{display} needs a recommender, got {type(recommender).__name__}: pass a recommender of "
+            "sklearn_mf, or a Pipeline or search that contains one."
         )
     return recommender, catalog_of(recommender, display)
 

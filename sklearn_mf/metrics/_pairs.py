@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from sklearn_mf.ratings._columns import read_id_column, short_repr
-from sklearn_mf.ratings._validation import as_table
+from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._vocabulary import Vocabulary
 
 # One column of a user's table.

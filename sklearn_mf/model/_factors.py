@@ -81,19 +81,33 @@ def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]]) -> Model:
     model : Model
         The same with its averages.
     """
-    weights = [weight / weight.sum() for weight in id_weights]
-    averages = np.array([weight @ rows for weight, rows in zip(weights, model.embeddings, strict=True)])
-    bias_averages = np.array([weight @ bias for weight, bias in zip(weights, model.biases, strict=True)])
+    averages = np.array(list(map(_average, model.embeddings, id_weights)))
+    bias_averages = np.array(list(map(_average, model.biases, id_weights)))
     return replace(
         model,
-        embeddings=[
-            np.where(epochs[:, None] > 0, rows, average.astype(np.float32))
-            for epochs, rows, average in zip(model.epochs, model.embeddings, averages, strict=True)
-        ],
-        biases=[
-            np.where(epochs > 0, bias, np.float32(average))
-            for epochs, bias, average in zip(model.epochs, model.biases, bias_averages, strict=True)
-        ],
+        embeddings=list(map(_filled, model.embeddings, averages, model.epochs)),
+        biases=list(map(_filled, model.biases, bias_averages, model.epochs)),
         average_embeddings=averages,
         average_biases=bias_averages,
     )
+
+
+def _average(rows: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weighted mean of rows (n_ids, ...), of which few may have a weight, (n_ids,) -> (...)."""
+    rated = weights > 0
+    if not rated.all():
+        rows, weights = rows[rated], weights[rated]
+    mean: NDArray[np.float64] = (weights / weights.sum()) @ rows
+    return mean
+
+
+def _filled(
+    rows: NDArray[np.float32], average: NDArray[np.float64], epochs: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Rows (n_ids, ...) with the average in those of ids that were not trained."""
+    untrained = epochs == 0
+    if not untrained.any():
+        return rows
+    filled = rows.copy()
+    filled[untrained] = average
+    return filled

@@ -155,7 +155,8 @@ def posterior_contributions(
     rows = np.linalg.solve(weighted @ X + prior_precision, weighted * surprise[:, None])
     vectors, biases = posterior.rows(1, np.array([item]))
     x = np.append(vectors[0].astype(np.float64), np.ones((len(X), 1)), axis=1)  # (n_samples, width)
-    base = float((biases[0] + np.einsum("sk,sk->s", x, mu)).mean())
+    bias = biases[0].mean(dtype=np.float64).astype(np.float32)  # as in biases_, by which recommend ranks
+    base = float(bias + np.einsum("sk,sk->s", x, mu).mean())
     contributions = posterior.scale * np.einsum("sk,skn->n", x, rows) / len(X)
     return posterior.intercept + posterior.scale * base, contributions
 

@@ -5,9 +5,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.ratings._columns import IdColumn
-from sklearn_mf.ratings._frames import as_pandas
+from sklearn_mf.ratings._frames import as_pandas, as_table
 from sklearn_mf.ratings._ratings import sorted_by
-from sklearn_mf.ratings._validation import as_table, read_ids
+from sklearn_mf.ratings._validation import read_ids
 from sklearn_mf.utils._sklearn_compat import _safe_indexing
 
 

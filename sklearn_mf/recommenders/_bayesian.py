@@ -18,19 +18,8 @@ from sklearn_mf.model._fold_in import (
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import Draw, single_sample_posterior
 from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.recommenders._chain_state import (
-    chain_state,
-    check_same_noise,
-    drawn_user_rows,
-    end_of_chain,
-    kept_after,
-    posterior_of,
-    store_end_of_chain,
-    store_posterior,
-    store_r_hat,
-    user_rows,
-)
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
@@ -133,7 +122,6 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
     See Also
     --------
     MFRecommender : One factorization in place of many: faster, smaller, less accurate.
-    sklearn.linear_model.BayesianRidge : Bayesian regression on features.
 
     References
     ----------
@@ -266,8 +254,8 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         codes = self._read_codes(X)
         limits = self.target_range_ if self.clip else None
         if not return_std:
-            return posterior_of(self).means(codes, limits)
-        summary = posterior_of(self).summary(codes, limits)
+            return chain.posterior_of(self).means(codes, limits)
+        summary = chain.posterior_of(self).summary(codes, limits)
         return summary.mean, np.sqrt(summary.variance)
 
     @reads_one_fit
@@ -306,7 +294,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         codes = self._read_codes(X)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        summary = posterior_of(self).summary(codes, None)
+        summary = chain.posterior_of(self).summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
         interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
@@ -390,22 +378,22 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         )
         state = None
         if task.previous is not None:
-            check_same_noise(task.previous, self.heteroscedastic)
-            start = warm_start_model(start, end_of_chain(task.previous), task.known_codes)
-            state = chain_state(task.previous, start, task.known_codes)
+            chain.check_same_noise(task.previous, self.heteroscedastic)
+            start = warm_start_model(start, chain.end_of_chain(task.previous), task.known_codes)
+            state = chain.chain_state(task.previous, start, task.known_codes)
         burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if state is None else 0
-        kept = kept_after(int(self.max_iter), burn_in, int(self.n_samples))
+        kept = chain.kept_after(int(self.max_iter), burn_in, int(self.n_samples))
         options = GibbsOptions(task.seed, self.heteroscedastic, kept)
         return gibbs(task.ratings, None, start, options, state), None
 
     def _store_state(self, state: Draw) -> None:
-        store_posterior(self, single_sample_posterior(state, state.model))
+        chain.store_posterior(self, single_sample_posterior(state, state.model))
 
     def _store_run(self, state: Draw, solver: Any, history: History) -> None:
-        store_posterior(self, solver.posterior())
-        store_end_of_chain(self, state)
+        chain.store_posterior(self, solver.posterior())
+        chain.store_end_of_chain(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
-        store_r_hat(self, solver.options.seed)
+        chain.store_r_hat(self, solver.options.seed)
 
     @property
     def embedding_samples_(self) -> list[NDArray[np.float32]]:
@@ -423,11 +411,11 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         return [draws.T for draws in self._noise_factor_draws]
 
     def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return posterior_of(self).stacked(field)
+        return chain.posterior_of(self).stacked(field)
 
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        posterior = posterior_of(self)
-        embeddings, biases = user_rows(posterior, query)
+        posterior = chain.posterior_of(self)
+        embeddings, biases = chain.user_rows(posterior, query)
         means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
         return means, biases.mean(axis=1, dtype=np.float64)
 
@@ -435,8 +423,8 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
     ) -> Ranking:
         """Ranking by a quantile over the draws, or by one of them; rows without ratings are drawn."""
-        posterior = posterior_of(self)
-        users = drawn_user_rows(posterior, query, rng)
+        posterior = chain.posterior_of(self)
+        users = chain.drawn_user_rows(posterior, query, rng)
         items = np.arange(len(self.categories_[1])) if query.items is None else query.items
         if by == "sample":
             ranking = rank_by_draw(posterior, users, items, query.n, query.excluded, rng)
@@ -446,7 +434,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         return ranking._replace(scores=self.intercept_ + self.scale_ * ranking.scores)
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
-        embeddings, biases = posterior_rows(fold_in, posterior_of(self))
+        embeddings, biases = posterior_rows(fold_in, chain.posterior_of(self))
         return {
             "embeddings": embeddings.mean(axis=1),
             "biases": biases.mean(axis=1),
@@ -455,4 +443,4 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         }
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        return posterior_contributions(fold_in, posterior_of(self), item)
+        return posterior_contributions(fold_in, chain.posterior_of(self), item)

@@ -77,10 +77,10 @@ def data_home(tmp_path, monkeypatch):
 
 
 class FewRatings(pd.DataFrame):
-    """Ratings of which `sample` returns at most a third, whatever number the page asks for."""
+    """Ratings of which `sample` returns at most 6,000, whatever number the page asks for."""
 
     def sample(self, n, random_state):
-        return pd.DataFrame(self).sample(min(n, len(self) // 3), random_state=random_state)
+        return pd.DataFrame(self).sample(min(n, 6_000), random_state=random_state)
 
 
 @pytest.fixture

@@ -98,3 +98,8 @@ def test_hold_out_splits_without_loss():
     assert sorted([*train.targets, *held_out.targets]) == list(range(20))
     assert all((train.id_weights(field) > 0).all() for field in range(2))
     assert hold_out(ratings, 0.04, seed=0) == (ratings, None)
+
+
+def test_the_only_rating_of_an_id_is_not_held_out():
+    ratings = merge([(u, 0) for u in range(5)], range(5), np.ones(5), n_ids=(5, 1))
+    assert hold_out(ratings, 0.5, seed=0) == (ratings, None)

@@ -70,10 +70,10 @@ def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
 
 
 def test_search_compiles_once_per_shape_and_kind_of_penalty(pairs, ratings):
-    before = steps._compiled.learn.experimental_get_tracing_count()
+    before = steps._compiled.learn.n_traces()
     grid = {"embedding_dim": [9, 10], "penalty": ["l2", "l1", "elasticnet"]}
     GridSearchCV(MFRecommender(max_iter=2, random_state=0), grid, cv=5).fit(pairs, ratings.rating)
-    assert steps._compiled.learn.experimental_get_tracing_count() - before <= 4
+    assert steps._compiled.learn.n_traces() - before <= 4
 
 
 def test_pipeline_that_picks_the_id_columns(ratings):

@@ -1,5 +1,7 @@
 """Small problems, options and a silent report for the tests of the solvers."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklearn_mf.model._initialization import fresh_start
@@ -33,8 +35,9 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
     n_ids = tuple(int(column.max()) + 1 for column in X.T)
     ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
-    centred = RatingStatistics.of(ratings).intercept_and_scale(True)
-    return ratings, fresh_start(ratings, *centred, dim, seed=0, std=0.01)
+    return ratings, fresh_start(
+        ratings, *RatingStatistics.of(ratings).intercept_and_scale(True), dim, seed=0, std=0.01
+    )
 
 
 def reference_of(ratings, start, l1, l2, has_bias=True):
@@ -49,3 +52,16 @@ def tables_of(model):
 
 def options(l1, l2, **changes):
     return SGDOptions(l1=l1, l2=l2, **{**OPTIONS, **changes})
+
+
+def spread_over_more_ids(ratings, start, factor):
+    """The same ratings and start, with ids without ratings between those that have some."""
+    dim, rng = start.embeddings[0].shape[1], np.random.default_rng(0)
+    n_ids = tuple(factor * n for n in ratings.n_ids)
+    places = [np.sort(rng.choice(n, n // factor, replace=False)).astype(np.int32) for n in n_ids]
+    codes = np.stack([place[column] for place, column in zip(places, ratings.codes.T, strict=True)], axis=1)
+    wide = fresh_start(replace(ratings, n_ids=n_ids), start.intercept, start.scale, dim, seed=1, std=0.01)
+    for ours, theirs in ((wide.embeddings, start.embeddings), (wide.biases, start.biases)):
+        for array, place, rows in zip(ours, places, theirs, strict=True):
+            array[place] = rows
+    return replace(ratings, codes=codes, n_ids=n_ids), wide, places

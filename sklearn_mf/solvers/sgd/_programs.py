@@ -1,10 +1,11 @@
 """Stochastic gradient descent over the batches of a stratum, and its scores, as TensorFlow programs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._objective import (
     elastic_net,
     prediction_errors,
@@ -190,16 +191,12 @@ def _sums_by_id(tables: Sequence[Tensor], ids: list[Tensor], values: list[Tensor
 class CompiledSteps(NamedTuple):
     """The two programs that run over a stratum."""
 
-    learn: Callable[..., list[Tensor]]
-    score: Callable[..., Tensor]
+    learn: Graph[list[Tensor]]
+    score: Graph[Tensor]
 
 
-_compiled = CompiledSteps(
-    *(tf.function(part, jit_compile=True, autograph=False) for part in (_learn, _score))
-)
-_any_shape = CompiledSteps(
-    *(tf.function(part, reduce_retracing=True, autograph=False) for part in (_learn, _score))
-)
+_compiled = CompiledSteps(Graph(_learn, jit_compile=True), Graph(_score, jit_compile=True))
+_any_shape = CompiledSteps(Graph(_learn, reduce_retracing=True), Graph(_score, reduce_retracing=True))
 
 
 def programs(n_padded: int, batch_size: int, n_table_bytes: int) -> CompiledSteps:

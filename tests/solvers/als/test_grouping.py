@@ -8,20 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers.als import _grouping as grouping
+from sklearn_mf.ratings._ratings import Ratings, sorted_by
+from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, hold_out_by_row, rank_ids, rows_of
 
-COUNTS = st.lists(st.integers(0, 300), max_size=60).map(lambda counts: np.array(sorted(counts), np.int32))
+COUNTS = st.lists(st.integers(1, 300), max_size=60).map(lambda counts: np.array(sorted(counts), np.int32))
 SHAPES = st.tuples(st.integers(1, 2000), st.integers(1, 80), st.sampled_from([1.0, 1.1, 1.2, 2.0, 10.0]))
 
 
 @settings(max_examples=200, deadline=None)
 @given(COUNTS, SHAPES)
-def test_blocks_cover_every_row_with_ratings_once_and_no_other(counts, shape):
-    bounds = grouping.block_bounds(counts, *shape)
+def test_blocks_cover_every_row_once(counts, shape):
+    bounds = block_bounds(counts, *shape)
     assert bounds.dtype == np.int32
     assert (np.diff(bounds) > 0).all()
-    assert bounds[0] == (counts == 0).sum()
+    assert bounds[0] == 0
     assert bounds[-1] == len(counts)
 
 
@@ -29,7 +29,7 @@ def test_blocks_cover_every_row_with_ratings_once_and_no_other(counts, shape):
 @given(COUNTS, SHAPES)
 def test_blocks_are_bounded_and_of_similar_rows_and_none_could_be_longer(counts, shape):
     max_cells, shortest, spread = shape
-    bounds = grouping.block_bounds(counts, *shape)
+    bounds = block_bounds(counts, *shape)
 
     def fits(first, last):
         least, most = counts[first], counts[last - 1]
@@ -42,18 +42,17 @@ def test_blocks_are_bounded_and_of_similar_rows_and_none_could_be_longer(counts,
 
 
 def test_blocks_are_filled_to_the_brim():
-    assert grouping.block_bounds(np.full(5, 2, np.int32), 4, 1, 1.0).tolist() == [0, 2, 4, 5]
-    assert grouping.block_bounds(np.full(5, 2, np.int32), 12, 6, 1.0).tolist() == [0, 2, 4, 5]
+    assert block_bounds(np.full(5, 2, np.int32), 4, 1, 1.0).tolist() == [0, 2, 4, 5]
+    assert block_bounds(np.full(5, 2, np.int32), 12, 6, 1.0).tolist() == [0, 2, 4, 5]
 
 
-def test_blocks_of_no_rows_and_of_rows_without_ratings():
-    for counts in ([], [0], [0, 0, 0]):
-        assert grouping.block_bounds(np.array(counts, np.int32), 10, 1, 2.0).tolist() == [len(counts)]
+def test_no_rows_have_no_blocks():
+    assert block_bounds(np.array([], np.int32), 10, 1, 2.0).tolist() == [0]
 
 
 def test_a_million_ratings_of_one_id_are_a_block_of_their_own():
     counts = np.array([5, 5, 1_000_000, 2_000_000_000], np.int32)
-    assert grouping.block_bounds(counts, 2**15, 1, 1.2).tolist() == [0, 2, 3, 4]
+    assert block_bounds(counts, 2**15, 1, 1.2).tolist() == [0, 2, 3, 4]
 
 
 START = Model(3.0, 0.5, [], [], np.empty(0), np.empty(0), [])
@@ -68,20 +67,22 @@ def some_ratings(n_fields, seed=0, n_ids=(9, 6, 4)):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
-def test_ids_are_ranked_by_their_number_of_ratings(n_fields, seed):
+def test_ids_with_ratings_are_ranked_by_their_number(n_fields, seed):
     ratings = some_ratings(n_fields, seed)
-    for field, ids in enumerate(grouping.rank_ids(ratings)):
-        counts = np.bincount(ratings.codes[:, field], minlength=ratings.n_ids[field])[ids]
-        assert sorted(ids) == list(range(ratings.n_ids[field]))
+    for field, ids in enumerate(rank_ids(ratings)):
+        n_ids = ratings.n_ids[field]
+        counts = np.bincount(ratings.codes[:, field], minlength=n_ids)[ids]
+        assert sorted(ids) == np.unique(ratings.codes[:, field]).tolist()
         assert list(zip(counts, ids, strict=True)) == sorted(zip(counts, ids, strict=True))
-        assert counts[0] == 0
-        np.testing.assert_array_equal(grouping.inverse(ids)[ids], np.arange(len(ids)))
+        rows = rows_of(ids, n_ids)
+        np.testing.assert_array_equal(rows[ids], np.arange(len(ids)))
+        assert rows[-1] == -1, "the last id has no rating"
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=50))
 def test_sorting_keeps_ties_in_order(numbers):
-    order, starts = grouping.sorted_by(np.array(numbers, np.int32), 12)
+    order, starts = sorted_by(np.array(numbers, np.int32), 12)
     np.testing.assert_array_equal(order, np.argsort(numbers, kind="stable"))
     np.testing.assert_array_equal(np.diff(starts), np.bincount(numbers, minlength=12))
     assert starts.dtype == order.dtype == np.int32
@@ -89,35 +90,35 @@ def test_sorting_keeps_ties_in_order(numbers):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
-def test_groups_hold_the_same_ratings_in_order_with_the_right_partners(n_fields, seed):
+def test_groups_hold_the_same_ratings_in_order_with_the_right_other_ids(n_fields, seed):
     ratings = some_ratings(n_fields, seed)
-    ids = grouping.rank_ids(ratings)
-    rows = [grouping.inverse(field) for field in ids]
+    ids = rank_ids(ratings)
+    rows = [rows_of(*pair) for pair in zip(ids, ratings.n_ids, strict=True)]
     weights = ratings.weights / ratings.weights.mean()
     columns = [*ratings.codes.T, (ratings.targets - START.intercept) / START.scale, weights]
     expected = {tuple(row) for row in np.column_stack(columns).round(4)}
-    for field, n_ids in enumerate(ratings.n_ids):
-        grouped = grouping.group(ratings, field, rows, START, lambda counts: counts)
+    for field, n_rows in enumerate(map(len, ids)):
+        grouped = group_by_field(ratings, field, ids, rows, START, lambda counts: counts)
         counts = np.diff(grouped.starts)
         np.testing.assert_array_equal(grouped.bounds, counts)
         assert (counts == np.sort(counts)).all()
-        own = np.repeat(np.arange(n_ids), counts)
-        sizes = [n for number, n in enumerate(ratings.n_ids) if number != field]
-        places = [*(grouped.partners - np.cumsum([0, *sizes])[:-1].astype(int)).T]
+        own = np.repeat(np.arange(n_rows), counts)
+        sizes = [n for number, n in enumerate(map(len, ids)) if number != field]
+        places = [*(grouped.other_ids - np.cumsum([0, *sizes])[:-1].astype(int)).T]
         places.insert(field, own)
         codes = [field_ids[place] for field_ids, place in zip(ids, places, strict=True)]
         ours = np.column_stack([*codes, grouped.targets, grouped.weights]).astype(float).round(4)
         assert len(ours) == len(ratings.targets)
         np.testing.assert_allclose(sorted(map(tuple, ours)), sorted(expected), atol=2e-4)
-        np.testing.assert_allclose(grouped.row_weights, np.bincount(own, grouped.weights, n_ids), rtol=1e-6)
+        np.testing.assert_allclose(grouped.row_weights, np.bincount(own, grouped.weights, n_rows), rtol=1e-6)
         assert {array.dtype for array in grouped[1:4]} == {np.dtype(np.float32)}
 
 
 def test_scored_ratings_are_in_units_of_z_with_their_own_weights():
     ratings = some_ratings(2)
-    rows = [grouping.inverse(ids) for ids in grouping.rank_ids(ratings)]
-    coded = grouping.coded(ratings, rows, START)
-    np.testing.assert_allclose(coded.targets, (ratings.targets - 3) / 0.5, atol=1e-5)
-    np.testing.assert_array_equal(coded.weights, ratings.weights)
+    rows = [rows_of(*pair) for pair in zip(rank_ids(ratings), ratings.n_ids, strict=True)]
+    held_out = hold_out_by_row(ratings, rows, START)
+    np.testing.assert_allclose(held_out.targets, (ratings.targets - 3) / 0.5, atol=1e-5)
+    np.testing.assert_array_equal(held_out.weights, ratings.weights)
     for field, row in enumerate(rows):
-        np.testing.assert_array_equal(coded.rows[field], row[ratings.codes[:, field]])
+        np.testing.assert_array_equal(held_out.rows[field], row[ratings.codes[:, field]])

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sklearn_mf.solvers.als import _least_squares as row_systems
+from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als._least_squares import RowProblems
 
 FREE = np.full(5, -np.inf, np.float32)
 POSITIVE = np.array([0, 0, 0, 0, -np.inf], np.float32)
 
 
-def problems(l1=0.0, l2=0.05, damping=4.0, n_rows=6, length=12, width=5, seed=0):
+def problems(l1=0.0, l2=0.05, damping=4.0, n_rows=6, length=12, width=5, seed=0, prior=False):
     """Rows of 1 to `length` ratings, some with fewer than unknowns; in padding nonsense of weight 0."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, length, width))
@@ -22,18 +22,27 @@ def problems(l1=0.0, l2=0.05, damping=4.0, n_rows=6, length=12, width=5, seed=0)
     w[np.arange(length) >= np.linspace(1, length, n_rows).astype(int)[:, None]] = 0
     start = np.abs(rng.normal(0, 0.1, (n_rows, width)))
     total = w.sum(1)
-    return RowProblems(X, y, w, start, l1 * total, l2 * total, np.full(n_rows, damping))
+    block = RowProblems(X, y, w, start, l1 * total, l2 * total, np.full(n_rows, damping))
+    if not prior:
+        return block
+    linked = rng.normal(size=(width - 2, width))  # its Gramian is singular
+    return block._replace(
+        prior_precision=linked.T @ linked, prior_shift=linked.T @ rng.normal(size=width - 2)
+    )
 
 
 def tensors(block):
-    return RowProblems(*(tf.constant(part, tf.float32) for part in block))
+    return RowProblems(*(part if part is None else tf.constant(part, tf.float32) for part in block))
 
 
 def value(block, t):
     """What each row minimises."""
     left = block.y - np.einsum("nlk,nk->nl", block.X, t)
-    parts = (block.w * left**2).sum(1) / 2, block.l1 * np.abs(t).sum(1), block.l2 / 2 * (t**2).sum(1)
-    return sum(parts) + block.damping / 2 * ((t - block.start) ** 2).sum(1)
+    parts = (block.w * left**2).sum(1) / 2, block.l1 * np.abs(t).sum(1), block.ridge / 2 * (t**2).sum(1)
+    value = sum(parts) + block.damping / 2 * ((t - block.start) ** 2).sum(1)
+    if block.prior_precision is None:
+        return value
+    return value + ((t @ block.prior_precision) * t).sum(1) / 2 - t @ block.prior_shift
 
 
 def gram(block, least=0.0):
@@ -41,7 +50,10 @@ def gram(block, least=0.0):
     G = np.einsum("nlk,nl,nlj->nkj", block.X, block.w, block.X)
     damping = block.damping + least * np.trace(G, axis1=1, axis2=2)
     r = np.einsum("nlk,nl->nk", block.X, block.w * block.y) + damping[:, None] * block.start
-    return G + (block.l2 + damping)[:, None, None] * np.eye(G.shape[-1]), r
+    G += (block.ridge + damping)[:, None, None] * np.eye(G.shape[-1])
+    if block.prior_precision is None:
+        return G, r
+    return G + block.prior_precision, r + block.prior_shift
 
 
 def ridge(block, least=0.0):
@@ -51,7 +63,7 @@ def ridge(block, least=0.0):
 
 def descent(block, floor, n_passes=1000):
     """Coordinate descent, one coordinate after the other."""
-    G, r = gram(block, row_systems._LEAST)
+    G, r = gram(block, least_squares._LEAST)
     t = np.maximum(block.start, floor)
     for _ in range(n_passes):
         for k in range(t.shape[1]):
@@ -63,7 +75,7 @@ def descent(block, floor, n_passes=1000):
 
 @functools.cache
 def graph(method, *_constants):
-    return tf.function(getattr(row_systems, method), autograph=False, reduce_retracing=True)
+    return tf.function(getattr(least_squares, method), autograph=False, reduce_retracing=True)
 
 
 def solve(method, block, floor=FREE):
@@ -72,7 +84,7 @@ def solve(method, block, floor=FREE):
         "conjugate_gradient": (np.ones(block.X.shape[-1], np.float32),),
         "coordinate_descent": (floor,),
     }[method]
-    constants = row_systems._STEPS, row_systems._PASSES, row_systems._CHANGE
+    constants = least_squares._STEPS, least_squares._PASSES, least_squares._CHANGE
     rows, errors = graph(method, *constants)(tensors(block), *map(tf.constant, arguments))
     return rows.numpy(), errors.numpy()
 
@@ -86,23 +98,57 @@ def test_cholesky_is_the_damped_ridge_solution(l2, damping):
     block = problems(l2=l2, damping=damping)
     rows, _ = solve("cholesky", block)
     undamped = l2 == damping == 0  # the least damping then settles what the ratings leave open
-    np.testing.assert_allclose(rows, ridge(block, row_systems._LEAST), atol=0.1 if undamped else 1e-4)
+    np.testing.assert_allclose(rows, ridge(block, least_squares._LEAST), atol=0.1 if undamped else 1e-4)
     np.testing.assert_allclose(value(block, rows), value(block, ridge(block, 1e-9)), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("l2", "damping"), [(0.05, 4.0), (0.0, 4.0), (0.5, 0.0), (0.05, 160.0)])
 def test_conjugate_gradient_converges_to_the_damped_ridge_solution(l2, damping, monkeypatch):
-    monkeypatch.setattr(row_systems, "_STEPS", 25)
+    monkeypatch.setattr(least_squares, "_STEPS", 25)
     block = problems(l2=l2, damping=damping)
     rows, _ = solve("conjugate_gradient", block)
     np.testing.assert_allclose(rows, ridge(block), atol=2e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_precision_common_to_all_rows_joins_the_normal_equations(method, monkeypatch):
+    monkeypatch.setattr(least_squares, "_STEPS", 30)
+    monkeypatch.setattr(least_squares, "_PASSES", 1000)
+    monkeypatch.setattr(least_squares, "_CHANGE", 1e-6)
+    block = problems(prior=True)
+    rows, _ = solve(method, block)
+    np.testing.assert_allclose(rows, ridge(block), atol=1e-4)
+    assert np.abs(rows - ridge(problems())).max() > 0.1, "the prior counts"
+
+
+def test_a_common_precision_preconditions_the_conjugate_gradient(monkeypatch):
+    monkeypatch.setattr(least_squares, "_STEPS", 1)
+    block = problems(damping=0.0, l2=1e-3)
+    shift = np.random.default_rng(0).normal(size=5)
+    block = block._replace(prior_precision=np.diag([1e4, 1e3, 1e2, 1e3, 1e4]), prior_shift=100 * shift)
+    rows, _ = solve("conjugate_gradient", block)
+    least = value(block, ridge(block))
+    assert ((value(block, rows) - least) < 0.2 * (value(block, block.start) - least)).all()
+
+
+def test_draws_have_the_mean_and_covariance_of_the_normal_equations():
+    block, n_draws = problems(prior=True, n_rows=2), 4000
+    repeated = RowProblems(*(np.repeat(part, n_draws, 0) for part in block[:7]), *block[7:])
+    noise = np.random.default_rng(0).normal(size=(2 * n_draws, 5)).astype(np.float32)
+    draws, _ = least_squares.normal_draw(tensors(repeated), tf.constant(noise))
+    G, _ = gram(block, least_squares._LEAST)
+    means = ridge(block, least_squares._LEAST)
+    for some, mean, precision in zip(np.split(draws.numpy(), 2), means, G, strict=True):
+        white = (some - mean) @ np.linalg.cholesky(precision)
+        np.testing.assert_allclose(white.mean(0), 0, atol=5 / np.sqrt(n_draws))
+        np.testing.assert_allclose(np.cov(white.T), np.eye(5), atol=8 / np.sqrt(n_draws))
 
 
 def test_each_step_of_conjugate_gradient_brings_every_row_lower(monkeypatch):
     block = problems()
     values = [value(block, block.start)]
     for steps in (1, 2, 3, 4):
-        monkeypatch.setattr(row_systems, "_STEPS", steps)
+        monkeypatch.setattr(least_squares, "_STEPS", steps)
         values.append(value(block, solve("conjugate_gradient", block)[0]))
     assert (np.diff(values, axis=0) < 1e-6).all()
     assert (values[1] < values[0]).all()
@@ -119,13 +165,13 @@ def test_conjugate_gradient_stays_at_the_solution():
 
 
 def test_scales_of_the_columns_pay(monkeypatch):
-    monkeypatch.setattr(row_systems, "_STEPS", 2)
+    monkeypatch.setattr(least_squares, "_STEPS", 2)
     block = problems(damping=0.0, l2=1e-3, length=80)
     scales = np.array([1000.0, 100.0, 10.0, 1.0, 0.1])
     block = block._replace(X=block.X * np.sqrt(scales), w=np.ones_like(block.w))
 
     def gap(scales):
-        rows, _ = row_systems.conjugate_gradient(tensors(block), tf.constant(scales, tf.float32))
+        rows, _ = least_squares.conjugate_gradient(tensors(block), tf.constant(scales, tf.float32))
         return (value(block, rows.numpy()) - value(block, ridge(block))).sum()
 
     assert gap(scales) < 0.3 * gap(np.ones(5))
@@ -135,8 +181,8 @@ def test_scales_of_the_columns_pay(monkeypatch):
 @pytest.mark.parametrize(("l1", "l2"), [(0.1, 0.0), (0.3, 0.0), (0.1, 0.2), (0.0, 0.1), (0.0, 0.0)])
 @pytest.mark.parametrize("damping", [0.0, 4.0])
 def test_coordinate_descent_converges_to_the_plain_loop(l1, l2, damping, floor, monkeypatch):
-    monkeypatch.setattr(row_systems, "_PASSES", 3000)
-    monkeypatch.setattr(row_systems, "_CHANGE", 1e-6)
+    monkeypatch.setattr(least_squares, "_PASSES", 3000)
+    monkeypatch.setattr(least_squares, "_CHANGE", 1e-6)
     block = problems(l1=l1, l2=l2, damping=damping)
     rows, _ = solve("coordinate_descent", block, floor)
     if l1 == l2 == damping == 0:  # flat directions: only the value is determined
@@ -164,7 +210,7 @@ def test_coordinate_descent_as_it_is_set_nearly_meets_the_conditions_of_the_mini
     assert (excess / block.w.sum(1)[:, None]).max() < 5e-3
     if block.l1.any():
         assert (rows == 0).any()
-    if not block.l2.any():
+    if not block.ridge.any():
         assert ((rows != 0).sum(1) <= (block.w > 0).sum(1)).all(), "no more than ratings"
 
 

@@ -9,14 +9,23 @@ import tensorflow as tf
 
 from sklearn_mf import MFRecommender
 from sklearn_mf.model._initialization import fresh_start
+from sklearn_mf.ratings._ratings import hold_out
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.solvers._training import train
 from sklearn_mf.solvers.als import _field_tables as field_tables
-from sklearn_mf.solvers.als import _least_squares as row_systems
+from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als import _solver as als
 from sklearn_mf.solvers.als import _sweep as sweep
 from tests.conftest import low_rank_ratings
-from tests.solvers.problems import PENALTIES, Silent, options, problem, reference_of, tables_of
+from tests.solvers.problems import (
+    PENALTIES,
+    Silent,
+    options,
+    problem,
+    reference_of,
+    spread_over_more_ids,
+    tables_of,
+)
 
 METHODS = ["gradient", "cholesky", "descent"]
 KINDS = [(False, True), (True, False), (False, False), (True, True)]  # positive, fit_bias
@@ -36,11 +45,11 @@ exact_program = functools.cache(sweep.program.__wrapped__)
 @pytest.fixture
 def exact(monkeypatch):
     """Row solves to convergence, traced anew; conjugate gradient from dimension 6 on."""
-    monkeypatch.setattr(row_systems, "_STEPS", 12)
-    monkeypatch.setattr(row_systems, "_PASSES", 1000)
-    monkeypatch.setattr(row_systems, "_CHANGE", 1e-6)
+    monkeypatch.setattr(least_squares, "_STEPS", 12)
+    monkeypatch.setattr(least_squares, "_PASSES", 1000)
+    monkeypatch.setattr(least_squares, "_CHANGE", 1e-6)
     monkeypatch.setattr(als, "_GRADIENT_FROM", 6)
-    monkeypatch.setattr(sweep, "program", exact_program)
+    monkeypatch.setattr(field_tables, "program", exact_program)
 
 
 def follow(reference, start, l1, l2, n_sweeps, positive):
@@ -108,12 +117,32 @@ def test_ids_of_different_age_follow_the_reference(penalty, exact):
         np.testing.assert_array_equal(after, before + 2)
 
 
+@pytest.mark.parametrize(("penalty", "dim"), [("l2", 4), ("l2", 33), ("elasticnet", 4)])
+@pytest.mark.parametrize("n_fields", [2, 3])
+def test_ids_without_ratings_change_no_bit_and_stay_as_they_were(n_fields, penalty, dim):
+    ratings, start = problem(n_fields, dim=dim)
+    sources = ratings, hold_out(ratings, 0.2, seed=0)[1]
+    choice = options(*PENALTIES[penalty])
+    model, history = train(als.ALS(*sources, start, choice), 3, Silent())
+    (wide, wide_start, places), (wide_held_out, *_) = (spread_over_more_ids(s, start, 9) for s in sources)
+    solver = als.ALS(wide, wide_held_out, wide_start, choice)
+    assert [len(table) for table in solver.field_tables.tables] == list(ratings.n_ids)
+    wide_model, wide_history = train(solver, 3, Silent())
+    assert wide_history == history
+    tables = tables_of(wide_model), tables_of(model), tables_of(wide_start), wide_model.epochs, model.epochs
+    for ours, theirs, begin, our_ages, ages, place in zip(*tables, places, strict=True):
+        np.testing.assert_array_equal(ours[place], theirs)
+        np.testing.assert_array_equal(our_ages[place], ages)
+        np.testing.assert_array_equal(np.delete(ours, place, 0), np.delete(begin, place, 0))
+        assert (np.delete(our_ages, place) == 0).all()
+
+
 @pytest.mark.parametrize("n_others", [0, 1, 2])
 def test_scales_are_the_mean_squares_of_the_other_fields_and_one_for_the_bias(n_others):
     rng = np.random.default_rng(0)
     others = rng.normal(0, 2, (9 * n_others, 3)).astype(np.float32)
     squares = n_others * (others[:, :2] ** 2).mean(0) if n_others else np.zeros(2)
-    scales = sweep.linked_rows_of(tf.constant(others), n_others, tf.constant(1.0)).scales
+    scales = sweep.link_rows(tf.constant(others), n_others, tf.constant(1.0)).scales
     np.testing.assert_allclose(scales, [*squares, 1.0], rtol=1e-5)
 
 
@@ -193,9 +222,9 @@ def test_one_graph_serves_every_size(n_fields):
                 fit(X, y, embedding_dim=dim, penalty=penalty, max_iter=1, early_stopping=held_out)
             fit(X, y, embedding_dim=dim, positive=True, max_iter=1)
     programs = [sweep.program(n_fields, method) for method in METHODS]
-    assert [program.experimental_get_tracing_count() for program in programs] == [1, 1, 1]
+    assert [program.n_traces() for program in programs] == [1, 1, 1]
     if n_fields > 1:
-        assert sweep.score_program(n_fields).experimental_get_tracing_count() == 1
+        assert sweep.score_program(n_fields).n_traces() == 1
 
 
 @pytest.mark.parametrize("alpha", [1e-30, 1e10, 1e30, 1e38, 1e39, 1e300])

@@ -2,18 +2,24 @@
 
 import itertools
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import hold_out
 from sklearn_mf.solvers._executor import ThreadExecutor
 from sklearn_mf.solvers._training import Stopping, train
 from sklearn_mf.solvers.sgd import _partition, _programs, _solver
 from sklearn_mf.solvers.sgd._solver import SGD
-from tests.solvers.problems import PENALTIES, Silent, options, problem, reference_of, tables_of
+from tests.solvers.problems import (
+    PENALTIES,
+    Silent,
+    options,
+    problem,
+    reference_of,
+    spread_over_more_ids,
+    tables_of,
+)
 
 
 def solve(ratings, start, choice):
@@ -207,19 +213,6 @@ def test_no_thread_is_left_whatever_ends_the_run(error):
     assert threads_of_pools() == before
 
 
-def spread_over_more_ids(ratings, start, factor):
-    """The same ratings and start, with ids without ratings between those that have some."""
-    rng = np.random.default_rng(0)
-    n_ids = tuple(factor * n for n in ratings.n_ids)
-    places = [np.sort(rng.choice(n, n // factor, replace=False)).astype(np.int32) for n in n_ids]
-    codes = np.stack([place[column] for place, column in zip(places, ratings.codes.T, strict=True)], axis=1)
-    wide = fresh_start(replace(ratings, n_ids=n_ids), start.intercept, start.scale, 4, seed=1, std=0.01)
-    for ours, theirs in ((wide.embeddings, start.embeddings), (wide.biases, start.biases)):
-        for array, place, rows in zip(ours, places, theirs, strict=True):
-            array[place] = rows
-    return replace(ratings, codes=codes, n_ids=n_ids), wide, places
-
-
 @pytest.mark.parametrize("n_parts", [1, 2])
 def test_ids_without_ratings_change_no_bit_and_stay_as_they_were(n_parts):
     ratings, start = problem(3)
@@ -273,7 +266,7 @@ def test_more_epochs_continue_the_same_run(penalty):
 
 
 def traces(programs):
-    return [program.experimental_get_tracing_count() for program in programs]
+    return [program.n_traces() for program in programs]
 
 
 def test_folds_and_refit_share_one_compilation_per_penalty_kind(monkeypatch):
