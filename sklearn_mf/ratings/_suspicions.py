@@ -90,9 +90,9 @@ def _is_named_time(name: object) -> bool:
 
 def _holds_times(column: pd.Series) -> bool:
     """Whether a column holds dates, text of dates, or seconds (or 10^-3, 10^-6, 10^-9 of one) since 1970."""
-    kind = pd.api.types.infer_dtype(column, skipna=False)
-    if kind in ("string", "empty"):
-        return all(re.match(r"\d{4}-\d\d-\d\d", text) is not None for text in column.head())
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "string":
+        return all(re.match(r"\d{4}-\d\d-\d\d", text) is not None for text in column.dropna().head())
     if kind not in ("integer", "floating"):
         return kind in ("datetime", "datetime64", "date", "period")
     lowest, highest = column.min(), column.max()

@@ -130,6 +130,15 @@ def test_a_time_in_a_frame_of_another_library():
         split_ratings(frame, None, "Model")
 
 
+def test_missing_text_beside_a_time_is_no_trouble():
+    table = TABLE[["user", "rating"]].assign(title=["a", None], timestamp=SECONDS)
+    for titles in (table.title, table.title.astype(object), pd.Series([None, None], dtype=object)):
+        with pytest.raises(ValueError, match="where column 'timestamp' looks like a time"):
+            split_ratings(table.assign(title=titles), None, "Model")
+        with pytest.raises(ValueError, match="where column 'x' looks like a time"):
+            split_ratings(table.assign(title=titles).rename(columns={"timestamp": "x"}), None, "Model")
+
+
 def test_two_columns_too_many_are_not_explained():
     with pytest.raises(ValueError, match=r"got an input of shape \(2, 5\)\.$"):
         split_ratings(TABLE.assign(timestamp=DAYS, title="x"), None, "Model")
