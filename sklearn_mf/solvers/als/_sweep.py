@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._objective import (
     elastic_net,
     prediction_errors,
@@ -67,13 +68,13 @@ BlockSolver = Callable[[Tensor, slice, Tensor, Tensor, Tensor], tuple[Tensor, Te
 
 
 def _solve_field(
+    method: str,
     table: Tensor,
     others: Tensor,
     field: RatingsByField,
     damping: Tensor,
     bounds: Tensor,
     scalars: ALSScalars,
-    method: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Table (n_rows, width) of a field solved anew; its weighted squared errors and penalty, float64.
 
@@ -178,16 +179,12 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 
 @functools.cache
-def program(n_fields: int, method: str) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+def program(n_fields: int, method: str) -> Graph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
     real, scalar = tf.TensorSpec([None]), tf.TensorSpec([])
     table, scalars = tf.TensorSpec([None, None]), ALSScalars(scalar, scalar, scalar)
     signature = [table, *field_signature(n_fields), real, real, scalars]
-    solve = functools.partial(_solve_field, method=method)
-    compiled: Callable[..., tuple[Tensor, Tensor, Tensor]] = tf.function(
-        solve, input_signature=signature, autograph=False
-    )
-    return compiled
+    return Graph(functools.partial(_solve_field, method), input_signature=signature)
 
 
 def field_signature(n_fields: int) -> list[Tensor]:
@@ -198,12 +195,8 @@ def field_signature(n_fields: int) -> list[Tensor]:
 
 
 @functools.cache
-def score_program(n_fields: int) -> Callable[[list[Tensor], HeldOutRatings, Tensor], Tensor]:
+def score_program(n_fields: int) -> Graph[Tensor]:
     """`_score` as a graph: one for each number of fields."""
     real, rows = tf.TensorSpec([None]), [tf.TensorSpec([None], tf.int32)] * n_fields
     tables = [tf.TensorSpec([None, None])] * n_fields
-    signature = [tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])]
-    compiled: Callable[[list[Tensor], HeldOutRatings, Tensor], Tensor] = tf.function(
-        _score, input_signature=signature, autograph=False
-    )
-    return compiled
+    return Graph(_score, input_signature=[tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])

@@ -1,7 +1,6 @@
 """Gibbs sampling of a factorization: embeddings and biases of one field at a time, field after field."""
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Draw, Noise, Posterior, SampleStore
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import GibbsOptions, Penalty, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
@@ -77,34 +77,23 @@ def _draw_field(
 
 
 @functools.cache
-def program(n_fields: int) -> Callable[..., tuple[Tensor, Tensor]]:
+def program(n_fields: int) -> Graph[tuple[Tensor, Tensor]]:
     """`_draw_field` as a graph: one for each number of fields, for every field and size."""
     real = tf.TensorSpec([None])
     prior = ConditionalPrior(real, tf.TensorSpec([None, None]), real, real)
     signature = [*field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
-    compiled: Callable[..., tuple[Tensor, Tensor]] = tf.function(
-        _draw_field, input_signature=signature, autograph=False
-    )
-    return compiled
+    return Graph(_draw_field, input_signature=signature)
 
 
-@functools.cache
-def _moments() -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Mean and scatter of rows as a graph.
+def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and scatter of rows, (n_rows, width) -> (width,), (width, width); float64."""
+    rows = tf.cast(table, tf.float64)
+    mean = tf.reduce_sum(rows, 0) / tf.cast(tf.shape(rows)[0], tf.float64)
+    return mean, tf.matmul(rows - mean, rows - mean, transpose_a=True)
 
-    Not in NumPy, whose threads and those of TensorFlow would wait for each other.
-    """
 
-    def moments(table: Tensor) -> tuple[Tensor, Tensor]:
-        """(n_rows, width) -> (width,), (width, width); float64."""
-        rows = tf.cast(table, tf.float64)
-        mean = tf.reduce_sum(rows, 0) / tf.cast(tf.shape(rows)[0], tf.float64)
-        return mean, tf.matmul(rows - mean, rows - mean, transpose_a=True)
-
-    compiled: Callable[[Tensor], tuple[Tensor, Tensor]] = tf.function(
-        moments, input_signature=[tf.TensorSpec([None, None])], autograph=False
-    )
-    return compiled
+# Not in NumPy, whose threads and those of TensorFlow would wait for each other.
+_moments_program = Graph(_moments, input_signature=[tf.TensorSpec([None, None])])
 
 
 class Gibbs(Solver[Draw]):
@@ -183,7 +172,7 @@ class Gibbs(Solver[Draw]):
 
     def _draw_prior(self, field: int, rng: np.random.Generator) -> Prior:
         table = self.field_tables.tables[field]
-        mean, scatter = _moments()(table)
+        mean, scatter = _moments_program(table)
         return draw_prior(Moments(int(table.shape[0]), mean.numpy(), scatter.numpy()), rng)
 
     def _draw_rows(self, field: int) -> NDArray[np.float64]:

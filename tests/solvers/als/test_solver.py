@@ -221,9 +221,9 @@ def test_one_graph_serves_every_size(n_fields):
                 fit(X, y, embedding_dim=dim, penalty=penalty, max_iter=1, early_stopping=held_out)
             fit(X, y, embedding_dim=dim, positive=True, max_iter=1)
     programs = [sweep.program(n_fields, method) for method in METHODS]
-    assert [program.experimental_get_tracing_count() for program in programs] == [1, 1, 1]
+    assert [program.n_traces() for program in programs] == [1, 1, 1]
     if n_fields > 1:
-        assert sweep.score_program(n_fields).experimental_get_tracing_count() == 1
+        assert sweep.score_program(n_fields).n_traces() == 1
 
 
 @pytest.mark.parametrize("alpha", [1e-30, 1e10, 1e30, 1e38, 1e39, 1e300])

@@ -487,8 +487,8 @@ def test_one_graph_serves_every_size(n_fields):
         for dim in (0, 3, 20):
             for heteroscedastic in (False, True):
                 fit(X, y, embedding_dim=dim, max_iter=1, heteroscedastic=heteroscedastic)
-    assert gibbs.program(n_fields).experimental_get_tracing_count() == 1
-    assert gibbs._moments().experimental_get_tracing_count() == 1
+    assert gibbs.program(n_fields).n_traces() == 1
+    assert gibbs._moments_program.n_traces() == 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
