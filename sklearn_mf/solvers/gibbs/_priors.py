@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg import solve_triangular
 from scipy.special import gammaln
+from scipy.stats import wishart
 
 # Normal-Wishart prior of the mean and precision of the ids of a field: its mean has the weight of two ids
 # around 0 (beta0 = 2, mu0 = 0, W0 = I, as the code of Salakhutdinov and Mnih 2008 has it), and it has as few
@@ -54,27 +55,16 @@ class Moments(NamedTuple):
 def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
     """Draw mean and precision of the ids of a field, given the ids; without ids, from their own prior.
 
-    The conjugate update of Salakhutdinov and Mnih (2008, eq. 14), with the Wishart distribution drawn by
-    Bartlett's decomposition.
+    The conjugate update of Salakhutdinov and Mnih (2008, eq. 14).
     """
     n, mean, scatter = moments
     width, beta = len(mean), _BETA0 + n
     inverse_scale = np.eye(width) + scatter + (_BETA0 * n / beta) * np.outer(mean, mean)
-    factor = _draw_wishart_factor(inverse_scale, width + n, rng)  # precision = factor @ factor.T
-    deviation = dtrtri(factor)[0].T @ rng.standard_normal(width)
-    return Prior(n * mean / beta + deviation / np.sqrt(beta), factor @ factor.T)
-
-
-def _draw_wishart_factor(
-    inverse_scale: NDArray[np.float64], degrees: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Upper triangular U, U U^T ~ Wishart(inverse_scale^-1, degrees), (width, width) -> (width, width)."""
-    width = len(inverse_scale)
-    bartlett = np.triu(rng.standard_normal((width, width)), 1)
-    # Upper rather than lower triangular: the degrees of freedom then rise from the first coordinate on.
-    bartlett[np.diag_indices(width)] = np.sqrt(rng.chisquare(degrees - np.arange(width)[::-1]))
-    # inverse_scale = L L^T, so L^-T is an upper triangular root of the scale.
-    return dtrtri(np.linalg.cholesky(inverse_scale), lower=1)[0].T @ bartlett
+    drawn = wishart.rvs(width + n, np.linalg.inv(inverse_scale), random_state=rng)
+    precision = np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
+    root = np.linalg.cholesky(precision)
+    deviation = solve_triangular(root, rng.standard_normal(width), lower=True, trans="T")
+    return Prior(n * mean / beta + deviation / np.sqrt(beta), precision)
 
 
 def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Generator) -> float:
