@@ -397,7 +397,7 @@ def watched(simulation, unknowns, means, spreads):
     return np.concatenate([np.tanh(values), np.tanh(values) ** 2])
 
 
-def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=4000):
+def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000):
     """z-scores: unknowns and ratings from the prior, against sweeps that take turns with new ratings."""
     simulation = Simulation(n_fields, dim, heteroscedastic)
     rng = np.random.default_rng([n_fields, dim, heteroscedastic])
