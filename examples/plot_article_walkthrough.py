@@ -3,9 +3,9 @@
 Matrix factorization, step by step
 ==================================
 
-What :class:`~sklearn_mf.MFRecommender` does, first by hand: a sparse tensor of ratings, two tables of random
-numbers U and V, a loss over the observed cells, and stochastic gradient descent. Then the same with the
-estimator, and what a ridge and a lasso penalty each make of the embeddings.
+This example first implements :class:`~sklearn_mf.MFRecommender` by hand: a sparse tensor of ratings, two
+tables of random numbers U and V, a loss over the observed cells, and stochastic gradient descent. Then it
+uses the estimator, and compares the embeddings under a ridge and a lasso penalty.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -14,14 +14,14 @@ Konstan, 2015).
 # %%
 # A sparse tensor of ratings
 # --------------------------
-# Users are the rows of a matrix, films its columns, and most cells are empty. An empty cell is not a
-# rating of 0 but a rating that nobody gave. A ``tf.SparseTensor`` stores the observed cells alone.
+# The rows of a matrix are users, its columns are films, and most cells are empty. An empty cell is not a
+# rating of 0; it is an unknown rating. A ``tf.SparseTensor`` stores only the observed cells.
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from movielens import load_demo
+from quiet_tensorflow import tensorflow as tf  # import tensorflow as tf, without its start-up lines
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
@@ -40,9 +40,9 @@ feedback = tf.sparse.reorder(tf.SparseTensor(cells, stars, shape))
 print(f"{shape[0]} users x {shape[1]} films, {len(stars) / np.prod(shape):.2%} of the cells observed")
 
 # %%
-# A model takes rows ``U[u]`` and ``V[i]`` and predicts their inner product. Such products spread around
-# 0 while ratings spread around 3.5, so the ratings are centred first, ``z = (y - mean) / std``: a film
-# with an embedding near 0 is then an average film and not the worst of all.
+# A model predicts a rating by the inner product of the rows ``U[u]`` and ``V[i]``. These products are
+# distributed around 0 and the ratings around 3.5. So the ratings are standardised first, ``z = (y - mean) /
+# std``. A film with an embedding near 0 is then an average film, not the worst of all.
 
 mean, std = stars.mean(), stars.std()
 A = feedback.with_values(tf.cast((feedback.values - mean) / std, tf.float32))
@@ -50,10 +50,10 @@ A = feedback.with_values(tf.cast((feedback.values - mean) / std, tf.float32))
 # %%
 # Random embeddings, masked loss, penalty
 # ---------------------------------------
-# The loss looks at the observed cells alone, by gathering the two rows of each cell; the matrix :math:`U
-# V^T` is never formed. To half the squared error of a rating comes a penalty on its two rows t: ridge,
-# :math:`\tfrac{\alpha}{2} \|t\|_2^2`, or lasso, :math:`\alpha \|t\|_1`. The start is small and random:
-# small, so that the strongest directions of taste grow first; random, since zeros would stay zeros.
+# The loss uses only the observed cells. It gathers the two rows of each cell and never forms the matrix
+# :math:`U V^T`. The loss of a rating is half its squared error plus a penalty on its two rows t: ridge,
+# :math:`\tfrac{\alpha}{2} \|t\|_2^2`, or lasso, :math:`\alpha \|t\|_1`. The start is small, so that the
+# strongest directions of taste grow first, and random, since zeros would stay zeros.
 
 EMBEDDING_DIM, ALPHA, EPOCHS, BATCH = 16, 0.05, 20, 256
 
@@ -79,8 +79,8 @@ def objective(U, V, cells, z, penalty, alpha):
 # %%
 # Stochastic gradient descent
 # ---------------------------
-# A few cells at a time, in random order, both tables take a step down the gradient. The step gets
-# shorter from one epoch (one visit to each cell) to the next.
+# Each step uses a few cells in random order and moves both tables along the negative gradient. The steps
+# become shorter from one epoch (one visit to each cell) to the next.
 
 
 @tf.function
@@ -109,10 +109,10 @@ by_hand = mean + std * np.einsum("nk,nk->n", U.numpy()[test_cells[:, 0]], V.nump
 # %%
 # The same with MFRecommender
 # ---------------------------
-# ``fit`` takes the sparse tensor as it is; row and column numbers are the ids. With ``fit_bias=False``
-# and centred ratings the estimator minimises the objective above, by steps of the same kind. By default
-# it centres by itself and gives each user and film a bias, a number of its own, which leaves taste alone
-# to the embeddings and predicts better.
+# ``fit`` accepts the sparse tensor; row and column numbers are the ids. With ``fit_bias=False`` and
+# standardised ratings the estimator minimises the objective above with similar steps. By default it
+# standardises the ratings itself and adds a bias, one number for each user and film. The embeddings then
+# only have to represent taste, and the predictions are better.
 
 plain = MFRecommender(EMBEDDING_DIM, alpha=ALPHA, fit_bias=False, random_state=0).fit(A)
 model = MFRecommender(EMBEDDING_DIM, alpha=ALPHA, random_state=0).fit(feedback)
@@ -139,23 +139,23 @@ errors = {
 print(pd.Series(errors, name="RMSE").round(4))
 
 # %%
-# What was learnt
-# ---------------
-# Each film is now a point in 16 dimensions. The first coordinates of the films with most ratings:
+# The embeddings
+# --------------
+# Each film is now a point in 16 dimensions. These are the first coordinates of the films with most ratings:
 
 most_rated = pd.Series(columns).value_counts().index[:5]
 print(pd.DataFrame(model.item_embeddings_[most_rated, :6], index=film_titles[most_rated]).round(2))
 
 # %%
-# Films whose points lie in the same direction are liked by the same people. The inner product asks for
-# long embeddings too, and those are the films with many ratings.
+# Films whose points lie in the same direction are liked by the same people. The inner product also prefers
+# long embeddings, which films with many ratings have.
 
 alike = model.similar_items(most_rated[0], n=5, metric="dot").join(film_titles, on="neighbor")
 print(f"Nearest to {film_titles[most_rated[0]]}:\n{alike.to_string(index=False)}")
 
 # %%
-# The five films that user 500 would like most, among those not rated yet, with the ids put back in place
-# of the numbers:
+# These are the five films that user 500 would like most, among films not rated yet. The row and column
+# numbers are replaced by ids:
 
 top = model.recommend(user_ids.searchsorted(500), n=5).join(film_titles, on="item")
 top = top.assign(user=user_ids[top["user"]], item=film_ids[top["item"]])
@@ -164,11 +164,10 @@ print(top.to_string(index=False))
 # %%
 # Ridge and lasso
 # ---------------
-# The derivative of the lasso penalty is as large next to 0 as far from it, so lasso drives coordinates
-# all the way to 0. Plain gradient steps only jump about 0, however: MFRecommender takes proximal steps
-# instead, which stop there.
+# The derivative of the lasso penalty is as large near 0 as far from it, so lasso drives coordinates to
+# exactly 0. Plain gradient steps only oscillate around 0. MFRecommender uses proximal steps, which stop at 0.
 
-lasso_tables = [tf.Variable(table) for table in (U, V)]  # starts from ridge: a start near 0 would fall to 0
+lasso_tables = [tf.Variable(table) for table in (U, V)]  # starts from ridge: a start near 0 would shrink to 0
 factorize(*lasso_tables, lasso, ALPHA)
 proximal = MFRecommender(EMBEDDING_DIM, penalty="l1", alpha=ALPHA, fit_bias=False, random_state=0).fit(A)
 
@@ -181,9 +180,9 @@ shares = zeros(lasso_tables), zeros(proximal.embeddings_)
 print("Coordinates that are exactly 0: by hand {:.0%}, by MFRecommender {:.0%}".format(*shares))
 
 # %%
-# Over a range of alpha, ridge makes all coordinates smaller and none 0. Lasso makes more and more of
-# them 0 until whole embeddings vanish and the biases alone are left. On these ratings ridge predicts
-# better; lasso at its best does about as well as the biases.
+# With growing alpha, ridge makes all coordinates smaller and none 0. Lasso makes more and more of
+# them 0, until whole embeddings vanish and only the biases are left. On these ratings ridge predicts
+# better; the best lasso is about as good as the biases.
 
 alphas = [0.003, 0.01, 0.02, 0.03, 0.05, 0.1]
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")

@@ -1,12 +1,12 @@
 """
-=======================
-How sure is the rating?
-=======================
+============================
+How certain is a prediction?
+============================
 
-:class:`~sklearn_mf.BayesianMFRecommender` draws many factorizations that agree with the ratings, in place
-of one. Their mean predicts; how far they differ, and the noise of the ratings, say how sure a prediction is.
-This example looks at the error where ratings are few, at whether the intervals hold what they say, and at
-what it costs and brings to show people films of which the model is not sure.
+:class:`~sklearn_mf.BayesianMFRecommender` draws many factorizations that agree with the ratings, instead of
+one. It predicts with their mean. Their spread and the noise of the ratings give the uncertainty of a
+prediction. This example shows the error for few ratings, the coverage of the intervals, and the costs and
+benefits of recommending films of which the model is uncertain.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -15,8 +15,9 @@ Konstan, 2015).
 # %%
 # Two models
 # ----------
-# Eighty people with many ratings are set aside: they come later, as newcomers. Of the ratings of all others
-# half are held out, so that there are people and films with few. The chain is shorter than by default.
+# Eighty people with many ratings are set aside as new users for the last section. Half of the ratings of all
+# others are held out, so that there are people and films with few ratings. The chain is shorter than by
+# default.
 
 from itertools import pairwise
 
@@ -43,8 +44,8 @@ print(f"split R-hat {model.r_hat_:.2f}, noise {model.noise_std_:.2f} stars")
 # %%
 # Errors by the number of ratings
 # -------------------------------
-# Held-out ratings by how many ratings of their user, and of their film, were in ``fit``. The mean over draws
-# is nearer to them in every group, but it takes longer to fit.
+# The held-out ratings are grouped by the number of ratings that their user, or their film, had in ``fit``.
+# The mean over draws has the smaller error in every group, but takes longer to fit.
 
 mean, std = model.predict(test[IDS], return_std=True)
 errors = pd.DataFrame(
@@ -80,12 +81,12 @@ axes[0].legend()
 plt.show()
 
 # %%
-# Does the model know how sure it is?
-# -----------------------------------
-# ``predict_interval`` gives bounds that hold a rating with a given probability; on the left is the share of
-# held-out ratings that they do hold. ``predict(..., return_std=True)`` gives the standard deviation of each
-# rating; on the right the held-out ratings stand in ten groups by it, with the error that each group has. In
-# both a perfect forecast lies on the grey line.
+# Coverage and standard deviation
+# -------------------------------
+# ``predict_interval`` gives bounds that contain a rating with a given probability. The left plot shows the
+# share of held-out ratings inside the bounds. ``predict(..., return_std=True)`` gives the standard deviation
+# of each rating. The right plot shows the error of ten groups of held-out ratings with similar standard
+# deviations. In both plots a perfect forecast lies on the grey line.
 
 coverages = [0.5, 0.8, 0.9, 0.95]
 rare = test["movieId"].map(train["movieId"].value_counts()).fillna(0) < 3
@@ -117,24 +118,24 @@ axes[1].set(title="Spread and error", xlabel="predicted standard deviation (star
 plt.show()
 
 # %%
-# Part of the spread is of the people themselves: some rate less regularly than others. ``noise_factors_``
-# holds how many times the common noise each has; here are three quantiles of it over the users.
+# A part of the spread comes from the people: some rate less regularly than others. ``noise_factors_``
+# contains the factor by which each id multiplies the common noise. These are three quantiles over the users:
 
 print(pd.Series(model.noise_factors_[0]).quantile([0.05, 0.5, 0.95]).round(2).to_string())
 
 # %%
-# To exploit or to explore
-# ------------------------
-# Now the newcomers arrive. Of each the model knows one rating, and shows one film a round, for twenty
-# rounds; the answer is the rating that the person really gave. So the choice is among films that the person
-# has rated, and of these among the 400 films with the most ratings in ``fit``. Half of them are never shown,
-# to measure what the answers have taught. Nothing is trained: ``recommend(ratings=...)`` solves for the
-# newcomers from their answers so far.
+# Exploitation and exploration
+# ----------------------------
+# Now the new users arrive. The model knows one rating of each, and recommends one film per round for twenty
+# rounds. The answer is the rating that the person really gave, so the model chooses among films that the
+# person has rated, and among the 400 films with the most ratings in ``fit``. Half of these films are never
+# recommended; they measure how much the model has learnt. There is no training: ``recommend(ratings=...)``
+# computes the embeddings of the new users from their answers so far.
 #
-# - "mean" is greedy: it shows the film of the highest expected rating.
-# - "upper" shows the film of the highest 80 % quantile.
-# - "sample" shows the best film under one draw (Thompson sampling).
-# - "any" shows any film, to compare.
+# - "mean" is greedy: it recommends the film with the highest expected rating.
+# - "upper" recommends the film with the highest 80 % quantile.
+# - "sample" recommends the best film under one draw (Thompson sampling).
+# - "any" recommends any film, for comparison.
 
 known = train["movieId"].value_counts().head(400).index
 films = ratings[fold_in_ratings & ratings["movieId"].isin(known)].sample(frac=1, random_state=0)
@@ -145,7 +146,7 @@ choice = offered["movieId"].unique()
 
 
 def ranked(by, answers, number):
-    """Films on offer, the one to show next first."""
+    """Films on offer, in order of rank."""
     if by == "any":
         return offered.drop(answers.index, errors="ignore")
     exploring = {} if by == "mean" else {"by": by, "quantile": 0.8, "random_state": number}
@@ -154,7 +155,7 @@ def ranked(by, answers, number):
 
 
 def error_on_unseen(answers):
-    """RMSE on films that are never shown."""
+    """RMSE on films that are never recommended."""
     people = model.fold_in(answers)
     rows = np.searchsorted(people.ids, unseen["userId"])
     columns = np.searchsorted(model.item_ids_, unseen["movieId"])
@@ -193,9 +194,10 @@ fig.legend(loc="outside lower center", ncols=4)
 plt.show()
 
 # %%
-# Within twenty rounds greed is not beaten. The popular films are so well known that the best guess is good
-# from the first round on, and what Thompson sampling spends on doubtful films does not come back before the
-# good ones run out. Its answers teach more at first: from the third round to about the tenth the error on
-# films never shown is less. The quantile lies between the two: after a few rounds it collects nearly as much
-# as greed. So show the expected best to those who come to be served, and draw where the answers are worth
-# something themselves: to learn about a newcomer, or about new films.
+# Within twenty rounds no strategy collects more than the greedy one. The popular films are so well known that
+# the best guess is good from the first round on. Thompson sampling loses some rating on uncertain films, and
+# does not regain it before the good films are used up. Its answers teach more at first: from the third round
+# to about the tenth the error on films that are never recommended is smaller. The quantile lies between the
+# two: after a few rounds it collects nearly as much as the greedy choice. So recommend the highest mean to
+# people who want good films, and use draws if the answers themselves are valuable, to learn about a new user
+# or about new films.

@@ -3,9 +3,10 @@
 SGD, ALS, or Bayesian?
 ======================
 
-A factorization can be found in three ways: by stochastic gradient descent or by alternating minimisation, the
-two solvers of :class:`~sklearn_mf.MFRecommender`, and by :class:`~sklearn_mf.BayesianMFRecommender`, which
-samples many of them and predicts by their mean. What does each cost, and what does it bring?
+This example compares three ways to find a factorization: stochastic gradient descent and alternating
+minimisation, the two solvers of :class:`~sklearn_mf.MFRecommender`, and
+:class:`~sklearn_mf.BayesianMFRecommender`, which draws many factorizations and predicts with their mean. It
+measures the time, the error and the size of each.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -14,8 +15,8 @@ Konstan, 2015).
 # %%
 # The candidates
 # --------------
-# The solvers get embeddings of three lengths, the Bayesian recommender chains of two lengths, and a model of
-# biases alone, without embeddings, is the measure. All else is left as it is by default.
+# The solvers have embeddings of three lengths, and the Bayesian recommender has chains of two lengths. The
+# baseline is a model with biases only, without embeddings. All other parameters have their defaults.
 
 import pickle
 import time
@@ -48,9 +49,9 @@ for sweeps in (50, 100):
 # %%
 # Time, error, size
 # -----------------
-# Each is fitted to nine tenths of the ratings. A first fit of one pass is not counted: in it TensorFlow
-# builds its programs, which later fits of the kind use again, those of a search for instance. Size is that of
-# the stored model.
+# Each model is fitted on nine tenths of the ratings. A first fit with one pass is not counted, because
+# TensorFlow builds its programs in it. Later fits of the same kind, for instance in a search, use these
+# programs again. The size is that of the stored model.
 
 ratings, _ = load_demo()
 train, test = train_test_split(ratings, test_size=0.1, random_state=0)
@@ -70,10 +71,10 @@ table = table.rename_axis(["way", "embedding_dim or sweeps"]).sort_index()
 print(table.round({"seconds": 1, "RMSE": 4, "MB": 1}).to_string())
 
 # %%
-# In a picture
-# ------------
-# Further down is better, further left is sooner. The numbers beside the points are the lengths of the
-# embeddings; for the Bayesian recommender they are the sweeps.
+# Time and accuracy
+# -----------------
+# Lower is more accurate, and further left is faster. The numbers beside the points are the lengths of the
+# embeddings; for the Bayesian recommender they are numbers of sweeps.
 
 fig, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")
 for name, style in STYLES.items():
@@ -93,15 +94,15 @@ fig.legend(loc="outside right upper", frameon=False)
 plt.show()
 
 # %%
-# The two solvers are near each other, and longer embeddings pay with both. The Bayesian recommender takes
-# several times as long, and even its shorter chain has less error than the longest embeddings of a solver. It
-# stores all its draws, so it is large.
+# The two solvers have similar results, and both gain from longer embeddings. The Bayesian recommender takes
+# several times as long, but even its shorter chain has a smaller error than the longest embeddings of a
+# solver. It stores all its draws, so it is large.
 #
-# So take
+# So use
 #
-# - :class:`~sklearn_mf.BayesianMFRecommender` where accuracy counts most, where the uncertainty of a rating
-#   is wanted too, or where nobody is to tune a penalty;
-# - :class:`~sklearn_mf.MFRecommender` as it is, which trains by SGD, where fits are many, as in a search, or
-#   where the model must be small;
-# - ``solver="als"`` where no learning rate is to be chosen. The default, ``solver="auto"``, takes it where
-#   biases are left out and there is no lasso.
+# - :class:`~sklearn_mf.BayesianMFRecommender` if accuracy is most important, if you need the uncertainty of a
+#   rating, or if you do not want to tune a penalty;
+# - :class:`~sklearn_mf.MFRecommender` with its defaults, which train with SGD, for many fits, as in a search,
+#   or for small models;
+# - ``solver="als"`` if you do not want to choose a learning rate. The default, ``solver="auto"``, selects it
+#   for models without biases and without a lasso penalty.

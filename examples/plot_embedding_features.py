@@ -3,9 +3,9 @@
 Embeddings as features of trees
 ===============================
 
-A recommender knows who and what; gradient boosting knows the other columns of the table: year, genres, time.
-:class:`~sklearn_mf.MFEmbedding` makes numbers of the ids, so that one model can use both. What does it bring,
-and how does one train two models in a row without fooling the second?
+A recommender uses the ids of users and films; gradient boosting uses the other columns of the table: year,
+genres, time. :class:`~sklearn_mf.MFEmbedding` turns ids into numbers, so that one model can use both. This
+example measures the gain, and shows how to train two models in a row so that the second one does not overfit.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -14,8 +14,8 @@ Konstan, 2015).
 # %%
 # Three parts of the ratings
 # --------------------------
-# A tenth of the ratings is for testing. The embeddings are fitted to 70 % of the others, the trees to the
-# rest. On this split all depends: embeddings know the ratings that they were fitted to.
+# A tenth of the ratings is for testing. The embeddings are fitted on 70 % of the others, the trees on the
+# rest. This split is essential, because embeddings have been trained on the target of their own ratings.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,11 +42,12 @@ first, second = train_test_split(train, test_size=0.3, random_state=0)
 print(f"{len(first):,} ratings for the embeddings, {len(second):,} for the trees, {len(test):,} for the test")
 
 # %%
-# Ids become numbers
-# ------------------
-# Two transformers look at the ids. :class:`~sklearn.preprocessing.TargetEncoder` gives the level of each id,
-# a shrunken mean of its ratings: how generous the user is, how good the film. ``MFEmbedding`` gives taste:
-# the embedding of the user, and beside it that of the film. An id that ``fit`` has not seen gets the average.
+# From ids to numbers
+# -------------------
+# Two transformers encode the ids. :class:`~sklearn.preprocessing.TargetEncoder` gives the level of each id, a
+# shrunken mean of its ratings: some users rate higher than others, and some films are better than others.
+# ``MFEmbedding`` gives the taste: the embedding of the user and that of the film. An unknown id gets the
+# average.
 
 level = TargetEncoder(target_type="continuous", cv=KFold(5, shuffle=True, random_state=0))
 taste = MFEmbedding(MFRecommender(embedding_dim=32, random_state=0))
@@ -58,9 +59,9 @@ print(known.transform(test[IDS].head()).iloc[:, :6].round(2).to_string())
 # %%
 # One pipeline from the table to the rating
 # -----------------------------------------
-# What is fitted to the first part is frozen: :class:`~sklearn.frozen.FrozenEstimator` keeps the pipeline from
-# fitting it again. So the trees learn from ratings that the embeddings have not seen, and such are all that
-# they will meet later.
+# The transformers are fitted on the first part and frozen: with :class:`~sklearn.frozen.FrozenEstimator` the
+# pipeline does not fit them again. So the trees learn from ratings on which the embeddings were not trained,
+# like all ratings that they will have to predict.
 
 
 def boosted(of_ids):
@@ -77,14 +78,14 @@ def boosted(of_ids):
 model = boosted(FrozenEstimator(known)).fit(second[COLUMNS], second["rating"])
 
 # %%
-# Compared with three others
-# --------------------------
-# All four have the same ratings to train on, first part and second.
+# Comparison with three other models
+# ----------------------------------
+# All four models are trained on the same ratings, the first and the second part.
 #
 # - The recommender alone.
 # - Trees without embeddings. They need no second part: ``fit_transform`` of ``TargetEncoder`` encodes each
 #   row by a fit to other rows.
-# - The wrong way: embeddings and trees of the same ratings.
+# - The wrong way: embeddings and trees fitted on the same ratings.
 
 alone = MFRecommender(random_state=0).fit(train[IDS], train["rating"])
 plain = boosted(level).fit(train[COLUMNS], train["rating"])
@@ -113,11 +114,11 @@ print(
 print(errors.assign(more=more.mean(), standard_error=more.sem()).round(4).to_string())
 
 # %%
-# Trees fitted to features of the same ratings trust the embeddings too much: their training error is low, and
-# their test error higher than without any embeddings. Embeddings of other ratings do help. Next to the
-# recommender alone the pipeline gains little on these ratings, since year, genres and time say little that
-# the ids do not, as the right picture shows: how much the error grows where one column of the table is
-# shuffled. An id takes its embedding with it, since the pipeline begins at the table.
+# Trees that are fitted on embeddings of the same ratings rely on the embeddings too much: their training
+# error is low, and their test error is higher than without embeddings. Embeddings of other ratings do help.
+# Compared with the recommender alone, the pipeline gains little on these ratings, since year, genres and time
+# add little to the ids. The right plot shows this by the growth of the error when one column of the table is
+# shuffled. A shuffled id takes its embedding with it, since the pipeline starts from the table.
 
 importance = permutation_importance(
     model, test[COLUMNS], test["rating"], scoring="neg_root_mean_squared_error", n_repeats=3, random_state=0

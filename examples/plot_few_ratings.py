@@ -1,11 +1,10 @@
 """
-=====================================
-How good for people with few ratings?
-=====================================
+======================
+Errors for few ratings
+======================
 
-It is easy to know people who have rated much. This example asks how far predictions can be trusted for people
-and for films with few ratings, and whether a list of recommendations is better than one of the films that
-everybody watches.
+Predictions are easier for people with many ratings. This example measures the error for people and for films
+with few ratings, and compares the recommended lists with the list of the films that most people have rated.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -14,9 +13,9 @@ Konstan, 2015).
 # %%
 # An experiment
 # -------------
-# Everybody in MovieLens has 20 ratings or more, so some people are made poor on purpose. Ten ratings of each
-# person are held out. Of the rest half of the people keep all, the others 0, 1, 3 or 10, by lot: so these
-# groups differ in little but the number of ratings that a model sees.
+# All users of MovieLens have 20 ratings or more, so the example removes ratings. Ten ratings of each person
+# are held out. Half of the people keep all the other ratings; the rest keep 0, 1, 3 or 10 of them. The groups
+# are chosen at random, so they differ only in the number of ratings that a model sees.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,8 +38,8 @@ X, y = test[IDS], test["rating"]
 print(f"{len(train):,} ratings to learn from, {len(test):,} held out")
 
 # %%
-# Three models: biases only, one number for each person and each film; embeddings too; and the Bayesian model,
-# which averages over all embeddings that agree with the ratings.
+# There are three models: biases only, that is one number for each person and each film; biases and
+# embeddings; and the Bayesian model, which averages over many embeddings that agree with the ratings.
 
 models = {
     "biases only": MFRecommender(0, random_state=0),
@@ -53,10 +52,10 @@ for model in models.values():
 # %%
 # By the ratings of the person
 # ----------------------------
-# Held-out ratings in groups by how many ratings of their person were in ``fit``. For somebody with none or a
-# few, a model knows little more than what people think of the film on the whole, and embeddings gain nothing
-# over biases. From about ten ratings on they gain. The Bayesian model is the best in each group: it does not
-# trust what it knows more than it should.
+# The held-out ratings are grouped by the number of ratings of their person in ``fit``. For people with no or
+# few ratings a model knows little more than the average opinion of the film, and embeddings are no better
+# than biases. From about ten ratings on embeddings are better. The Bayesian model is the best in each group,
+# since it accounts for its uncertainty.
 
 display = ErrorByActivityDisplay.from_estimator(models, X, y)
 display.ax_.set_title("Errors by the ratings of the person")
@@ -64,14 +63,14 @@ print(display.errors.round(3))
 plt.show()
 
 # %%
-# Only the first four groups are by lot. Those further on are people who rate a lot because they do, and they
-# may be easier or harder to predict for other reasons too.
+# Only the first four groups are chosen at random. The people in the other groups rate many films by
+# themselves, and may be easier or harder to predict for other reasons.
 
 # %%
 # By the ratings of the film
 # --------------------------
-# The same held-out ratings by the number of ratings of their film. Here the number matters more: of a film
-# that few have rated it is not even known whether it is any good.
+# Here the same held-out ratings are grouped by the number of ratings of their film. This number matters more:
+# with few ratings the quality of a film is unknown.
 
 display = ErrorByActivityDisplay.from_estimator(models, X, y, field="item")
 display.ax_.set_title("Errors by the ratings of the film")
@@ -81,9 +80,9 @@ plt.show()
 # %%
 # Lists
 # -----
-# Now the models recommend. A good list has in front those films that the person did rate, with four stars or
-# more, among the ten held out. The dashed line is no model at all: the same list for everybody, of the films
-# with the most ratings, less those that the person is known to have rated.
+# Now the models recommend. A good list begins with those of the ten held-out films that the person rated with
+# four stars or more. The dashed line is a baseline without a model: the films with the most ratings, without
+# the films that the person has rated in the training part.
 
 display = RankingCurveDisplay.from_estimator(models, X, y, relevance_threshold=4)
 display.ax_.set_title("Lists of the films that are thought best")
@@ -91,13 +90,13 @@ print(display.curves.assign(popularity=display.popularity).round(3))
 plt.show()
 
 # %%
-# It wins by far. The models were asked how much a person would like a film, not which films the person would
-# come to watch. So they put first what few know and those few praise, while most of the ratings held out are
-# of films that many know. The order of the models is that of the errors: those who trust few ratings less
-# have better lists too.
+# The baseline is the best by far. The models estimate how much a person would like a film, not which films
+# the person would choose to watch. So their lists begin with films that few people know and praise, while
+# most held-out ratings belong to films that many people know. The order of the models is the same as for the
+# errors: models that rely less on few ratings also have better lists.
 #
-# So say which films there are to choose from. Among the 50 with the most ratings the lists of the models come
-# near to that one, and they are not the same for everybody:
+# So restrict the candidates. Among the 50 films with the most ratings the lists of the models come close to
+# the baseline, and they differ between people:
 
 popular = train["movieId"].value_counts().index[:50]
 liked = test.loc[test["rating"] >= 4, IDS]

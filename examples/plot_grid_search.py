@@ -3,10 +3,10 @@
 Choosing the dimension and penalty
 ==================================
 
-:class:`~sklearn_mf.MFRecommender` is an estimator like any other:
-:class:`~sklearn.model_selection.GridSearchCV` finds its parameters. This example searches by two measures at
-once, the error of predicted ratings and the quality of the lists of recommendations, and asks whether they
-agree.
+:class:`~sklearn_mf.MFRecommender` is a scikit-learn estimator, so
+:class:`~sklearn.model_selection.GridSearchCV` can choose its parameters. This example searches with two
+measures at once, the error of predicted ratings and the quality of the recommended lists, and compares the
+results.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -15,9 +15,9 @@ Konstan, 2015).
 # %%
 # The search
 # ----------
-# How long the embeddings are, which penalty, and how much of it. Each user's ratings are spread over three
-# folds. The lists are of ten films that the user had not rated in the training part, and they are good where
-# films stand in front that the user gave four stars or more in the held-out part.
+# The grid contains the length of the embeddings, the penalty and its weight. The ratings of each user are
+# distributed over three folds. A list contains ten films that the user had not rated in the training part.
+# Its NDCG is high if it begins with films to which the user gave four stars or more in the held-out part.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,14 +44,14 @@ search.fit(ratings[["userId", "movieId"]], ratings["rating"])
 print(f"Best RMSE {-search.best_score_:.4f} with {search.best_params_}")
 
 # %%
-# The search ends with a fit of the best parameters on all ratings, ready to recommend:
+# At its end the search fits the best parameters on all ratings. The result can recommend:
 
 print(search.best_estimator_.recommend(500, n=3))
 
 # %%
 # Both measures
 # -------------
-# Darker is better in each panel: the error above, the lists below.
+# The upper panels show the error, the lower panels the quality of the lists. Darker is better.
 
 results = pd.DataFrame(search.cv_results_)
 results["RMSE (stars)"] = -results["mean_test_rmse"]
@@ -87,9 +87,9 @@ for ax in axes[1]:
 plt.show()
 
 # %%
-# Do they agree?
-# --------------
-# The winner of each measure, and what it reaches by the other one:
+# Comparison of the measures
+# --------------------------
+# This table contains the best parameters for each measure, with both measures:
 
 names = ["param_penalty", "param_embedding_dim", "param_alpha", "RMSE (stars)", "NDCG at 10"]
 winners = results.loc[[results["RMSE (stars)"].idxmin(), results["NDCG at 10"].idxmax()], names]
@@ -97,8 +97,8 @@ print(winners.set_axis(["best RMSE", "best NDCG"]).T)
 print(f"rank correlation {results['RMSE (stars)'].corr(-results['NDCG at 10'], method='spearman'):.2f}")
 
 # %%
-# They agree in part. Both like long embeddings under a ridge penalty, but the best lists take a smaller
-# ``alpha`` than the least error does. A strong penalty leaves little but the biases, and then everybody gets
-# the same list: the films that the few who saw them praise.
+# The measures agree in part. Both prefer long embeddings with a ridge penalty, but the best lists need a
+# smaller ``alpha`` than the smallest error does. With a strong penalty only the biases are left, and all
+# users get the same list: films with few but very good ratings.
 #
-# So search by what you will show: with ``refit="ndcg"`` the search ends with the best lists.
+# So search with the measure of your application: ``refit="ndcg"`` selects the parameters with the best lists.

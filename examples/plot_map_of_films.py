@@ -1,21 +1,21 @@
 """
-========================
-What has a model learnt?
-========================
+==================================
+Maps of films and their neighbours
+==================================
 
-A factorization was told who gave which film how many stars, and nothing else: no genre, no year, no actor.
-This example looks at what it made of that. It draws maps of the films with the most ratings, asks which films
-are alike, and takes a recommendation apart into the ratings that carry it.
+A factorization is trained on users, films and stars, and on nothing else: no genre, no year, no actor. This
+example shows the structure that it has learnt. It draws maps of the films with the most ratings, finds
+similar films, and splits a recommendation into the contributions of the ratings.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
 """
 
 # %%
-# A model, and what the films are
-# -------------------------------
-# Titles, years and genres are for us, to read the maps with. Most films have several genres: the kind of a
-# film is the first genre of a short list that it has.
+# A model and the kinds of films
+# ------------------------------
+# Titles, years and genres only serve to read the maps. Most films have several genres. The code below assigns
+# one kind to each film, from a short list of genres.
 
 from textwrap import shorten
 
@@ -45,17 +45,19 @@ print(kinds[known].value_counts().to_string())
 # %%
 # A map
 # -----
-# Of the 32 numbers of an embedding, a map shows two. The principal components are those directions in which
-# the embeddings of these films differ most. Only labels that have room are drawn, most rated films first.
+# A map shows two of the 32 dimensions of an embedding. The principal components are the directions in which
+# the embeddings of these films differ most. Labels are drawn where there is room, for the most rated films
+# first.
 
 display = EmbeddingDisplay.from_estimator(model, ids=known, labels=titles, color=kinds)
 display.ax_.set_title("300 films by what people think of them")
 plt.show()
 
 # %%
-# The kinds were not told to the model, and yet they lie apart: here is where the films of each genre are on
-# average, sorted by the first component. Action and adventure are at one end of it, mystery, horror and crime
-# at the other; the second component sets films for children and animation apart.
+# The model does not know the kinds, but they are in different regions. This table contains the mean position
+# of the films of each genre, sorted by the first component. Action and adventure are at one end of it, and
+# mystery, horror and crime at the other. The second component separates films for children and animation from
+# the rest.
 
 genres = films.loc[known, "genres"].str.split("|").explode()
 places = display.points.loc[genres.index].set_axis(["first", "second"], axis=1)
@@ -66,10 +68,9 @@ print(centres[centres["films"] >= 10].sort_values("first").round(2))
 # %%
 # Neighbours
 # ----------
-# Two components hold less than half of what sets these films apart, as the shares at the axes say. t-SNE
-# gives up the large distances for the sake of the small ones: films that are near each other in all 32
-# dimensions are near each other on the map. Where a film is says little then, who its neighbours are says
-# much.
+# Two components contain less than half of the variance, as the shares at the axes show. t-SNE preserves small
+# distances instead of large ones: films that are near each other in all 32 dimensions are near each other on
+# the map. On such a map the position of a film means little, but its neighbours mean much.
 
 display = EmbeddingDisplay.from_estimator(
     model, ids=known, method="tsne", labels=titles, color=kinds, random_state=0
@@ -78,15 +79,15 @@ display.ax_.set_title("The same films by t-SNE")
 plt.show()
 
 # %%
-# A display keeps what it computed, and can be drawn again in other colours.
+# A display stores its data, so it can be drawn again in other colours.
 
 by_year = EmbeddingDisplay(display.points, labels=display.labels, color=films["year"][known])
 by_year.plot().ax_.set_title("The same map by year")
 plt.show()
 
 # %%
-# Any map loses something, so here is a question without one: for how many films is the nearest one of the
-# same kind, and for how many would it be if kinds were dealt out at random?
+# Every map loses information. The following measure needs no map: the share of films whose nearest film has
+# the same kind, compared with the share for kinds that are assigned at random.
 
 near = model.similar_items(known, n=len(model.item_ids_))
 near = near[near["neighbor"].isin(known)].drop_duplicates("movieId")
@@ -95,9 +96,9 @@ chance = (kinds[known].value_counts(normalize=True) ** 2).sum()
 print(f"nearest film of the same kind: {same:.0%}, at random {chance:.0%}")
 
 # %%
-# Films alike
-# -----------
-# For some films, the three nearest of those 300.
+# Similar films
+# -------------
+# This table contains the three nearest films among the 300, for some films.
 
 asked = [film for film in (1, 260, 296, 858, 780) if film in known]
 alike = model.similar_items(asked, n=len(model.item_ids_))
@@ -105,12 +106,12 @@ alike = alike[alike["neighbor"].isin(known)].groupby("movieId").head(3)
 print(pd.DataFrame({"film": titles[alike["movieId"]].values, "is like": titles[alike["neighbor"]].values}))
 
 # %%
-# Why this film?
-# --------------
-# A user gets a recommendation by ratings. Given the embeddings of the films, the user's own embedding is a
-# weighted sum over these ratings, and so is the predicted score:
-# :func:`~sklearn_mf.inspection.explain` takes it apart into what each rating adds. The first row is where the
-# film starts from, whoever the user is. All rows add up to the score.
+# The ratings behind a recommendation
+# -----------------------------------
+# A recommendation depends on the ratings of the user. With the films held fixed, the embedding of the user is
+# a weighted sum over these ratings, and so is the predicted score.
+# :func:`~sklearn_mf.inspection.explain` splits the score into the contributions of the ratings. The first row
+# is the part of the film, which is the same for all users. All rows add up to the score.
 
 user = 300 if (ratings["userId"] == 300).any() else ratings["userId"].iloc[0]
 mine = ratings[ratings["userId"] == user]
@@ -122,8 +123,8 @@ print(f"\n{parts.head(9).round(3).to_string(index=False)}")
 print(f"\n{len(parts)} rows add up to {parts['contribution'].sum():.6f}, the score is {top['score'][0]:.6f}")
 
 # %%
-# In a picture: the ten ratings that matter most. A contribution is positive where the user liked a similar
-# film better than it is liked on the whole, or an opposite one less; otherwise it is negative.
+# The plot shows the ten ratings with the largest contributions. A contribution is positive if the user liked
+# a similar film better than other people do, or liked an opposite film less; otherwise it is negative.
 
 shown = parts[1:11][::-1]
 names = [

@@ -1,21 +1,21 @@
 """
-===========================
-What to show to a newcomer?
-===========================
+=============================
+Recommendations for new users
+=============================
 
-Somebody who was not there when the model was trained rates a few films. ``recommend(ratings=...)`` answers
-at once: it solves for the newcomer's embedding and bias while the films stand still, and nothing is trained.
-What comes of one rating, of five, of twenty?
+A new user, who was not in the training data, rates a few films. ``recommend(ratings=...)`` computes the
+embedding and the bias of the new user with the films held fixed, without training. This example measures the
+error after one rating, after five and after twenty.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
 """
 
 # %%
-# Newcomers
+# New users
 # ---------
-# Of the people with sixty ratings or more a quarter is kept from training. They rate their films one by one,
-# in random order, so that the first ratings of a person are like the later ones.
+# A quarter of the people with sixty ratings or more is not in the training data. They rate their films one by
+# one, in random order, so that the first ratings of a person are like the later ones.
 
 from textwrap import shorten
 
@@ -56,8 +56,9 @@ print(f"{len(people)} newcomers; the models know {train['userId'].nunique()} oth
 # %%
 # Five ratings of one person
 # --------------------------
-# Five ratings of the first of them, and the films that the Bayesian recommender would show after one rating,
-# after two, after five and after twenty. The films that the person has rated by then are left out.
+# The first table contains five ratings of the first new user, and the second one the recommendations of the
+# Bayesian recommender after one rating, after two, after five and after twenty. Films that the person has
+# rated by then are left out.
 
 ones = theirs[theirs["userId"] == people.iloc[0]]
 print(ones.head(5).join(titles, on="movieId")[["rating", "title"]].to_string(index=False))
@@ -74,15 +75,15 @@ print(f"\n{lists.to_string()}")
 # %%
 # Held-out error
 # --------------
-# How well are ratings predicted that are never given, forty of each person at most? ``fold_in`` returns what
-# ``recommend(ratings=...)`` solves for: rows to be used like those of ``user_embeddings_`` and
-# ``user_biases_``. Before the first rating a newcomer is the average user.
+# The error is measured on ratings that the models never see, at most forty of each person. ``fold_in``
+# returns the embeddings and biases that ``recommend(ratings=...)`` computes. They can be used like the rows
+# of ``user_embeddings_`` and ``user_biases_``. Before the first rating a new user is the average user.
 
 asked = theirs[number.between(20, 59)]
 
 
 def predicted(model, embeddings, biases):
-    """Ratings that were asked for, from rows of their users."""
+    """Predictions for the held-out ratings, from the embeddings and biases of their users."""
     films = np.searchsorted(model.item_ids_, asked["movieId"])
     z = biases + model.item_biases_[films] + np.sum(embeddings * model.item_embeddings_[films], axis=1)
     return np.clip(model.intercept_ + model.scale_ * z, *model.target_range_)
@@ -124,9 +125,9 @@ ax.legend()
 plt.show()
 
 # %%
-# With the Bayesian recommender a newcomer is better off from the first rating on, and twenty ratings folded
-# in do no worse than the same twenty in training. It knows how much people differ, and a rating moves the
-# newcomer away from the average user only as far as that allows. The penalty of ``MFRecommender`` is charged
-# per rating, so one rating alone is nearly taken at its word: until there are about ten, the average user is
-# the better guess. So serve newcomers with the Bayesian recommender, or show them what the average user would
-# like until they have rated some films.
+# With the Bayesian recommender the error falls from the first rating on, and twenty ratings in ``fold_in``
+# are as good as the same twenty in training. It has learnt how much people differ, so a rating moves a new
+# user away from the average user only as far as that permits. The penalty of ``MFRecommender`` is counted
+# once for each rating, so the prediction follows a single rating almost completely. With fewer than about ten
+# ratings, the average user is the better guess. So use the Bayesian recommender for new users, or recommend
+# the films of the average user until they have rated some films.

@@ -3,9 +3,9 @@
 Ids in a frame, in a pipeline
 =============================
 
-Ratings often come in a frame with more columns than a recommender wants, and with ids that are text. A
-:class:`~sklearn.pipeline.Pipeline` picks the columns, all of scikit-learn's model selection works on the
-whole, and one more column of ids is one more field of the model.
+Ratings often come in a frame with more columns than a recommender needs, and with text as ids. In this
+example a :class:`~sklearn.pipeline.Pipeline` selects the columns, scikit-learn's model selection uses the
+whole pipeline, and a further column of ids becomes a further field of the model.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -33,10 +33,10 @@ table["decade"] = table["year"].floordiv(10).mul(10).fillna(0).astype(int)  # 0 
 print(table[["user", "film", "title", "year", "genre", "hour", "rating"]].head().to_string(index=False))
 
 # %%
-# A pipeline that picks the ids
-# -----------------------------
-# The selection keeps the frame a frame and the names of its columns as they are, so that the tables of
-# the recommender carry them. The recommender is the last step, ``pipe[-1]``.
+# A pipeline that selects the ids
+# -------------------------------
+# The first step outputs a frame with unchanged column names, so that the tables of the recommender have the
+# same names. The recommender is the last step, ``pipe[-1]``.
 
 
 def recommender(*fields):
@@ -51,8 +51,8 @@ print(pipe[-1].recommend("user-500", n=5).join(titles, on="film").to_string(inde
 # %%
 # Several scores at once
 # ----------------------
-# The folds are plain random folds of the rows. Ids that a training part lacks are answered with their
-# field's average.
+# The folds are plain random folds of the rows. For ids that are not in the training part, the model uses the
+# average of their field.
 
 folds = KFold(3, shuffle=True, random_state=0)
 scoring = {"RMSE": "neg_root_mean_squared_error", "MAE": "neg_mean_absolute_error", "R2": "r2"}
@@ -62,9 +62,9 @@ print(pd.DataFrame(scores).filter(like="test_").abs().agg(["mean", "std"]).round
 # %%
 # A third field
 # -------------
-# With a third column the model adds an embedding and a bias for each value of it, and the inner products
-# of all three pairs: how the user likes the genre, and how the film goes with it. The pipeline predicts
-# the ratings of rows of three ids; tables of recommendations need exactly two fields.
+# A third column adds an embedding and a bias for each of its values, and the inner products of all three
+# pairs: user and film, user and genre, film and genre. The pipeline predicts ratings for rows of three ids.
+# Tables of recommendations need exactly two fields.
 
 pipe = recommender("user", "film", "genre").fit(table, table["rating"])
 print(
@@ -74,8 +74,8 @@ print(
 )
 
 # %%
-# Whether a field helps is for cross-validation to say. Users differ in the genres that they like, but
-# hardly in what they like at which hour.
+# Cross-validation shows whether a field helps. Users differ in the genres that they like, but hardly in their
+# taste at different hours.
 
 
 def rmse(pipe):

@@ -1,13 +1,13 @@
 """
-==============================
-Which films would a user like?
-==============================
+==================
+Recommending films
+==================
 
-From a table of ratings to a table of recommendations: how well does a matrix factorization predict ratings
-that it has not seen, which films would a user like most, and which films are alike?
+This example goes from a table of ratings to a table of recommendations. It measures how well a matrix
+factorization predicts held-out ratings, recommends films to a user, and finds similar films.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
-Konstan, 2015). Run as a script, the example reads any other ratings file as well::
+Konstan, 2015). As a script, the example also reads any other ratings file::
 
     python examples/plot_recommend_movies.py --ratings ml-1m/ratings.dat --user 42
 """
@@ -15,7 +15,7 @@ Konstan, 2015). Run as a script, the example reads any other ratings file as wel
 # %%
 # The ratings
 # -----------
-# A row for each rating: who, which film, how many stars.
+# Each row is a rating: a user, a film and the number of stars.
 
 import time
 from argparse import ArgumentParser
@@ -56,9 +56,8 @@ print(
 # %%
 # Ratings held out
 # ----------------
-# A tenth of the ratings is kept from training. The factorization has to beat two simpler predictions:
-# the mean of all ratings, and the mean plus one number for each user and film ("biases only": how
-# generous the user is, how good the film).
+# A tenth of the ratings is held out. The factorization is compared with two simpler predictions: the mean of
+# all ratings, and the mean plus one number for each user and each film ("biases only").
 
 X_train, X_test, y_train, y_test = train_test_split(
     ratings[["userId", "movieId"]], stars, test_size=0.1, random_state=0
@@ -80,20 +79,20 @@ print(f"\nErrors on {len(y_test):,} held-out ratings:\n{errors.round(4)}")
 # %%
 # Recommendations
 # ---------------
-# Trained on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` gives the films that the user has
-# not rated and would rate highest. Ids stay what they were in the ratings, so that titles are joined on
-# by id.
+# After training on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` returns the films with the
+# highest predicted ratings among those that the user has not rated. The table contains the original ids, so
+# titles can be joined by id.
 
 model = MFRecommender(random_state=0).fit(ratings)
 top = model.recommend(user, n=5).join(titles, on="movieId")
 print(f"\nThe films that user {user} would like most:\n{top.to_string(index=False)}")
 
 # %%
-# Films alike
-# -----------
-# Films that the same people like have embeddings that point the same way. The inner product prefers long
-# embeddings, which films with many ratings have; ``metric="cosine"``, the default, lets rare films in as
-# well.
+# Similar films
+# -------------
+# Films that are liked by the same people have embeddings with similar directions. The inner product prefers
+# long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds rare
+# films.
 
 most_rated = films.mode()[0]
 alike = model.similar_items(most_rated, n=5, metric="dot").join(titles, on="neighbor")
@@ -101,11 +100,11 @@ print(f"\nThe films nearest to {titles[most_rated]}:\n{alike.to_string(index=Fal
 print(f"\n{time.perf_counter() - started:.1f} seconds")
 
 # %%
-# In pictures
-# -----------
-# Left: what the biases gain over the mean, and the embeddings over the biases. Right: what the model
-# expects the user to give each recommended film, beside what all its raters gave it on average. It
-# discounts the averages of films with few ratings.
+# Plots
+# -----
+# The left plot shows the errors of the mean, the biases and the embeddings. The right plot compares the
+# predicted rating of each recommended film with the average of all its ratings. The model shrinks the
+# averages of films with few ratings.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained", width_ratios=[4, 5])
 

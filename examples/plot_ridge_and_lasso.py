@@ -1,22 +1,22 @@
 """
-===========================
-What do ridge and lasso do?
-===========================
+===============
+Ridge and lasso
+===============
 
-Without a penalty, embeddings learn the ratings by heart. Ridge (``penalty="l2"``) makes all coordinates
-smaller, lasso (``penalty="l1"``) makes many of them exactly 0, and ``alpha`` says how much. This example
-looks at errors, at zeros, and at the embeddings themselves.
+Without a penalty, embeddings overfit the ratings. Ridge (``penalty="l2"``) makes all coordinates smaller,
+lasso (``penalty="l1"``) makes many of them exactly 0, and ``alpha`` is the weight of the penalty. This
+example shows errors, zeros and the embeddings themselves.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
 """
 
 # %%
-# Along alpha
-# -----------
-# A model for each penalty and each ``alpha``: which share of the coordinates of users and films is exactly 0,
-# and what is the error on the tenth of the ratings that was held out? The measure is a model of biases alone,
-# which knows how generous a user and how good a film is, but no taste.
+# The effect of alpha
+# -------------------
+# There is one model for each penalty and each ``alpha``. The plots show the share of the coordinates of users
+# and films that are exactly 0, and the error on a held-out tenth of the ratings. The baseline is a model with
+# biases only, which has one number for each user and each film, but no taste.
 
 from textwrap import shorten
 
@@ -72,18 +72,18 @@ for ax in (left, right):
 plt.show()
 
 # %%
-# Too small an ``alpha`` is worse than no embeddings at all, whatever the penalty. Ridge has an optimum well
-# below the error of the biases. Lasso has none on these ratings: by the time it is strong enough to keep
-# noise out, it has left few coordinates, and ends where the biases are. With still more of it the biases
-# shrink too.
+# With too small an ``alpha`` embeddings are worse than none, for both penalties. Ridge has an optimum well
+# below the error of the biases. Lasso has no such optimum on these ratings: when the penalty is strong enough
+# to suppress noise, few coordinates are left, and the error approaches that of the biases. With a larger
+# ``alpha`` the biases shrink too.
 #
 # The embeddings
 # --------------
-# The films with most ratings, and three with five, under ridge at its best and under a lasso that leaves
-# about half of the coordinates. Coordinates are sorted by their size over all films; grey is exactly 0, and
-# the number in brackets is that of the ratings. Turning all embeddings of ridge together would change neither
-# predictions nor penalty, so none of its coordinates is special. Lasso cannot be turned: it wants few
-# coordinates for each film.
+# The plots show the films with most ratings and three films with five ratings, for the best ridge and for a
+# lasso with about half of the coordinates. Coordinates are sorted by their size over all films; grey is
+# exactly 0, and the number in brackets is the number of ratings. A rotation of all ridge embeddings changes
+# neither the predictions nor the penalty, so no single coordinate has a meaning. The lasso penalty is not
+# invariant under rotations: it prefers few coordinates for each film.
 
 sparse = (along.loc["lasso", "zeros"] - 0.5).abs().idxmin()
 chosen = {"ridge": models["ridge", along.loc["ridge", "RMSE"].idxmin()], "lasso": models["lasso", sparse]}
@@ -106,8 +106,8 @@ plt.show()
 # %%
 # Few ratings, short embeddings
 # -----------------------------
-# The mean length of the embeddings of films, by their number of ratings in training. Both penalties ask a
-# film to earn its embedding: with few ratings little is left but the bias.
+# This table contains the mean length of the embeddings of films by their number of training ratings. Both
+# penalties shrink the embeddings of films with few ratings, so that little is left but the bias.
 
 bins = pd.cut(counts[model.item_ids_].to_numpy(), [0, 2, 5, 10, 20, 50, 100, np.inf])
 lengths = {name: np.linalg.norm(model.item_embeddings_, axis=1) for name, model in chosen.items()}

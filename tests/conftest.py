@@ -1,9 +1,12 @@
-"""Shared data: a small known low-rank truth, real MovieLens ratings, and silence from TensorFlow."""
+"""Shared data: a small known low-rank truth and real MovieLens ratings. TensorFlow on one thread, silent."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Each of two workers computes on one thread. TensorFlow reads these when it starts.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Ratings to try things on."""
+"""Load, download and generate rating data."""
 
 from sklearn_mf.datasets._load_ratings import load_ratings
 from sklearn_mf.datasets._make_ratings import make_ratings

@@ -1,7 +1,6 @@
-"""A file from the net: checked, gone on with where it was cut, and never half there under its name.
+"""Resumable, checksum-verified and atomic download.
 
-Scikit-learn's fetchers start over when a download is cut, and check SHA-256 sums, which GroupLens does not
-publish.
+The fetchers of scikit-learn and pooch start again after an interrupted download.
 """
 
 import hashlib
@@ -24,110 +23,45 @@ T = TypeVar("T")
 
 
 def download(url: str, path: Path, md5: str, n_retries: int, delay: float) -> None:
-    """Download a file, or what is lacking of it.
-
-    Parameters
-    ----------
-    url : str
-        Where the file is.
-    path : path
-        Where to put it. Until it is complete and checked, it is called `path` with ".part" behind.
-    md5 : str
-        MD5 sum of the file.
-    n_retries : int
-        How often to go on after an error.
-    delay : float
-        Seconds before that.
-
-    Raises
-    ------
-    OSError
-        Where the download fails, or the sum is another.
-    """
+    """Download a file to `path`, under the name `path` + ".part" until its MD5 sum is verified."""
     part = path.with_name(path.name + ".part")
-    retry(lambda: _go_on(url, part), url, n_retries, delay)
+    retry(lambda: _resume(url, part), url, n_retries, delay)
     try:
         verify(part, md5)
         if not path.exists():
             os.replace(part, path)
     except OSError:
-        if not path.exists():  # else another process has put it there, and `part` may be that of a third
+        if not path.exists():  # else another process has finished, and `part` may belong to a third
             raise
 
 
 def read_text(url: str) -> str:
-    """Read a small file of text.
-
-    Parameters
-    ----------
-    url : str
-        Where the file is.
-
-    Returns
-    -------
-    text : str
-        What it holds.
-    """
+    """Text of a small file."""
     with urlopen(url, timeout=TIMEOUT) as response:
         return str(response.read().decode("utf-8", "replace"))
 
 
 def verify(path: Path, md5: str) -> None:
-    """Remove a file that is not what it should be.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-    md5 : str
-        Its MD5 sum.
-
-    Raises
-    ------
-    OSError
-        Where the sum is another.
-    """
+    """Remove a file and raise an OSError if its MD5 sum is not `md5`."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != md5:
         path.unlink()
         raise OSError(
-            f"The MD5 sum of {path} is {found}, not {md5} as it should be. The file was removed: call again "
-            "to download it anew."
+            f"The MD5 sum of {path} is {found} instead of {md5}, and the file was removed: call again to "
+            "download it once more."
         )
 
 
 def retry(attempt: Callable[[], T], url: str, n_retries: int, delay: float) -> T:
-    """Try again after an error of the net.
-
-    Parameters
-    ----------
-    attempt : callable
-        What to do.
-    url : str
-        What to call it in warnings and errors.
-    n_retries : int
-        How often to try again.
-    delay : float
-        Seconds before that.
-
-    Returns
-    -------
-    result : object
-        What `attempt` returns.
-
-    Raises
-    ------
-    OSError
-        Where the last attempt fails.
-    """
+    """Result of `attempt`, which is repeated after network errors at most `n_retries` times."""
     n_left = n_retries
     while True:
         try:
             return attempt()
         except (OSError, HTTPException) as error:
             if isinstance(error, OSError) and not isinstance(error, HTTPError) and error.filename:
-                raise  # of the disk, not of the net
+                raise  # an error of the disk
             if not n_left:
                 raise OSError(
                     f"{url} could not be downloaded, tried {n_retries + 1} times: {error}"
@@ -137,24 +71,19 @@ def retry(attempt: Callable[[], T], url: str, n_retries: int, delay: float) -> T
         time.sleep(delay)
 
 
-def _go_on(url: str, part: Path) -> None:
-    """Download what `part` lacks.
-
-    Two processes may do so at once: both write the same bytes to the same places.
-    """
+def _resume(url: str, part: Path) -> None:
+    """Download the rest of `part`; two processes may write the same bytes at the same time."""
     with open(part, "r+b", opener=_create) as file:
         start = file.seek(0, os.SEEK_END)
         request = Request(url, headers={"Range": f"bytes={start}-"} if start else {})
         try:
             response = urlopen(request, timeout=TIMEOUT)
         except HTTPError as error:
-            if (
-                start and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            ):  # nothing is lacking; the sum will tell
-                return
+            if start and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # the part is complete, or the checksum will show that it is not
             raise
         with response:
-            if response.status != HTTPStatus.PARTIAL_CONTENT:  # the server starts over
+            if response.status != HTTPStatus.PARTIAL_CONTENT:  # the server sends the whole file
                 file.seek(0)
             end = file.tell() + int(response.headers.get("Content-Length", 0))
             shutil.copyfileobj(response, file)
@@ -164,5 +93,5 @@ def _go_on(url: str, part: Path) -> None:
 
 
 def _create(path: str, flags: int) -> int:
-    """Open a file, which is made but not emptied."""
+    """Open a file, and create it if necessary, without emptying it."""
     return os.open(path, flags | os.O_CREAT, 0o666)

@@ -5,13 +5,15 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, check_random_state, gen_batches
 
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 INTERCEPT, USER_SPREAD, ITEM_SPREAD, PRODUCT_SPREAD = 3.5, 0.4, 0.5, 0.6
-DENSE = 8  # from one rating in this many cells on, every cell gets a key; below, cells are drawn and rejected
-BLOCK = 1 << 23  # numbers gathered at once
+DENSE = (
+    8  # with more than one rating in so many cells, every cell gets a key; else cells are drawn and rejected
+)
+BLOCK = 1 << 23  # maximum number of gathered embedding coordinates
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,15 +43,15 @@ def make_ratings(
     return_truth: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> pd.DataFrame | tuple[pd.DataFrame, Bunch]:
-    """Make ratings of a known low rank, with biases, popular items and noise.
+    """Generate ratings of a known low rank, with biases, popular items and noise.
 
     The rating of user u for item i is
 
         3.5 + b_u + b_i + <v_u, v_i> + noise * N(0, 1)
 
-    with biases and embeddings drawn from normal distributions. Over all cells the standard deviation of
-    b_u is 0.4, that of b_i 0.5 and that of <v_u, v_i> 0.6. No recommender can expect a smaller RMSE than
-    `noise` on held-out rows.
+    with biases and embeddings from normal distributions. Over all cells, the standard deviation of b_u is
+    0.4, that of b_i is 0.5 and that of <v_u, v_i> is 0.6. No recommender has an expected RMSE below `noise`
+    on held-out ratings.
 
     Parameters
     ----------
@@ -60,32 +62,32 @@ def make_ratings(
     n_ratings : int, default=20_000
         Number of rows. Each (user, item) appears at most once.
     embedding_dim : int, default=8
-        Length of the embeddings v. 0 leaves the biases alone.
+        Length of the embeddings v. With 0 there are only biases.
     noise : float, default=0.5
-        Standard deviation of the noise. It changes neither the cells nor the truth: with the same
-        `random_state` they are those of any other noise.
+        Standard deviation of the noise. The cells and the truth depend on `random_state` but not on the
+        noise.
     skew : float between 0 and 1, default=0.5
         Exponent of the power law of activity and popularity: the r-th most active user and the r-th most
-        popular item are drawn with a probability proportional to `r ** -skew`. 0 makes all alike. Where a
-        user runs out of items the rest goes to the other users.
+        popular item are drawn with a probability proportional to `r ** -skew`. With 0 all users and all items
+        are equally probable. A user who has rated all items gets no further rating.
     return_truth : bool, default=False
-        Return what the ratings were made from as well.
+        Whether to return the parameters of the model as well.
     random_state : int, RandomState instance or None, default=None
-        Seed of all that is drawn. An int gives the same ratings each time.
+        Seed of the random numbers. An int gives the same ratings in each call.
 
     Returns
     -------
     ratings : DataFrame of shape (n_ratings, 3)
         Columns "user" (int64, 0 to n_users - 1), "item" (int64, 0 to n_items - 1) and "rating" (float64), in
-        random order. The number of an id says nothing about how often it occurs.
+        random order. The id is independent of the activity of a user and the popularity of an item.
     truth : Bunch
         Only with `return_truth=True`:
 
         - user_embeddings : ndarray of shape (n_users, embedding_dim), float64
         - item_embeddings : ndarray of shape (n_items, embedding_dim), float64
         - user_biases, item_biases : ndarray of shape (n_users,) and (n_items,), float64
-        - user_probabilities, item_probabilities : ndarray of shape (n_users,) and (n_items,), float64, with
-          which a user and an item are drawn
+        - user_probabilities, item_probabilities : ndarray of shape (n_users,) and (n_items,), float64, of
+          drawing a user and an item
         - intercept, noise : float
 
     See Also
@@ -94,7 +96,7 @@ def make_ratings(
 
     Notes
     -----
-    Ratings are real numbers of any size. For half stars from 0.5 to 5, write
+    Ratings are unbounded real numbers. To get half stars from 0.5 to 5, use
     `ratings["rating"].mul(2).round().div(2).clip(0.5, 5)`.
 
     Cells are drawn one after another without replacement, each with a probability proportional to that of
@@ -131,7 +133,7 @@ def make_ratings(
 def _truth(
     random: np.random.RandomState, n_users: int, n_items: int, embedding_dim: int, noise: float, skew: float
 ) -> Bunch:
-    """Draw embeddings, biases and how often ids occur."""
+    """Draw embeddings, biases and probabilities of the ids."""
     spread = np.sqrt(PRODUCT_SPREAD / np.sqrt(max(embedding_dim, 1)))
     return Bunch(
         user_embeddings=spread * random.standard_normal((n_users, embedding_dim)),
@@ -146,20 +148,20 @@ def _truth(
 
 
 def _power_law(random: np.random.RandomState, n: int, skew: float) -> Floats:
-    """Probabilities of shape (n,) proportional to rank ** -skew, the ranks in random order."""
+    """Probabilities (n,) proportional to rank ** -skew, with the ranks in random order."""
     weights = np.arange(1, n + 1) ** -float(skew)
     return random.permutation(weights / weights.sum())
 
 
 def _cells(random: np.random.RandomState, users: Floats, items: Floats, n: int) -> Integers:
-    """`n` distinct cells user * n_items + item, shape (n,), drawn by users[user] * items[item]."""
+    """`n` distinct cells user * n_items + item, (n,), drawn with weights users[user] * items[item]."""
     if n * DENSE > len(users) * len(items):
         return _cells_by_key(random, users, items, n)
     return _cells_by_rejection(random, users, items, n)
 
 
 def _cells_by_key(random: np.random.RandomState, users: Floats, items: Floats, n: int) -> Integers:
-    """The n cells whose exponential clocks, ticking as fast as their probability, ring first."""
+    """Weighted sampling without replacement with exponential keys (Efraimidis and Spirakis)."""
     keys = random.standard_exponential((len(users), len(items)))
     keys /= users[:, None]
     keys /= items
@@ -168,38 +170,24 @@ def _cells_by_key(random: np.random.RandomState, users: Floats, items: Floats, n
 
 
 def _cells_by_rejection(random: np.random.RandomState, users: Floats, items: Floats, n: int) -> Integers:
-    """Draw with replacement in rounds and keep what is new, until there are n."""
+    """Draw cells with replacement in rounds, and keep the new ones, until there are n."""
     cells = np.empty(0, np.int64)
     n_drawn = n
     while len(cells) < n:
-        drawn = _draw(random, users, n_drawn) * len(items) + _draw(random, items, n_drawn)
-        found, n_before = _first_occurrences(np.concatenate([cells, drawn])), len(cells)
+        drawn = random.choice(len(users), n_drawn, p=users).astype(np.int64) * len(items)
+        drawn += random.choice(len(items), n_drawn, p=items)
+        found, n_before = pd.unique(np.concatenate([cells, drawn])), len(cells)
         share_new = (len(found) - n_before) / n_drawn
         cells = found[:n]
         n_drawn = min(n, int(1.1 * (n - len(cells)) / max(share_new, 0.01)) + 16)
     return cells
 
 
-def _draw(random: np.random.RandomState, probabilities: Floats, n: int) -> Integers:
-    """`n` codes with replacement, shape (n,)."""
-    sums = np.cumsum(probabilities)
-    return np.searchsorted(sums, random.random_sample(n) * sums[-1], side="right").astype(np.int64)
-
-
-def _first_occurrences(cells: Integers) -> Integers:
-    """Distinct cells in the order in which they first appear."""
-    order = np.argsort(cells, kind="stable")
-    is_new = np.ones(len(cells), bool)
-    is_new[order[1:]] = np.diff(cells[order]) != 0
-    return cells[is_new]
-
-
 def _noise_free(truth: Bunch, users: Integers, items: Integers) -> Floats:
-    """Intercept, biases and inner products of the cells, shape (n,), a bounded number at a time."""
+    """Ratings of the cells without noise, (n,), in blocks of bounded size."""
     rating: Floats = truth.intercept + truth.user_biases[users] + truth.item_biases[items]
     step = max(1, BLOCK // max(1, truth.user_embeddings.shape[1]))
-    for start in range(0, len(users), step):
-        part = slice(start, start + step)
+    for part in gen_batches(len(users), step):
         left, right = truth.user_embeddings[users[part]], truth.item_embeddings[items[part]]
         rating[part] += np.einsum("nk,nk->n", left, right)
     return rating

@@ -1,13 +1,15 @@
-"""The MovieLens ratings, from GroupLens."""
+"""The MovieLens ratings of GroupLens."""
 
 import csv
+import io
 import logging
 import os
 import re
+from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import IO, Literal, NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
@@ -16,7 +18,7 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from sklearn_mf.datasets._download import download, read_text, retry, verify
-from sklearn_mf.datasets._text import naming_file_in_errors, read_table
+from sklearn_mf.datasets._text import MARK, naming_file_in_errors
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
 
 BASE = "https://files.grouplens.org/datasets/movielens/"
@@ -28,17 +30,37 @@ GENRES = (
     "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir|Horror|"
     "Musical|Mystery|Romance|Sci-Fi|Thriller|War|Western"
 )
-# Types of the ratings in the cache, shorter than those that are returned and as exact.
+# Types of the ratings in the cache, which are shorter than the returned ones and as exact.
 STORED = {"user": "int32", "item": "int32", "rating": "float32", "time": "int64"}
 RETURNED = {"user": "int64", "item": "int64", "rating": "float64", "time": "datetime64[s]"}
-# How the archives write their tables.
-COMMAS: dict[str, Any] = {"sep": ",", "header": 0}
-COLONS: dict[str, Any] = {"sep": "::", "header": None, "quoting": csv.QUOTE_NONE}
-OLD_COLONS = COLONS | {"encoding": "latin-1"}
-OLD_BARS = OLD_COLONS | {"sep": "|"}
-OLD_TABS = OLD_COLONS | {"sep": "\t"}
 
 logger = logging.getLogger(__name__)
+
+
+class Format(NamedTuple):
+    """Format of a table in an archive, as :func:`pandas.read_csv` takes it.
+
+    Parameters
+    ----------
+    sep : str
+        Delimiter.
+    header : int or None
+        Row of the header.
+    quoting : {0, 3}
+        Meaning of quotation marks: `csv.QUOTE_MINIMAL` or `csv.QUOTE_NONE`.
+    encoding : str
+        Encoding.
+    """
+
+    sep: str
+    header: int | None = None
+    quoting: Literal[0, 3] = csv.QUOTE_NONE
+    encoding: str = "latin-1"
+
+
+COMMAS = Format(",", 0, csv.QUOTE_MINIMAL, "utf-8")
+COLONS = Format("::", encoding="utf-8")
+OLD_COLONS, OLD_BARS, OLD_TABS = Format("::"), Format("|"), Format("\t")
 
 
 class File(NamedTuple):
@@ -50,13 +72,13 @@ class File(NamedTuple):
         Name of the file.
     columns : list of str
         Names of its columns.
-    style : dict
-        How it is written, for :func:`read_table`.
+    format : Format
+        Its format.
     """
 
     name: str
     columns: list[str]
-    style: dict[str, Any]
+    format: Format
 
 
 class Release(NamedTuple):
@@ -67,13 +89,13 @@ class Release(NamedTuple):
     archive : str
         Name of the archive, without its suffix.
     md5 : str or None
-        MD5 sum of the archive; None where it changes over time.
+        MD5 sum of the archive; None if it changes over time.
     folder : str
         Folder in the archive.
     ratings, films : File
-        Tables that every set has.
+        Tables of every data set.
     users : File or None
-        Table of the people.
+        Table of the users.
     """
 
     archive: str
@@ -137,7 +159,7 @@ def fetch_movielens(
     n_retries: int = 3,
     delay: float = 1.0,
 ) -> Bunch:
-    """Load MovieLens ratings of films, downloading them from GroupLens if necessary.
+    """Load the MovieLens ratings of films, and download them from GroupLens if necessary.
 
     ============== ========== ======= ====== ============== ===== =================
     name              ratings   users  films stars          users archive
@@ -151,60 +173,60 @@ def fetch_movielens(
     "latest-small"    100,836     610  9,742 0.5 to 5       no    1 MB, 2018
     ============== ========== ======= ====== ============== ===== =================
 
-    "latest-small" changes over time; the row above is that of the edition of 2018.
+    "latest-small" changes over time; the table shows the edition of 2018.
 
-    The data sets are not part of this package. GroupLens lets anyone use them for research, as long as the
-    use is acknowledged [1]_ and no endorsement by the University of Minnesota or by GroupLens is implied.
-    Commercial use takes their permission, and so does passing on "100k", "1m" and "10m"; the others may be
-    passed on under the same terms. The terms of each set are in its `DESCR`.
+    The data sets are not part of this package. GroupLens allows their use in research if the use is
+    acknowledged [1]_ and no endorsement by the University of Minnesota or by GroupLens is implied. Commercial
+    use requires permission, and so does the redistribution of "100k", "1m" and "10m"; the other data sets may
+    be redistributed under the same terms. The `DESCR` of each data set holds its terms.
 
     Parameters
     ----------
     name : {"100k", "1m", "10m", "20m", "25m", "32m", "latest-small"}, default="100k"
-        Which data set.
+        Name of the data set.
     data_home : str or path-like, default=None
-        Folder of data sets; the archive goes to its folder "movielens". None is the one of
-        :func:`sklearn.datasets.get_data_home`, "~/scikit_learn_data" or the environment variable
-        SCIKIT_LEARN_DATA.
+        Folder of data sets; the archive is stored in its folder "movielens". None is the folder of
+        :func:`sklearn.datasets.get_data_home`: the environment variable SCIKIT_LEARN_DATA, or else
+        "~/scikit_learn_data".
     download_if_missing : bool, default=True
-        False raises an OSError where the archive is not in the folder.
+        If False, raise an OSError if the archive is not in the folder.
     n_retries : int, default=3
-        How often to try again where the download fails. It goes on where it was cut, in a later call too.
+        Number of retries when the download fails. A retry, or a later call, resumes the download where it
+        was interrupted.
     delay : float, default=1.0
-        Seconds before it tries again.
+        Number of seconds between retries.
 
     Returns
     -------
     data : Bunch
         - ratings : DataFrame of shape (n_ratings, 3), with the columns "user" and "item" (int64) and
           "rating" (float64), ready for `fit(data.ratings)`
-        - time : Series of shape (n_ratings,), datetime64[s], when each rating was given (UTC), ready for the
+        - time : Series of shape (n_ratings,), datetime64[s], the time of each rating in UTC, ready for the
           `groups` of a splitter
-        - items : DataFrame with "item", "title" and "genres" ("Comedy|Drama") of each film; for "100k" also
-          with "release_date" and "imdb_url". Read it as `data["items"]`, or as `data.films`: a Bunch is a
-          dict, whose method is `data.items`
+        - films : DataFrame with "item", "title" and "genres" ("Comedy|Drama") of each film; for "100k" also
+          with "release_date" and "imdb_url"
         - users : DataFrame with "user", "gender", "age", "occupation" and "zip_code" of each user, or None
-          where the set has no such table; `DESCR` explains the numbers in that of "1m"
-        - DESCR : str, what GroupLens says of the set
+          if the data set has no such table; the `DESCR` of "1m" explains its codes
+        - DESCR : str, the description by GroupLens
 
     Raises
     ------
     OSError
-        Where the download fails in the end, the archive has another MD5 sum than GroupLens gives for it, or
-        `download_if_missing` is False and it is not there.
+        If the last retry fails, if the MD5 sum of the archive differs from that of GroupLens, or if the
+        archive is missing and `download_if_missing` is False.
     ValueError
-        Where the archive is not understood.
+        If the archive is not understood.
 
     See Also
     --------
-    load_ratings : Ratings from a file.
-    make_ratings : Ratings whose truth is known.
+    load_ratings : Load ratings from a file.
+    make_ratings : Generate ratings of a known low rank.
 
     Notes
     -----
-    The archive stays in the folder as it was downloaded, and nothing is unpacked from it. Its ratings are
-    kept beside it as arrays, so that the next call reads them in a moment. Where the download does not work,
-    an archive that is put there by hand is checked and used like a downloaded one.
+    The archive is kept as it was downloaded, and is not unpacked. A second file beside it caches the ratings
+    as arrays, which later calls read faster. An archive that was put in the folder by hand is verified and
+    used like a downloaded one.
 
     References
     ----------
@@ -222,7 +244,7 @@ def fetch_movielens(
     >>> data.films["title"][0]  # doctest: +SKIP
     'Toy Story (1995)'
 
-    Without a network, say so:
+    Without a network:
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -240,12 +262,11 @@ def fetch_movielens(
         columns = {name: stored[name].astype(dtype) for name, dtype in RETURNED.items()}
     time = pd.Series(columns.pop("time"), name="time", copy=False)
     ratings = pd.DataFrame(columns, copy=False)
-    tables = {"ratings": ratings, "time": time, "items": films, "films": films, "users": users}
-    return Bunch(**tables, DESCR=description)
+    return Bunch(ratings=ratings, time=time, films=films, users=users, DESCR=description)
 
 
 def _provide(path: Path, md5: str | None, download_if_missing: bool, n_retries: int, delay: float) -> None:
-    """Make sure that the archive is there and whole."""
+    """Verify the archive if it has a known MD5 sum, or download it if it is missing."""
     if path.exists():
         if md5:
             verify(path, md5)
@@ -260,7 +281,7 @@ def _provide(path: Path, md5: str | None, download_if_missing: bool, n_retries: 
 
 
 def _published_md5(url: str) -> str:
-    """The sum that GroupLens publishes beside an archive, "MD5 (ml-1m.zip) = c4d9..."."""
+    """The MD5 sum that GroupLens publishes beside an archive, as "MD5 (ml-1m.zip) = c4d9..."."""
     text = read_text(url)
     found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
     if not found:
@@ -269,20 +290,20 @@ def _published_md5(url: str) -> str:
 
 
 def _cached_ratings(archive: ZipFile, release: Release, path: Path) -> Path:
-    """File of the ratings as arrays, made where it is missing; its name changes with the ratings."""
+    """File of the ratings as arrays, written if it is missing; its name contains their checksum."""
     checksum = archive.getinfo(f"{release.folder}/{release.ratings.name}").CRC
     cache = path.with_name(f"{release.archive}-{checksum:08x}.npz")
     if not cache.exists():
         table = _read(archive, release.folder, release.ratings, STORED)
-        with TemporaryDirectory(dir=path.parent) as scratch:  # no half file under the name of a whole one
-            arrays: Any = {name: table[name].to_numpy() for name in STORED}
-            np.savez(Path(scratch, cache.name), **arrays)
+        with TemporaryDirectory(dir=path.parent) as scratch:  # an interruption leaves no incomplete file
+            user, item, rating, time = (table[name].to_numpy() for name in STORED)
+            np.savez(Path(scratch, cache.name), user=user, item=item, rating=rating, time=time)
             os.replace(Path(scratch, cache.name), cache)
     return cache
 
 
 def _read_rest(archive: ZipFile, release: Release) -> tuple[pd.DataFrame, pd.DataFrame | None, str]:
-    """Films, users and description."""
+    """Table of the films, table of the users, and description."""
     films = _read(archive, release.folder, release.films, {"title": str, "genres": str})
     if "genres" not in films:
         films = _with_genres(films)
@@ -293,13 +314,28 @@ def _read_rest(archive: ZipFile, release: Release) -> tuple[pd.DataFrame, pd.Dat
     return films, users, "".join(archive.read(name).decode("utf-8", "replace") for name in readmes)
 
 
-def _read(archive: ZipFile, folder: str, file: File, dtype: dict[str, Any]) -> pd.DataFrame:
-    with archive.open(f"{folder}/{file.name}") as stream:
-        return read_table(stream, names=file.columns, dtype=dtype, **file.style)
+def _read(archive: ZipFile, folder: str, file: File, dtype: Mapping[str, str | type[str]]) -> pd.DataFrame:
+    """A table of an archive, in which only an empty field is missing."""
+    sep, header, quoting, encoding = file.format
+    with archive.open(f"{folder}/{file.name}") as zipped:
+        stream: IO[bytes] = zipped
+        if len(sep) > 1:  # pandas has only a slow parser for several characters
+            stream, sep = io.BytesIO(zipped.read().replace(sep.encode(), MARK.encode())), MARK
+        return pd.read_csv(
+            stream,
+            sep=sep,
+            header=header,
+            names=file.columns,
+            dtype=dtype,
+            quoting=quoting,
+            encoding=encoding,
+            keep_default_na=False,
+            na_values=[""],
+        )
 
 
 def _with_genres(films: pd.DataFrame) -> pd.DataFrame:
-    """The films of "100k", with their genres as one text in the place of 19 columns of 0 and 1."""
+    """Films of "100k", whose 19 columns of 0 and 1 for the genres become one column of text."""
     names = GENRES.split("|")
     joined = films[names].to_numpy(object) @ np.array([f"{name}|" for name in names], object)
     genres = pd.Series(joined, dtype=str).str.rstrip("|")

@@ -1,4 +1,4 @@
-"""What a recommender has learnt, and how good it is, in pictures and tables."""
+"""Displays and explanations of fitted recommenders."""
 
 from sklearn_mf.inspection._embedding_map import EmbeddingDisplay
 from sklearn_mf.inspection._error_by_activity import ErrorByActivityDisplay

@@ -1,45 +1,45 @@
-"""A map of the embeddings of users or items."""
+"""Map of the embeddings of users or items."""
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sklearn_mf.inspection._estimators import (
-    FIELDS,
-    field_number,
-    n_ratings,
-    recommender_in,
-)
+from sklearn_mf.inspection._estimators import field_number, recommender_in
 from sklearn_mf.inspection._map_artists import draw_labels, draw_points
-from sklearn_mf.inspection._plotting import new_axes
-from sklearn_mf.ratings._columns import read_id_list, short_repr
-from sklearn_mf.ratings._validation import check_known
+from sklearn_mf.inspection._plotting import Style, label_axes, new_axes
+from sklearn_mf.ratings._columns import short_repr
+from sklearn_mf.recommenders._catalog import Catalog
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class EmbeddingDisplay:
-    """Map of the embeddings of items or users: what is near each other is liked by the same people.
+    """Map of the embeddings of items or users: items near each other are liked by the same users.
 
-    Use :meth:`from_estimator` to make one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create a display. All parameters are stored as attributes. Names and labels
+    are drawn as they are: a dollar sign does not start mathematics.
 
     Parameters
     ----------
     points : DataFrame of shape (n_ids, 2)
-        Two coordinates of each id, which is the index; the names of the columns stand at the axes. Labels
-        are placed in the order of the rows.
+        Two coordinates of each id. The index holds the ids, and the names of the columns label the axes.
+        Labels are placed in the order of the rows.
     labels : Series of shape (n_ids,)
         Text of each id.
     color : Series of shape (n_ids,), default=None
-        Category or number of each id; its name stands above the legend.
+        Category or number of each id; its name is the title of the legend.
 
     Attributes
     ----------
@@ -48,16 +48,16 @@ class EmbeddingDisplay:
     figure_ : Figure
         The figure.
     scatters_ : list of PathCollection
-        The points: one for each category, or one alone.
+        The points: one collection for each category, or a single one without categories.
     texts_ : list of Annotation
-        The labels that found room.
+        The labels drawn.
     colorbar_ : Colorbar or None
-        Of a numeric color.
+        The colorbar of a numeric `color`.
 
     See Also
     --------
     MFRecommender.similar_items : The nearest items, in all dimensions.
-    explain : Which ratings carry a score.
+    explain : Contribution of each rating to a score.
 
     Examples
     --------
@@ -78,46 +78,46 @@ class EmbeddingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         field: str = "item",
-        ids: Any = None,
+        ids: object = None,
         n_ids: int = 300,
         method: str = "pca",
-        labels: Any = None,
-        color: Any = None,
+        labels: pd.Series | Mapping[object, object] | None = None,
+        color: pd.Series | Mapping[object, object] | None = None,
         n_labels: int = 20,
         random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        scatter_kwargs: dict[str, Any] | None = None,
-        text_kwargs: dict[str, Any] | None = None,
+        ax: "Axes | None" = None,
+        scatter_kwargs: Style | None = None,
+        text_kwargs: Style | None = None,
     ) -> Self:
         """Draw a map of the embeddings of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted on two columns of ids; also a Pipeline or a search.
+            Fitted recommender of two fields, or a Pipeline or search that contains one.
         field : {"item", "user"}, default="item"
-            Whose embeddings.
+            The field whose embeddings are drawn.
         ids : list, array, Series or Index of ids, default=None
-            Which ones, those to label first in front. None is the `n_ids` with the most training ratings,
-            most first.
+            Ids to show; labels are placed in this order. None shows the `n_ids` ids with the most training
+            ratings, in falling order of their number.
         n_ids : int, default=300
-            How many where `ids` is None; fewer where there are fewer.
+            Number of ids if `ids` is None, at most the number of ids in fit.
         method : {"pca", "tsne"}, default="pca"
-            "pca": the two principal components, the directions in which these embeddings differ most; a long
-            embedding is far out. "tsne": t-SNE of the angles between them, which keeps neighbours together,
-            while distances between groups mean little.
+            Projection to two dimensions. "pca" takes the first two principal components of these embeddings;
+            an embedding with a large norm is far from the centre. "tsne" is t-SNE with the cosine distance;
+            it keeps neighbours together, but distances between groups mean little.
         labels : Series or dict of id -> text, default=None
-            What to call the ids; the id itself where it is missing.
+            Text of each id. An id without a text is labelled with the id itself.
         color : Series or dict of id -> number or category, default=None
-            What to colour by: numbers, with a bar, or up to seven categories, the most frequent ones, with a
-            legend. The rest and what is missing is grey.
+            Numbers are shown with a colorbar, categories with a legend. The seven most frequent categories
+            have a colour; the other ones and missing values are grey.
         n_labels : int, default=20
             As in :meth:`plot`.
         random_state : int, RandomState instance or None, default=None
-            Seed of t-SNE, and of the principal components of wide embeddings.
+            Seed of t-SNE, and of the randomized solver that PCA uses for large inputs.
         ax : Axes, default=None
             As in :meth:`plot`.
         scatter_kwargs : dict, default=None
@@ -128,16 +128,16 @@ class EmbeddingDisplay:
         Returns
         -------
         display : EmbeddingDisplay
-            With the map.
+            Display that holds the map.
 
         Raises
         ------
         ValueError
-            Where field or method is none of those, ids are unknown or fewer than three, labels or color have
-            an id twice, embeddings have fewer than two dimensions, or fit saw another number of columns than
-            two.
+            If `field` or `method` is not one of the options, ids are unknown or fewer than three, `labels` or
+            `color` have an id more than once, embeddings have fewer than two dimensions or are all equal, or
+            fit saw a number of columns other than two.
         TypeError
-            Where the estimator is not a recommender.
+            If the estimator is not a recommender.
 
         Examples
         --------
@@ -154,9 +154,9 @@ class EmbeddingDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         number = field_number(field)
         check_is_fitted(estimator)
-        recommender = recommender_in(estimator, cls.__name__)
-        codes = _codes(recommender, number, ids, n_ids)
-        index = pd.Index(recommender._known_column(number, codes))
+        recommender, catalog = recommender_in(estimator, cls.__name__)
+        codes = _codes(catalog, number, ids, n_ids)
+        index = pd.Index(catalog.vocabularies[number].column_of(codes))
         points = _project(recommender.embeddings_[number][codes], method, random_state).set_axis(index)
         texts = _of_ids({} if labels is None else labels, index, "labels").astype(object)
         texts = texts.where(texts.notna(), index.astype(str))
@@ -165,21 +165,21 @@ class EmbeddingDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: "Axes | None" = None,
         *,
         n_labels: int = 20,
-        scatter_kwargs: dict[str, Any] | None = None,
-        text_kwargs: dict[str, Any] | None = None,
+        scatter_kwargs: Style | None = None,
+        text_kwargs: Style | None = None,
     ) -> Self:
         """Draw the map.
 
         Parameters
         ----------
         ax : Axes, default=None
-            None makes a new figure. A given one becomes narrower, for the legend beside it.
+            Axes to draw on; they become narrower for the legend beside them. None creates a new figure.
         n_labels : int, default=20
-            Labels at most. A point is labelled where no label of a point before it is in the way, as large as
-            the figure is now.
+            Largest number of labels. A point is labelled if its label fits between the labels of the points
+            before it at the current size of the figure.
         scatter_kwargs : dict, default=None
             Keyword arguments of `Axes.scatter`.
         text_kwargs : dict, default=None
@@ -188,7 +188,7 @@ class EmbeddingDisplay:
         Returns
         -------
         self : EmbeddingDisplay
-            With the artists as attributes.
+            The display, with the artists as attributes.
 
         Examples
         --------
@@ -203,37 +203,29 @@ class EmbeddingDisplay:
         self.ax_ = ax = new_axes(self, ax)
         self.figure_ = ax.figure
         self.scatters_, self.colorbar_ = draw_points(ax, self.points, self.color, scatter_kwargs)
-        ax.set(xlabel=self.points.columns[0], ylabel=self.points.columns[1])
+        label_axes(ax, *self.points.columns)
         ax.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False)
         self.texts_ = draw_labels(ax, self.points, self.labels, n_labels, text_kwargs)
         return self
 
 
-def _codes(recommender: Any, field: int, ids: Any, n_ids: int) -> NDArray[np.intp]:
-    """Rows of the ids to show, (n_shown,)."""
+def _codes(catalog: Catalog, field: int, ids: object, n_ids: int) -> NDArray[np.intp]:
+    """Codes of the ids to show, (n_shown,)."""
     if ids is None:
         check_scalar(n_ids, "n_ids", Integral, min_val=1)
-        codes = np.argsort(-n_ratings(recommender, field), kind="stable")[:n_ids]
+        codes = np.argsort(-catalog.seen.counts(field), kind="stable")[:n_ids]
     else:
-        wanted = pd.unique(read_id_list(ids, "ids"))
-        codes = recommender._vocabulary(field).codes(wanted)
-        check_known(codes, wanted, f"{FIELDS[field]}s")
+        codes = pd.unique(catalog.known_codes(field, ids, ("users", "items")[field]))
     if len(codes) < 3:
         raise ValueError(f"A map needs at least three ids, got {len(codes)}: pass more of them.")
     return codes
 
 
 def _project(
-    embeddings: NDArray[np.float32], method: str, random_state: int | np.random.RandomState | None
+    embeddings: NDArray[np.floating], method: str, random_state: int | np.random.RandomState | None
 ) -> pd.DataFrame:
     """Two coordinates of each embedding, (n_shown, width) -> (n_shown, 2)."""
-    if embeddings.shape[1] < 2:
-        raise ValueError(
-            f"A map needs embeddings of two dimensions or more, these have {embeddings.shape[1]}: fit with a "
-            "larger embedding_dim."
-        )
-    if not np.ptp(embeddings, axis=0).any():
-        raise ValueError("These embeddings are all equal: fit with a smaller alpha, or map other ids.")
+    _check_embeddings(embeddings)
     if method == "pca":
         pca = PCA(2, random_state=random_state)
         points = pca.fit_transform(embeddings.astype(np.float64))
@@ -245,13 +237,24 @@ def _project(
     if method == "tsne":
         perplexity = min(30.0, (len(embeddings) - 1) / 3)
         tsne = TSNE(2, perplexity=perplexity, metric="cosine", random_state=random_state)
-        with threadpool_limits(1):  # for so few points threads mostly wait for each other
+        with threadpool_limits(1):  # with so few points, threads mostly wait for each other
             return pd.DataFrame(tsne.fit_transform(embeddings), columns=["t-SNE 1", "t-SNE 2"])
     raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}.")
 
 
-def _of_ids(values: Any, index: "pd.Index[Any]", label: str) -> "pd.Series[Any]":
-    """Values of the ids to show; missing ones are NaN."""
+def _check_embeddings(embeddings: NDArray[np.floating]) -> None:
+    """Refuse embeddings (n_shown, width) of fewer than two dimensions, and equal ones."""
+    if embeddings.shape[1] < 2:
+        raise ValueError(
+            f"A map needs embeddings of two dimensions or more, these have {embeddings.shape[1]}: fit with a "
+            "larger embedding_dim."
+        )
+    if not np.ptp(embeddings, axis=0).any():
+        raise ValueError("These embeddings are all equal: fit with a smaller alpha, or map other ids.")
+
+
+def _of_ids(values: object, index: pd.Index, label: str) -> pd.Series:
+    """Values of the ids to show, NaN for missing ones, (n_shown,)."""
     if not isinstance(values, (pd.Series, Mapping)):
         raise TypeError(f"{label} must be a Series or dict by id, got {type(values).__name__}.")
     series = pd.Series(values)

@@ -1,33 +1,49 @@
-"""Error against the number of training ratings that a user or an item has."""
+"""RMSE against the number of training ratings of a user or an item."""
 
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
-from sklearn_mf.inspection._estimators import by_name, field_number, ids_in, n_ratings, recommender_in
-from sklearn_mf.inspection._plotting import add_legend, draw_curves, make_room_below, new_axes
-from sklearn_mf.ratings._columns import check_length, read_targets
+from sklearn_mf.inspection._estimators import by_name, field_number, recommender_in
+from sklearn_mf.inspection._plotting import (
+    LITERAL,
+    Style,
+    add_legend,
+    draw_curves,
+    label_axes,
+    make_room_below,
+    new_axes,
+)
+from sklearn_mf.metrics._held_out import HeldOut, read_held_out
+from sklearn_mf.recommenders._catalog import Catalog
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ErrorByActivityDisplay:
-    """RMSE of held-out ratings by how many ratings their user, or their item, had in fit.
+    """RMSE of held-out ratings against the number of training ratings of their user or item.
 
-    Use :meth:`from_estimator` to make one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create a display. All parameters are stored as attributes. Names are drawn
+    as they are: a dollar sign does not start mathematics.
 
     Parameters
     ----------
     errors : DataFrame of shape (n_bins, n_estimators)
-        RMSE in each group of rows. The index says how many training ratings the ids of the group have, as
-        "10-19".
+        RMSE in each group of held-out ratings. The index gives the number of training ratings of the ids in
+        the group, such as "10-19".
     bins : DataFrame of shape (n_bins, 3)
-        "least" and "most" training ratings in each group, and its number of held-out rows, "n_rows".
+        For each group, the smallest ("least") and largest ("most") number of training ratings and the number
+        of held-out ratings ("n_rows").
     field : {"user", "item"}
-        Whose ratings were counted.
+        The field whose training ratings are counted.
 
     Attributes
     ----------
@@ -36,13 +52,13 @@ class ErrorByActivityDisplay:
     figure_ : Figure
         The figure.
     lines_ : list of Line2D
-        One for each estimator.
+        One line for each estimator.
     texts_ : list of Text
-        The numbers of rows.
+        The number of held-out ratings in each group.
 
     See Also
     --------
-    RankingCurveDisplay : How well the same estimators rank.
+    RankingCurveDisplay : Ranking quality of the same estimators.
 
     Examples
     --------
@@ -51,7 +67,7 @@ class ErrorByActivityDisplay:
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.inspection import ErrorByActivityDisplay
     >>> train, test = train_test_split(make_ratings(random_state=0), random_state=0)
-    >>> model = MFRecommender(random_state=0).fit(train)
+    >>> model = MFRecommender(8, random_state=0).fit(train)
     >>> display = ErrorByActivityDisplay.from_estimator(model, test[["user", "item"]], test["rating"])
     >>> int(display.bins["n_rows"].sum()) == len(test)
     True
@@ -65,31 +81,31 @@ class ErrorByActivityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator | Mapping[str, BaseEstimator],
+        X: ArrayLike,
+        y: ArrayLike,
         *,
         field: str = "user",
         n_bins: int = 8,
-        ax: Any = None,
-        line_kwargs: dict[str, Any] | None = None,
+        ax: "Axes | None" = None,
+        line_kwargs: Style | None = None,
     ) -> Self:
-        """Draw the error of fitted estimators by the number of training ratings.
+        """Draw the error of fitted estimators against the number of training ratings.
 
         Parameters
         ----------
         estimator : estimator, or dict of str -> estimator
-            Fitted, one or several by name; also a Pipeline or a search. The first is a recommender, and its
-            training ratings are counted; of the others all that is needed is `predict`.
+            A fitted estimator, or several by name; Pipelines and searches are possible too. The first one
+            must be a recommender: its training ratings are counted. The other ones need only `predict`.
         X : array-like or DataFrame of shape (n_samples, 2)
             Users and items of held-out ratings.
         y : array-like of shape (n_samples,)
-            The ratings.
+            The held-out ratings.
         field : {"user", "item"}, default="user"
-            Whose training ratings to count.
+            The field whose training ratings are counted.
         n_bins : int, default=8
-            Groups at most, of equal width on a logarithmic scale; ids that fit has not seen, with 0 ratings,
-            are a group of their own.
+            Largest number of groups, which have equal width on a logarithmic scale. Ids unknown to fit form
+            one more group, "0".
         ax : Axes, default=None
             As in :meth:`plot`.
         line_kwargs : dict, default=None
@@ -98,15 +114,15 @@ class ErrorByActivityDisplay:
         Returns
         -------
         display : ErrorByActivityDisplay
-            With the errors.
+            Display that holds the errors.
 
         Raises
         ------
         ValueError
-            Where field is neither of the two, n_bins < 1, X and y differ in length, or the first estimator
-            was fitted on another number of columns than two.
+            If `field` is not one of the options, n_bins < 1, X and y differ in length, or the first estimator
+            was fitted on a number of columns other than two.
         TypeError
-            Where the first estimator is not a recommender, or n_bins is not a whole number.
+            If the first estimator is not a recommender, or `n_bins` is not a whole number.
 
         Examples
         --------
@@ -126,29 +142,32 @@ class ErrorByActivityDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         estimators, number = by_name(estimator), field_number(field)
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
-        counts = _counts(next(iter(estimators.values())), X, number)
-        y = read_targets(y)
-        check_length(y, len(counts), "ratings")
+        first = next(iter(estimators.values()))
+        _, catalog = recommender_in(first, cls.__name__)
+        held_out = read_held_out(first, X, y)
+        counts = _counts(catalog, held_out, number)
         groups = _groups(counts, n_bins)
         bins = _bins(counts, groups)
-        squares = pd.DataFrame({name: (each.predict(X) - y) ** 2 for name, each in estimators.items()})
+        squares = pd.DataFrame(
+            {name: (each.predict(X) - held_out.ratings) ** 2 for name, each in estimators.items()}
+        )
         errors = squares.groupby(groups).mean().pow(0.5).set_axis(bins.index)
         return cls(errors=errors, bins=bins, field=field).plot(ax=ax, line_kwargs=line_kwargs)
 
-    def plot(self, ax: Any = None, *, line_kwargs: dict[str, Any] | None = None) -> Self:
+    def plot(self, ax: "Axes | None" = None, *, line_kwargs: Style | None = None) -> Self:
         """Draw the errors.
 
         Parameters
         ----------
         ax : Axes, default=None
-            None makes a new figure. A given one becomes narrower, for the legend beside it.
+            Axes to draw on; they become narrower for the legend beside them. None creates a new figure.
         line_kwargs : dict, default=None
-            Keyword arguments of `Axes.plot` for all lines.
+            Keyword arguments of `Axes.plot` for every line.
 
         Returns
         -------
         self : ErrorByActivityDisplay
-            With the artists as attributes.
+            The display, with the artists as attributes.
 
         Examples
         --------
@@ -178,23 +197,22 @@ class ErrorByActivityDisplay:
             for span, n in self.bins["n_rows"].items()
         ]
         for label in ax.get_xticklabels():
-            label.set(rotation=45, ha="right", rotation_mode="anchor")
-        ax.set(xlabel=f"training ratings of the {self.field}", ylabel="RMSE")
+            label.set(rotation=45, ha="right", rotation_mode="anchor", **LITERAL)
+        label_axes(ax, f"training ratings of the {self.field}", "RMSE")
         add_legend(ax, self.lines_)
         make_room_below(ax, self.texts_)
         return self
 
 
-def _counts(estimator: Any, X: Any, field: int) -> NDArray[np.intp]:
-    """Training ratings of the id of each row, (n_samples,)."""
-    recommender = recommender_in(estimator, "ErrorByActivityDisplay")
-    column = ids_in(estimator, recommender, X)[field]
-    codes = recommender._vocabulary(field).codes(column.ids).take(column.numbers)
-    return np.append(n_ratings(recommender, field), 0)[codes]  # -1, an unknown id, is the 0 at the end
+def _counts(catalog: Catalog, held_out: HeldOut, field: int) -> NDArray[np.intp]:
+    """Number of training ratings of the user or item of each row, (n_samples,)."""
+    column = (held_out.users, held_out.items)[field]
+    codes = catalog.vocabularies[field].codes(column.ids).take(column.numbers)
+    return np.append(catalog.seen.counts(field), 0)[codes]  # code -1 of an unknown id takes the 0
 
 
 def _groups(counts: NDArray[np.intp], n_bins: int) -> NDArray[np.intp]:
-    """Group of each row, (n_samples,) -> (n_samples,): 0 for a count of 0, then by equal logarithms."""
+    """Group of each row by its count, 0 for a count of 0, then of equal width in logarithms, (n,) -> (n,)."""
     most = max(counts.max(), 1)
     least = counts.min(initial=most, where=counts > 0)
     starts = np.unique(np.round(np.geomspace(least, most + 1, n_bins + 1)[:-1]))
@@ -202,7 +220,7 @@ def _groups(counts: NDArray[np.intp], n_bins: int) -> NDArray[np.intp]:
 
 
 def _bins(counts: NDArray[np.intp], groups: NDArray[np.intp]) -> pd.DataFrame:
-    """Least and most ratings in each group and its size, (n_samples,) both -> (n_bins, 3)."""
+    """Smallest and largest count of each group and its size, (n,), (n,) -> (n_bins, 3)."""
     by_group = pd.Series(counts).groupby(groups)
     bins = pd.DataFrame({"least": by_group.min(), "most": by_group.max(), "n_rows": by_group.size()})
     spans = [_span(least, most) for least, most in zip(bins["least"], bins["most"], strict=True)]

@@ -1,77 +1,77 @@
-"""Which of a user's ratings carry a predicted score."""
-
-from typing import Any
+"""Contribution of each rating of a user to a predicted score."""
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
-from sklearn_mf.ratings._validation import check_known
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import Catalog, catalog_of, contributions, read_fold_in
 
 
-def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
-    r"""Take a predicted score apart into what each rating of the user adds to it.
+def explain(estimator: BaseEstimator, user: object, item: object, ratings: ArrayLike) -> pd.DataFrame:
+    r"""Decompose a predicted score into contributions of the user's ratings.
 
-    The score is that of `recommend(ratings=ratings)`. There the items stand still and the user's row
-    :math:`t = (v, b)` is found by ridge regression on the user's ratings, so it is linear in them, and so is
-    the score of item i:
+    The score is the one of `recommend(ratings=ratings)`. There the items are held fixed, and the user's row
+    :math:`t = (v, b)` is the solution of a ridge regression on the user's ratings. So the row is linear in
+    the ratings, and so is the score of item i:
 
     .. math:: m + s \, b_i + \sum_j c_{ij}, \quad
         c_{ij} = s \, w_j x_i^T G^{-1} x_j (z_j - b_j), \quad
         G = \sum_j w_j (x_j x_j^T + \alpha I)
 
     with :math:`x_j = (v_j, 1)` the embedding of a rated item, :math:`z_j` its standardised rating,
-    :math:`b_j` its bias and :math:`w_j` how often it was rated, mostly 1. A rating adds to the score where
-    the user liked an item better than most do and it is like item i, or where the user liked it less and it
-    is the opposite.
+    :math:`b_j` its bias and :math:`w_j` the number of times it was rated, usually 1. A contribution is
+    positive if the user rated item j above its bias and j is similar to item i, or if the user rated j below
+    its bias and j points away from item i.
 
     Parameters
     ----------
     estimator : MFRecommender or BayesianMFRecommender
-        Fitted on two columns of ids.
+        Recommender fitted on two columns of ids.
     user : id
-        Whose score.
+        The user whose score is explained.
     item : id
         The item that is scored; the user may have rated it.
     ratings : array-like or DataFrame of shape (n_ratings, 3)
-        User, item and rating, as `recommend(ratings=...)` takes them: of this user, or of many, such as those
-        given to fit.
+        Users, items and ratings, as `recommend(ratings=...)` takes them. Ratings of other users are ignored,
+        so the table given to fit can be passed.
 
     Returns
     -------
     table : DataFrame of shape (1 + n_ratings, 3)
         The item column under its name in fit, "rating", and "contribution" in units of the ratings. The first
-        row is the item itself, without a rating: :math:`m + s \, b_i`, which is what it scores whoever the
-        user is. Then the items that the user has rated, the largest contribution of either sign first. The
-        contributions add up to the score.
+        row is the scored item, without a rating: :math:`m + s \, b_i`, the part of its score that does not
+        depend on the user. The other rows are the items that the user has rated, by falling absolute
+        contribution. The contributions add up to the score.
 
     Raises
     ------
     ValueError
-        Where the user or the item is unknown, the user has rated no item that fit has seen, embeddings must
-        not be negative (the score is then not linear in the ratings), the model has not two fields, or its
-        item column is called "rating" or "contribution".
+        If the user or the item is unknown, the user has rated no item known from fit, `positive=True` (the
+        score is then not linear in the ratings), the model does not have two fields, or its item column is
+        called "rating" or "contribution".
     TypeError
-        Where the estimator is neither of the two.
+        If the estimator is not a recommender.
 
     See Also
     --------
-    MFRecommender.recommend : Recommend by ratings.
-    EmbeddingDisplay : Which items are alike.
+    MFRecommender.recommend : Recommend items by ratings of new users.
+    EmbeddingDisplay : Map of similar items.
 
     Notes
     -----
-    The embedding that fit found for a user comes from the same ratings, but together with those of the items
-    and stopped early. Its scores, those of `recommend(users)`, are near to these and not the same.
+    In fit, the embedding of a user is learnt from the same ratings, but jointly with the embeddings of the
+    items and with early stopping. So the scores of `recommend(users)` are close to the scores explained here,
+    but not equal.
 
-    For `penalty="l1"` too users from outside are found with ridge. Of a Bayesian model the decomposition is
-    made draw by draw and averaged, and the first row is the score of the average user, its prior mean:
-    a contribution then is what a rating adds beyond what the average user would have given.
+    Rows of new users are found by ridge regression for `penalty="l1"` too. For a Bayesian model, each
+    posterior draw is decomposed and the results are averaged. Its first row is the score of the average user
+    (the prior mean), and a contribution measures how the user's rating differs from the one of the average
+    user.
 
     Examples
     --------
@@ -91,62 +91,53 @@ def explain(estimator: Any, user: Any, item: Any, ratings: Any) -> pd.DataFrame:
     >>> bool(abs(table["contribution"].sum() - score[0]) < 1e-9)
     True
     """
-    _check_linear(estimator)
-    fold_in_ratings = _newcomer(estimator, user, ratings)
-    target = _item_code(estimator, item)
-    origin, parts = estimator._fold_parts(fold_in_ratings)
-    row = np.append(estimator.embeddings_[1][target].astype(np.float64), 1.0)
-    base = estimator.intercept_ + estimator.scale_ * (float(estimator.biases_[1][target]) + origin @ row)
-    added = estimator.scale_ * (parts @ row)
+    catalog = _catalog_of_linear(estimator)
+    rated = _ratings_of(estimator, user, ratings)
+    target = catalog.known_codes(1, _one_id(item, "item"), "item")
+    base, added = contributions(estimator, rated, int(target[0]))
     order = np.argsort(-np.abs(added), kind="stable")
     return pd.DataFrame(
         {
-            estimator._names[1]: estimator._known_column(1, np.append(target, fold_in_ratings.items[order])),
-            "rating": np.append(np.nan, fold_in_ratings.targets[order]),
+            catalog.names[1]: catalog.vocabularies[1].column_of(np.append(target, rated.items[order])),
+            "rating": np.append(np.nan, rated.targets[order]),
             "contribution": np.append(base, added[order]),
         }
     )
 
 
-def _check_linear(estimator: Any) -> None:
+def _catalog_of_linear(estimator: BaseEstimator) -> Catalog:
+    """Catalog of a recommender whose scores are linear in the ratings of a user."""
     if not isinstance(estimator, BaseRecommender):
         raise TypeError(
             f"explain needs a fitted recommender, got {type(estimator).__name__}: of a Pipeline or a search "
             "pass the recommender inside, with ratings as it saw them."
         )
-    check_is_fitted(estimator)
-    estimator._check_two_fields("explain")
-    if (name := estimator._names[1]) in ("rating", "contribution"):
+    catalog = catalog_of(estimator, "explain")
+    if (name := catalog.names[1]) in ("rating", "contribution"):
         raise ValueError(f"explain makes a column {name!r} of its own: rename that of X before fit.")
     if getattr(estimator, "positive", False):
         raise ValueError(
             "With positive=True a score is not a sum over the user's ratings: explain needs a model with "
             "positive=False."
         )
+    return catalog
 
 
-def _newcomer(estimator: Any, user: Any, ratings: Any) -> FoldInRatings:
-    """The user as one who comes with ratings."""
-    fold_in_ratings = estimator._read_fold_in(ratings, None, None)
-    code = Vocabulary(fold_in_ratings.ids, str(fold_in_ratings.ids.dtype)).codes(_one_id(user, "user"))[0]
+def _ratings_of(estimator: BaseEstimator, user: object, ratings: ArrayLike) -> FoldInRatings:
+    """Ratings of the user of items known from fit, at least one."""
+    rated = read_fold_in(estimator, ratings, "explain")
+    code = Vocabulary(rated.ids, str(rated.ids.dtype)).codes(_one_id(user, "user"))[0]
     if code < 0:
         raise ValueError(f"There are no ratings of user {short_repr(user)}: pass ratings of this user.")
-    fold_in_ratings = fold_in_ratings.only(code)
-    if not len(fold_in_ratings.items):
+    rated = rated.only(code)
+    if not len(rated.items):
         raise ValueError(
-            f"User {short_repr(user)} has rated no item that fit has seen: nothing can be explained."
+            f"User {short_repr(user)} has rated no item that fit has seen: pass ratings of known items."
         )
-    return fold_in_ratings
+    return rated
 
 
-def _item_code(estimator: Any, item: Any) -> int:
-    ids = _one_id(item, "item")
-    codes = estimator._vocabulary(1).codes(ids)
-    check_known(codes, ids, "item")
-    return int(codes[0])
-
-
-def _one_id(wanted: Any, label: str) -> NDArray[Any]:
+def _one_id(wanted: object, label: str) -> NDArray[np.generic]:
     ids = read_id_list(wanted, label)
     if len(ids) != 1:
         raise ValueError(f"{label} must be one id, got {len(ids)} of them: explain one score at a time.")

@@ -1,80 +1,83 @@
 """Points and labels of a map."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sklearn_mf.inspection._plotting import COLORS, GREY, MARKERS, add_legend, style_kwargs, wrapped
+from sklearn_mf.inspection._plotting import (
+    COLORS,
+    GREY,
+    LITERAL,
+    MARKERS,
+    Style,
+    add_legend,
+    legible,
+    style_kwargs,
+    wrapped,
+)
 
-# Characters of a label at most.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import BboxBase
+
+_POINT: Style = {"s": 18, "linewidths": 0, "alpha": 0.85}
+# Longest label in characters.
 _LONGEST = 26
 
 
 def draw_points(
-    ax: Any, points: pd.DataFrame, color: "pd.Series[Any] | None", scatter_kwargs: dict[str, Any] | None
-) -> tuple[list[Any], Any]:
-    """Draw points and explain their colours.
-
-    Parameters
-    ----------
-    ax : Axes
-        To draw on.
-    points : DataFrame of shape (n, 2)
-        Coordinates.
-    color : Series of shape (n,) or None
-        Numbers or categories.
-    scatter_kwargs : dict or None
-        For `Axes.scatter`.
-
-    Returns
-    -------
-    scatters : list of PathCollection
-        One for each category, or one alone.
-    colorbar : Colorbar or None
-        Of numbers.
-    """
-    default = {"s": 18, "linewidths": 0, "alpha": 0.85}
+    ax: "Axes", points: pd.DataFrame, color: pd.Series | None, scatter_kwargs: Style | None
+) -> "tuple[list[PathCollection], Colorbar | None]":
+    """Draw points (n, 2) with a colorbar for numbers (n,) or a legend for categories (n,)."""
     if color is None:
-        return [_scatter(ax, points, {**default, "color": COLORS[0]}, scatter_kwargs)], None
+        return [_scatter(ax, points, {"color": COLORS[0]}, scatter_kwargs)], None
     if pd.api.types.is_numeric_dtype(color) and not pd.api.types.is_bool_dtype(color):
-        return _draw_numbers(ax, points, color, default, scatter_kwargs)
+        return _draw_numbers(ax, points, color, scatter_kwargs)
     groups = _groups(color)
     scatters = [
-        _scatter(ax, points[(groups == name).to_numpy()], {**default, **style}, scatter_kwargs)
+        _scatter(ax, points[(groups == name).to_numpy()], style, scatter_kwargs)
         for name, style in _styles(groups).items()
     ]
-    add_legend(ax, scatters, title=wrapped(color.name) if color.name is not None else None)
+    add_legend(ax, scatters, title=None if _is_blank(color.name) else wrapped(color.name))
     return scatters, None
 
 
-def _scatter(ax: Any, points: pd.DataFrame, default: dict[str, Any], given: dict[str, Any] | None) -> Any:
-    return ax.scatter(*points.to_numpy().T, **style_kwargs(default, given))
+def _is_blank(name: object) -> bool:
+    return name is None or not str(name).strip()
+
+
+def _scatter(ax: "Axes", points: pd.DataFrame, style: Style, given: Style | None) -> "PathCollection":
+    x, y = points.to_numpy().T
+    return ax.scatter(x, y, **style_kwargs({**_POINT, **style}, given))
 
 
 def _draw_numbers(
-    ax: Any,
-    points: pd.DataFrame,
-    color: "pd.Series[Any]",
-    default: dict[str, Any],
-    scatter_kwargs: dict[str, Any] | None,
-) -> tuple[list[Any], Any]:
+    ax: "Axes", points: pd.DataFrame, color: pd.Series, scatter_kwargs: Style | None
+) -> "tuple[list[PathCollection], Colorbar]":
     known = color.notna().to_numpy()
-    missing = [_scatter(ax, points[~known], {**default, "color": GREY}, scatter_kwargs)] * (not known.all())
-    style = {**default, "c": color[known].to_numpy(dtype=float), "cmap": "viridis"}
-    short_repr = _scatter(ax, points[known], style, scatter_kwargs)
-    colorbar = ax.figure.colorbar(short_repr, ax=ax, label=color.name)
-    return [*missing, short_repr], colorbar
+    missing = [_scatter(ax, points[~known], {"color": GREY}, scatter_kwargs)] * (not known.all())
+    style = {"c": color[known].to_numpy(dtype=float), "cmap": "viridis"}
+    coloured = _scatter(ax, points[known], style, scatter_kwargs)
+    colorbar = ax.figure.colorbar(coloured, ax=ax)
+    if not _is_blank(color.name):
+        colorbar.set_label(str(color.name), **LITERAL)
+    return [*missing, coloured], colorbar
 
 
-def _groups(color: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Category of each point as text, the rare ones and the missing together as "other"."""
+def _groups(color: pd.Series) -> pd.Series:
+    """Category of each point as text; rare and missing ones are "other", (n,) -> (n,)."""
     text = color.astype(object).where(color.notna()).map(str, na_action="ignore")
     frequent = text.value_counts().index[: len(COLORS)]
     return text.where(text.isin(frequent), "other")
 
 
-def _styles(groups: "pd.Series[Any]") -> dict[str, dict[str, Any]]:
-    """Label, colour and marker of each category; the grey ones are drawn first."""
+def _styles(groups: pd.Series) -> dict[str, Style]:
+    """Label, colour and marker of each category; the grey points come first, so others cover them."""
     names = [name for name in groups.value_counts().index if name != "other"]
     other = {"other": {"label": "other", "color": GREY, "marker": "o"}} if (groups == "other").any() else {}
     return other | {
@@ -84,64 +87,40 @@ def _styles(groups: "pd.Series[Any]") -> dict[str, dict[str, Any]]:
 
 
 def draw_labels(
-    ax: Any, points: pd.DataFrame, labels: "pd.Series[Any]", n_labels: int, text_kwargs: dict[str, Any] | None
-) -> list[Any]:
-    """Label the first points that have room for it.
-
-    Parameters
-    ----------
-    ax : Axes
-        With all else that takes room.
-    points : DataFrame of shape (n, 2)
-        Coordinates.
-    labels : Series of shape (n,)
-        Text.
-    n_labels : int
-        Labels at most.
-    text_kwargs : dict or None
-        For `Axes.annotate`.
-
-    Returns
-    -------
-    texts : list of Annotation
-        None of them overlaps another or leaves the axes.
-    """
+    ax: "Axes", points: pd.DataFrame, labels: pd.Series, n_labels: int, text_kwargs: Style | None
+) -> "list[Annotation]":
+    """Label the first of points (n, 2) whose labels fit inside the axes without overlap, at most n_labels."""
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2, foreground="white")]
-    style = style_kwargs({"fontsize": "x-small", "path_effects": halo}, text_kwargs)
+    style = style_kwargs({"fontsize": "x-small", "path_effects": halo, **LITERAL}, text_kwargs)
     ax.figure.canvas.figure.draw_without_rendering()  # the layout settles the size of the axes
-    texts: list[Any] = []
-    taken: list[Any] = []
+    texts: list[Annotation] = []
+    taken: list[BboxBase] = []
     for point, label in zip(points.to_numpy(), labels, strict=True):
         if len(texts) == n_labels:
             break
-        text, box = _label_with_room(ax, point, _short(str(label)), taken, style)
-        if text is not None:
-            texts.append(text)
-            taken.append(box)
+        placed = _label_with_room(ax, point, _short(legible(label)), taken, style)
+        if placed is not None:
+            texts.append(placed[0])
+            taken.append(placed[1])
     return texts
 
 
 def _label_with_room(
-    ax: Any, point: Any, text: str, taken: list[Any], style: dict[str, Any]
-) -> tuple[Any, Any]:
-    """A label to the right or to the left of a point, (2,), and its box; None where neither has room."""
+    ax: "Axes", point: NDArray[np.float64], text: str, taken: "list[BboxBase]", style: Style
+) -> "tuple[Annotation, BboxBase] | None":
+    """A label to the right or left of a point (2,) and its box; None if both sides lack room."""
     for side, align in ((5, "left"), (-5, "right")):
         label = ax.annotate(
-            text, point, (side, 0), textcoords="offset points", ha=align, va="center", **style
+            text, (point[0], point[1]), (side, 0), textcoords="offset points", ha=align, va="center", **style
         )
         box = label.get_window_extent().padded(1)
-        inside = ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1)
-        if (
-            inside
-            and ax.bbox.containsy(box.y0)
-            and ax.bbox.containsy(box.y1)
-            and not box.count_overlaps(taken)
-        ):
+        inside = all(ax.bbox.contains(*corner) for corner in (box.p0, box.p1))
+        if inside and not box.count_overlaps(taken):
             return label, box
         label.remove()
-    return None, None
+    return None
 
 
 def _short(text: str) -> str:

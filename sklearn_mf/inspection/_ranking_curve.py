@@ -1,35 +1,69 @@
-"""A ranking metric against the length of the lists."""
+"""Ranking metric against the length of the lists."""
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
-from sklearn_mf.inspection._estimators import by_name, ids_in, n_ratings, recommender_in
-from sklearn_mf.inspection._plotting import GREY, add_legend, draw_curves, new_axes, whole_ticks
+from sklearn_mf.inspection._estimators import by_name, recommender_in
+from sklearn_mf.inspection._plotting import (
+    GREY,
+    Style,
+    add_legend,
+    draw_curves,
+    label_axes,
+    new_axes,
+    whole_ticks,
+)
 from sklearn_mf.metrics import make_ranking_scorer
+from sklearn_mf.metrics._held_out import read_held_out
 from sklearn_mf.metrics._measures import MEASURES, find_hits
 from sklearn_mf.metrics._pairs import Pairs, read_lists
-from sklearn_mf.ratings._columns import check_length, read_targets, short_repr
-from sklearn_mf.recommenders._tables import Excluded, RecommendQuery
-from sklearn_mf.retrieval._top_n import Ranking, top_n
+from sklearn_mf.metrics._scorer import RankingScorer
+from sklearn_mf.ratings._columns import short_repr
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import Catalog
+from sklearn_mf.recommenders._query import recommend_by_scores
 from sklearn_mf.utils._sklearn_compat import _interval_max_min_ratio, check_matplotlib_support
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_POPULARITY: Style = {
+    "color": GREY,
+    "linestyle": "--",
+    "linewidth": 2,
+    "zorder": 1,
+    "label": "most rated items",
+}
+
+
+class _Query(NamedTuple):
+    """Recommender and catalog, ids of the users to recommend to (n_users,), and their relevant items."""
+
+    recommender: BaseRecommender
+    catalog: Catalog
+    users: NDArray[np.generic]
+    relevant: Pairs
 
 
 class RankingCurveDisplay:
-    """How good lists of recommendations are, against their length k.
+    """Ranking metric of recommended lists against their length k.
 
-    Use :meth:`from_estimator` to make one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create a display. All parameters are stored as attributes. Names are drawn
+    as they are: a dollar sign does not start mathematics.
 
     Parameters
     ----------
     curves : DataFrame of shape (n_ks, n_estimators)
-        The metric at each k, which is the index.
+        Value of the metric for each estimator at each k; the index holds k.
     metric : str
-        Its name.
+        Name of the metric.
     popularity : Series of shape (n_ks,), default=None
-        The same of lists of the most rated items.
+        Value of the metric for lists of the most rated items.
 
     Attributes
     ----------
@@ -38,7 +72,7 @@ class RankingCurveDisplay:
     figure_ : Figure
         The figure.
     lines_ : list of Line2D
-        The curves, that of popularity last.
+        The curves; the one of the most rated items is last.
 
     See Also
     --------
@@ -52,7 +86,7 @@ class RankingCurveDisplay:
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.inspection import RankingCurveDisplay
     >>> train, test = train_test_split(make_ratings(random_state=0), random_state=0)
-    >>> model = MFRecommender(random_state=0).fit(train)
+    >>> model = MFRecommender(8, random_state=0).fit(train)
     >>> display = RankingCurveDisplay.from_estimator(
     ...     model, test[["user", "item"]], test["rating"], metric="recall", relevance_threshold=4.5)
     >>> display.curves.shape
@@ -67,41 +101,41 @@ class RankingCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator | Mapping[str, BaseEstimator],
+        X: ArrayLike,
+        y: ArrayLike,
         *,
         metric: str = "ndcg",
-        ks: Any = (1, 2, 5, 10, 20, 50),
+        ks: ArrayLike = (1, 2, 5, 10, 20, 50),
         relevance_threshold: float | None = None,
         popularity: bool = True,
-        ax: Any = None,
-        line_kwargs: dict[str, Any] | None = None,
+        ax: "Axes | None" = None,
+        line_kwargs: Style | None = None,
     ) -> Self:
         """Draw a ranking metric of fitted estimators on held-out ratings.
 
-        Each user of X gets a list of all items that were not seen in fit, best first. It is good where the
-        relevant ones stand in front.
+        Each estimator ranks, for each user of X, all items that the user did not rate in fit. The metric
+        compares the first k of them with the user's relevant items.
 
         Parameters
         ----------
         estimator : estimator, or dict of str -> estimator
-            Fitted on two columns of ids, one or several by name; also a Pipeline or a search.
+            A fitted recommender of two fields, or several by name; Pipelines and searches are possible too.
         X : array-like or DataFrame of shape (n_samples, 2)
             Users and items of held-out ratings.
         y : array-like of shape (n_samples,)
-            The ratings.
+            The held-out ratings.
         metric : str, default="ndcg"
             "precision", "recall", "ndcg", "average_precision", "reciprocal_rank" or "hit_rate", as in
-            :mod:`sklearn_mf.metrics`; every relevant item counts as much.
+            :mod:`sklearn_mf.metrics`; each relevant item has gain 1.
         ks : array-like of int, default=(1, 2, 5, 10, 20, 50)
             Lengths of the lists.
         relevance_threshold : float, default=None
-            An item is relevant where the held-out rating is at least this; None takes every rated item. The
-            mean is over users with a relevant item.
+            Items with a held-out rating of at least this value are relevant. None makes all rated items
+            relevant. The mean is over the users who have a relevant item.
         popularity : bool, default=True
-            Whether to show lists of the items with the most training ratings too. Those are counted in the
-            first estimator.
+            Whether to draw the curve of lists of the most rated items too. Ratings are counted in the
+            training data of the first estimator.
         ax : Axes, default=None
             As in :meth:`plot`.
         line_kwargs : dict, default=None
@@ -110,15 +144,16 @@ class RankingCurveDisplay:
         Returns
         -------
         display : RankingCurveDisplay
-            With the curves.
+            Display that holds the curves.
 
         Raises
         ------
         ValueError
-            Where the metric is unknown, a k is not a whole number of at least 1, X and y differ in length, no
-            rating reaches the threshold, fit has seen all that do, or an estimator has not two fields.
+            If the metric is unknown, a k is not a whole number of at least 1, X and y differ in length, no
+            rating reaches the threshold, all ratings that do are training ratings, or an estimator was fitted
+            on a number of columns other than two.
         TypeError
-            Where an estimator is not a recommender.
+            If an estimator is not a recommender.
 
         Examples
         --------
@@ -134,35 +169,38 @@ class RankingCurveDisplay:
         [1, 10]
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        ks = _lengths(ks)
+        lengths = _lengths(ks)
         if metric not in tuple(MEASURES):
             raise ValueError(f"metric must be one of {', '.join(MEASURES)}, got {metric!r}.")
         scorer = make_ranking_scorer(metric, relevance_threshold=relevance_threshold)
-        estimators, y = by_name(estimator), read_targets(y)
-        held_out = {name: _held_out(each, X, y, scorer) for name, each in estimators.items()}
+        queries = {name: _query(each, X, y, scorer) for name, each in by_name(estimator).items()}
         curves = {
-            name: _curve(metric, recommender.recommend(users, ks[-1]), relevant, ks)
-            for name, (recommender, users, relevant) in held_out.items()
+            name: _curve(
+                metric, query.recommender.recommend(query.users, lengths[-1]), query.relevant, lengths
+            )
+            for name, query in queries.items()
         }
-        first, users, relevant = next(iter(held_out.values()))
-        popular = _curve(metric, _most_rated(first, users, ks[-1]), relevant, ks) if popularity else None
-        display = cls(curves=pd.DataFrame(curves), metric=metric, popularity=popular)
+        first = next(iter(queries.values()))
+        most_rated = (
+            _curve(metric, _most_rated(first, lengths[-1]), first.relevant, lengths) if popularity else None
+        )
+        display = cls(curves=pd.DataFrame(curves), metric=metric, popularity=most_rated)
         return display.plot(ax=ax, line_kwargs=line_kwargs)
 
-    def plot(self, ax: Any = None, *, line_kwargs: dict[str, Any] | None = None) -> Self:
+    def plot(self, ax: "Axes | None" = None, *, line_kwargs: Style | None = None) -> Self:
         """Draw the curves.
 
         Parameters
         ----------
         ax : Axes, default=None
-            None makes a new figure. A given one becomes narrower, for the legend beside it.
+            Axes to draw on; they become narrower for the legend beside them. None creates a new figure.
         line_kwargs : dict, default=None
             Keyword arguments of `Axes.plot` for the curves of the estimators.
 
         Returns
         -------
         self : RankingCurveDisplay
-            With the artists as attributes.
+            The display, with the artists as attributes.
 
         Examples
         --------
@@ -176,23 +214,16 @@ class RankingCurveDisplay:
         self.figure_ = ax.figure
         self.lines_ = draw_curves(ax, self.curves, line_kwargs)
         if self.popularity is not None:
-            style = {
-                "color": GREY,
-                "linestyle": "--",
-                "linewidth": 2,
-                "zorder": 1,
-                "label": "most rated items",
-            }
-            self.lines_ += ax.plot(self.popularity.index, self.popularity, **style)
-        name = self.metric.replace("_", " ")
-        ax.set(xlabel="k, items in a list", ylabel=f"{name} at k", ylim=(0, None))
+            self.lines_ += ax.plot(self.popularity.index, self.popularity, **_POPULARITY)
+        label_axes(ax, "k, items in a list", f"{self.metric.replace('_', ' ')} at k")
+        ax.set_ylim(0, None)
         _scale(ax, self.curves.index)
         add_legend(ax, self.lines_)
         return self
 
 
-def _scale(ax: Any, ks: "pd.Index[Any]") -> None:
-    """Logarithmic where the steps between the lengths differ much, as scikit-learn's displays decide."""
+def _scale(ax: "Axes", ks: pd.Index) -> None:
+    """Use a logarithmic scale if the steps between lengths differ much, as scikit-learn's displays do."""
     if len(ks) > 2 and _interval_max_min_ratio(ks) > 5:
         shown_ks = ks[:: -(-len(ks) // 10)]
         ax.set_xscale("log")
@@ -202,41 +233,32 @@ def _scale(ax: Any, ks: "pd.Index[Any]") -> None:
         whole_ticks(ax)
 
 
-def _lengths(ks: Any) -> list[int]:
+def _lengths(ks: ArrayLike) -> list[int]:
+    """Distinct lengths of lists, rising."""
     lengths = np.unique(np.asarray(ks))
     if not len(lengths) or lengths.dtype.kind not in "iu" or lengths[0] < 1:
         raise ValueError(f"ks must be whole numbers of at least 1, got {short_repr(ks)}.")
     return [int(k) for k in lengths]
 
 
-def _held_out(estimator: Any, X: Any, y: NDArray[np.float64], scorer: Any) -> tuple[Any, NDArray[Any], Pairs]:
-    """The recommender inside, whom to recommend to, and what is relevant to them."""
-    recommender = recommender_in(estimator, "RankingCurveDisplay")
-    users, items = ids_in(estimator, recommender, X)
-    check_length(y, len(users.numbers), "ratings")
-    relevant = scorer._relevant(recommender, users, items, y)
+def _query(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, scorer: RankingScorer) -> _Query:
+    """Users and relevant pairs of held-out ratings for the recommender inside an estimator."""
+    recommender, catalog = recommender_in(estimator, "RankingCurveDisplay")
+    held_out = read_held_out(estimator, X, y)
+    relevant = scorer.relevant_pairs(recommender, held_out)
     if not len(relevant.user_codes):
         raise ValueError("Fit has seen all relevant ratings in X: pass ratings that were held out.")
-    return recommender, users.ids, relevant
+    return _Query(recommender, catalog, held_out.users.ids, relevant)
 
 
 def _curve(metric: str, table: pd.DataFrame, relevant: Pairs, ks: list[int]) -> "pd.Series[float]":
-    """The metric of recommended lists, cut to each length."""
+    """The metric of recommended lists cut to each length, (n_ks,)."""
     hits = find_hits(relevant, np.ones(len(relevant.user_codes)), read_lists(table, ks[-1]), ks[-1])
     scores = [float(MEASURES[metric](hits.within(k)).mean()) for k in ks]
     return pd.Series(scores, index=pd.Index(ks, name="k"))
 
 
-def _most_rated(recommender: Any, users: NDArray[Any], n: int) -> pd.DataFrame:
-    """Items by their number of training ratings, less those that the user has rated."""
-    counts = n_ratings(recommender, 1).astype(np.float32)[:, None]
-
-    def by_count(
-        query: RecommendQuery, items: NDArray[np.intp] | None, n: int, excluded: Excluded
-    ) -> Ranking:
-        """The same scores for everybody."""
-        return top_n(np.ones((len(query.ids), 1)), counts, n, excluded)
-
-    query = recommender._recommend_query(users, None)
-    table: pd.DataFrame = recommender._recommendations(query, n, True, None, by_count)
-    return table
+def _most_rated(query: _Query, n: int) -> pd.DataFrame:
+    """Lists of the n items with the most training ratings that the user has not rated."""
+    counts = query.catalog.seen.counts(1).astype(np.float32)
+    return recommend_by_scores(query.recommender, query.users, counts, n)

@@ -1,17 +1,23 @@
-"""Objective and validation error, pass by pass."""
+"""Objective, log-likelihood and validation RMSE against the pass over the ratings."""
 
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from sklearn_mf.inspection._estimators import by_name
-from sklearn_mf.inspection._plotting import add_legend, draw_curves, whole_ticks
+from sklearn_mf.inspection._plotting import Style, add_legend, draw_curves, whole_ticks
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.utils._pipeline import last_step
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
-# Fitted attributes, their sign, and what the axis is called.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Fitted attribute, its sign in the picture, and the label of the axis.
 _CURVES = {
     "objective": ("loss_curve_", 1, "objective J"),
     "log_likelihood": ("log_likelihood_curve_", 1, "log-likelihood"),
@@ -20,30 +26,31 @@ _CURVES = {
 
 
 class TrainingCurveDisplay:
-    """Training curves: what a solver minimises or samples, and the error on held-out ratings.
+    """Training curves: objective or log-likelihood, and the error on held-out ratings.
 
-    Use :meth:`from_estimator` to make one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create a display. All parameters are stored as attributes. Names are drawn
+    as they are: a dollar sign does not start mathematics.
 
     Parameters
     ----------
     objective : DataFrame of shape (n_passes, n_estimators)
-        J after each pass over the ratings, numbered from 1; a column for each estimator, NaN where it has
-        none.
+        Objective J after each pass over the ratings. The index numbers the passes from 1; the values of an
+        estimator without this curve are NaN.
     log_likelihood : DataFrame of shape (n_passes, n_estimators)
-        Log-likelihood of the training ratings after each sweep of a chain.
+        Log-likelihood of the training ratings after each sweep of a Markov chain.
     validation : DataFrame of shape (n_passes, n_estimators)
-        RMSE of the ratings that early stopping holds out.
+        RMSE of the ratings held out for early stopping.
 
     Attributes
     ----------
     axes_ : ndarray of Axes
-        The panels, from top to bottom: one for each of the three that has a curve.
+        The panels from top to bottom, one for each table that has a curve.
     ax_ : Axes
-        The first of them.
+        The first panel.
     figure_ : Figure
         The figure.
     lines_ : list of Line2D
-        The curves, panel by panel.
+        The curves in the order of the panels.
 
     See Also
     --------
@@ -54,7 +61,7 @@ class TrainingCurveDisplay:
     >>> from sklearn_mf import MFRecommender
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.inspection import TrainingCurveDisplay
-    >>> model = MFRecommender(early_stopping=True, random_state=0).fit(make_ratings(random_state=0))
+    >>> model = MFRecommender(8, early_stopping=True, random_state=0).fit(make_ratings(random_state=0))
     >>> display = TrainingCurveDisplay.from_estimator(model)
     >>> [ax.get_ylabel() for ax in display.axes_]
     ['objective J', 'validation RMSE']
@@ -69,15 +76,20 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, ax: Any = None, line_kwargs: dict[str, Any] | None = None
+        cls,
+        estimator: BaseEstimator | Mapping[str, BaseEstimator],
+        *,
+        ax: "Axes | Sequence[Axes] | NDArray[np.object_] | None" = None,
+        line_kwargs: Style | None = None,
     ) -> Self:
         """Draw the training curves of fitted estimators.
 
         Parameters
         ----------
         estimator : estimator, or dict of str -> estimator
-            Fitted MFRecommender or BayesianMFRecommender, or several by name; also inside a Pipeline or a
-            search that was refitted. J depends on the penalty: compare it between runs of the same one.
+            Fitted MFRecommender or BayesianMFRecommender, or several by name. Pipelines and refitted searches
+            that contain one are possible too. J depends on the penalty: do not compare J between estimators
+            of different penalties.
         ax : Axes or array-like of Axes, default=None
             As in :meth:`plot`.
         line_kwargs : dict, default=None
@@ -86,12 +98,12 @@ class TrainingCurveDisplay:
         Returns
         -------
         display : TrainingCurveDisplay
-            With the curves.
+            Display that holds the curves.
 
         Raises
         ------
         TypeError
-            Where an estimator is not a recommender.
+            If an estimator is not a recommender.
 
         Examples
         --------
@@ -99,7 +111,7 @@ class TrainingCurveDisplay:
         >>> from sklearn_mf.datasets import make_ratings
         >>> from sklearn_mf.inspection import TrainingCurveDisplay
         >>> ratings = make_ratings(random_state=0)
-        >>> models = {solver: MFRecommender(solver=solver, random_state=0) for solver in ("sgd", "als")}
+        >>> models = {solver: MFRecommender(8, solver=solver, random_state=0) for solver in ("sgd", "als")}
         >>> fitted = {name: model.fit(ratings) for name, model in models.items()}
         >>> TrainingCurveDisplay.from_estimator(fitted).objective.shape
         (20, 2)
@@ -108,32 +120,39 @@ class TrainingCurveDisplay:
         estimators = {name: last_step(each) for name, each in by_name(estimator).items()}
         for name, each in estimators.items():
             if not isinstance(each, BaseRecommender):
-                raise TypeError(f"{name} is no recommender but a {type(each).__name__}: pass one fitted.")
+                raise TypeError(
+                    f"{name} is no recommender but a {type(each).__name__}: pass a fitted recommender."
+                )
         curves = {
             curve: _table(estimators, attribute, sign) for curve, (attribute, sign, _) in _CURVES.items()
         }
         return cls(**curves).plot(ax=ax, line_kwargs=line_kwargs)
 
-    def plot(self, ax: Any = None, *, line_kwargs: dict[str, Any] | None = None) -> Self:
+    def plot(
+        self,
+        ax: "Axes | Sequence[Axes] | NDArray[np.object_] | None" = None,
+        *,
+        line_kwargs: Style | None = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            One for each panel; None makes a new figure. Given ones become narrower, for the legend beside
-            them.
+            Axes to draw on, one for each panel; they become narrower for the legend beside them. None
+            creates a new figure.
         line_kwargs : dict, default=None
-            Keyword arguments of `Axes.plot` for all curves.
+            Keyword arguments of `Axes.plot` for every curve.
 
         Returns
         -------
         self : TrainingCurveDisplay
-            With the artists as attributes.
+            The display, with the artists as attributes.
 
         Raises
         ------
         ValueError
-            Where the number of axes is not that of the panels.
+            If the number of axes differs from the number of panels.
 
         Examples
         --------
@@ -148,7 +167,7 @@ class TrainingCurveDisplay:
         panels = {name: getattr(self, name) for name in _CURVES if getattr(self, name).size}
         self.axes_ = self._axes(ax, len(panels))
         self.lines_ = []
-        explained: set[Any] = set()
+        explained: set[object] = set()
         for panel, (name, curves) in zip(self.axes_, panels.items(), strict=True):
             lines = draw_curves(panel, curves, line_kwargs)
             panel.set(xlabel="pass over the ratings", ylabel=_CURVES[name][2])
@@ -162,7 +181,8 @@ class TrainingCurveDisplay:
         self.figure_.align_ylabels(self.axes_)
         return self
 
-    def _axes(self, ax: Any, n_panels: int) -> Any:
+    def _axes(self, ax: object, n_panels: int) -> NDArray[np.object_]:
+        """The given axes, or those of a new figure, (n_panels,)."""
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
 
@@ -175,8 +195,8 @@ class TrainingCurveDisplay:
         return axes
 
 
-def _table(estimators: dict[str, Any], attribute: str, sign: int) -> pd.DataFrame:
-    """A curve of all estimators, empty where none has it."""
+def _table(estimators: dict[str, BaseEstimator], attribute: str, sign: int) -> pd.DataFrame:
+    """One curve of each estimator, (n_passes, n_estimators); no rows if no estimator has it."""
     curves = {
         name: sign * np.asarray(getattr(each, attribute, []), dtype=float)
         for name, each in estimators.items()

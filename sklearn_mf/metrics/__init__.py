@@ -1,4 +1,4 @@
-"""How good recommendations are: ranking metrics, beyond accuracy, and scorers for scikit-learn."""
+"""Metrics of recommendations: ranking, beyond accuracy, and scorers for scikit-learn."""
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
 from sklearn_mf.metrics._ranking import (

@@ -1,48 +1,47 @@
-"""What lists show beside what is liked: how much of the catalogue, how evenly, how little known."""
+"""Beyond-accuracy metrics: catalogue coverage, Gini index, novelty."""
 
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.metrics._pairs import codes_among, read_columns, read_lists, read_pairs
 from sklearn_mf.ratings._columns import IdColumn, read_id_list, short_repr
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
-_CONSTRAINTS: dict[str, list[Any]] = {"k": [Interval(Integral, 1, None, closed="left")]}
+_CONSTRAINTS: dict[str, list[object]] = {"k": [Interval(Integral, 1, None, closed="left")]}
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
-def catalog_coverage(recommended: Any, items: Any, k: int = 10) -> float:
-    """Share of the catalogue that is recommended at least once.
+def catalog_coverage(recommended: ArrayLike, items: ArrayLike, k: int = 10) -> float:
+    """Share of the items of the catalogue that are recommended at least once.
 
     Parameters
     ----------
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first.
     items : list, array, Series or Index of ids
-        The catalogue, `item_ids_` of a recommender; repeated ids count once.
+        The catalogue, for example `item_ids_` of a recommender; repeated ids count once.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
 
     Returns
     -------
     coverage : float
-        Between 0 and 1; 0 where nothing is recommended.
+        Between 0 and 1; 0 if nothing is recommended.
 
     Raises
     ------
     ValueError
-        Where the catalogue is empty or lacks a recommended item, a pair stands more than once, ids are
-        missing or k < 1.
+        If the catalogue is empty or lacks a recommended item, a pair occurs more than once, ids are missing
+        or k < 1.
 
     See Also
     --------
-    gini_index : How evenly the catalogue is recommended.
+    gini_index : Inequality of the numbers of recommendations of the items.
 
     References
     ----------
@@ -62,37 +61,37 @@ def catalog_coverage(recommended: Any, items: Any, k: int = 10) -> float:
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
-def gini_index(recommended: Any, items: Any, k: int = 10) -> float:
-    """Gini index of how often the items of the catalogue are recommended.
+def gini_index(recommended: ArrayLike, items: ArrayLike, k: int = 10) -> float:
+    """Gini index of the numbers of recommendations of the items of the catalogue.
 
-    With c_1 <= ... <= c_n the number of lists that each of the n items is in, it is
+    Let c_1 <= ... <= c_n be the number of lists that contain each of the n items. The index is
     sum_j (2 j - n - 1) c_j / ((n - 1) sum_j c_j).
 
     Parameters
     ----------
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first.
     items : list, array, Series or Index of ids
-        The catalogue, `item_ids_` of a recommender; repeated ids count once.
+        The catalogue, for example `item_ids_` of a recommender; repeated ids count once.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
 
     Returns
     -------
     gini : float
-        0 where all items are recommended equally often, 1 where one takes every place; 0 for a catalogue of
-        one item.
+        0 if all items are recommended equally often, 1 if all recommendations are of one item; 0 for a
+        catalogue of one item.
 
     Raises
     ------
     ValueError
-        Where nothing is recommended, the catalogue is empty or lacks a recommended item, a pair stands more
-        than once, ids are missing or k < 1.
+        If nothing is recommended, the catalogue is empty or lacks a recommended item, a pair occurs more than
+        once, ids are missing or k < 1.
 
     See Also
     --------
-    catalog_coverage : Share of the catalogue that is recommended at all.
+    catalog_coverage : Share of the catalogue that is recommended at least once.
 
     References
     ----------
@@ -116,33 +115,33 @@ def gini_index(recommended: Any, items: Any, k: int = 10) -> float:
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
-def novelty(recommended: Any, ratings: Any, k: int = 10) -> float:
-    """Mean self-information of the recommended items: how little known they are.
+def novelty(recommended: ArrayLike, ratings: ArrayLike, k: int = 10) -> float:
+    """Mean self-information of the recommended items, which is large for little known items.
 
-    The self-information of an item is -log2 of the share of users who rated it, in bits: 0 for an item that
-    everybody rated, 1 more each time that half as many did. An item that nobody rated counts as if one user
-    had. The mean is over all recommended rows.
+    The self-information of an item is -log2 of the share of users who rated it, in bits. It is 0 for an item
+    that everybody rated, and it grows by 1 when the number of raters is halved. An item without ratings
+    counts as if one user had rated it. The mean is over all recommended rows.
 
     Parameters
     ----------
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first.
     ratings : DataFrame or array-like of at least two columns
-        Users and items of the ratings of fit; what else there is does not matter, repeated pairs count once.
+        Users and items of the training ratings. Further columns are ignored, and repeated pairs count once.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
 
     Returns
     -------
     novelty : float
-        At least 0, at most log2 of the number of users in `ratings`.
+        Between 0 and log2 of the number of users in `ratings`.
 
     Raises
     ------
     ValueError
-        Where a table has no rows, a recommended pair stands more than once, ids are missing, k < 1, or the
-        items of both tables come in different types without one in common.
+        If a table has no rows, a recommended pair occurs more than once, ids are missing, k < 1, or the items
+        of the two tables have different types and none in common.
 
     See Also
     --------
@@ -161,27 +160,26 @@ def novelty(recommended: Any, ratings: Any, k: int = 10) -> float:
     1.0
     """
     rated = read_pairs(read_columns(ratings, "ratings", None), "ratings")
-    shown_items = read_lists(recommended, k).pairs
-    if not len(rated.user_codes) or not len(shown_items.user_codes):
+    pairs = read_lists(recommended, k).pairs
+    if not len(rated.user_codes) or not len(pairs.user_codes):
         empty = "recommended" if len(rated.user_codes) else "ratings"
         raise ValueError(f"{empty} has no rows: the mean needs ratings and recommended items.")
     n_raters = np.bincount(pd.unique(rated.keys) % len(rated.items.ids))
-    codes = codes_among(rated.items, shown_items.items.ids, "Items of ratings and recommended")
+    codes = codes_among(rated.items, pairs.items.ids, "Items of ratings and recommended")
     n_raters = np.where(codes < 0, 1, n_raters[codes])
     information = np.log2(len(rated.users.ids) / n_raters)
-    return float(information[shown_items.item_codes].mean())
+    return float(information[pairs.item_codes].mean())
 
 
-def _counts(recommended: Any, items: Any, k: int) -> NDArray[np.intp]:
-    """Number of lists that each item of the catalogue is in, (n_items,)."""
+def _counts(recommended: ArrayLike, items: ArrayLike, k: int) -> NDArray[np.intp]:
+    """Number of lists that contain each item of the catalogue, (n_items,)."""
     ids = read_id_list(items, "items")
-    catalogue = Vocabulary.learn(IdColumn.of(ids), "object")[0]
     if not len(ids):
         raise ValueError("items has no ids: pass the whole catalogue, as item_ids_ of a recommender.")
+    catalogue = Vocabulary.learn(IdColumn.of(ids), "object")[0]
     pairs = read_lists(recommended, k).pairs
-    codes = codes_among(catalogue, pairs.items.ids, "Items of the catalogue and recommended")[
-        pairs.item_codes
-    ]
+    codes = codes_among(catalogue, pairs.items.ids, "Items of the catalogue and recommended")
+    codes = codes[pairs.item_codes]
     if (codes < 0).any():
         stranger = short_repr(pairs.items.ids[pairs.item_codes[np.argmin(codes)]])
         raise ValueError(f"Item {stranger} is recommended but not among items: pass the whole catalogue.")

@@ -1,17 +1,17 @@
-"""The ranking measures of each user, from the ranks at which relevant items were recommended."""
+"""Ranking measures of each user, computed from the ranks of the relevant items in the recommended lists."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.metrics._pairs import (
     Lists,
     Pairs,
     codes_among,
-    places_in_runs,
+    ranks_within,
     read_gains,
     read_lists,
     read_relevant,
@@ -21,19 +21,19 @@ Floats = NDArray[np.float64]
 
 
 class Hits(NamedTuple):
-    """Relevant items that were recommended, and all that could have been.
+    """Relevant items that were recommended, and all relevant items.
 
     Parameters
     ----------
     k : int
         Length of the lists.
     users : ndarray of shape (n_hits,), integer
-        Row of the user of each hit; those of a user stand together, ranks rising.
-    ranks : ndarray of shape (n_hits,), intp
-        From 1 to k.
+        Number of the user of each hit, rising.
+    ranks : ndarray of shape (n_hits,), integer
+        Rank of each hit, from 1 to k, rising for each user.
     gains : ndarray of shape (n_hits,), float64
-        What each hit is worth.
-    n_relevant : ndarray of shape (n_users,), intp
+        Gain of each hit.
+    n_relevant : ndarray of shape (n_users,), integer
         Number of relevant items of each user, at least 1.
     relevant_users, relevant_gains : ndarray of shape (n_relevant,), integer and float64
         User and gain of each relevant item.
@@ -41,63 +41,26 @@ class Hits(NamedTuple):
 
     k: int
     users: NDArray[np.integer]
-    ranks: NDArray[np.intp]
+    ranks: NDArray[np.integer]
     gains: Floats
-    n_relevant: NDArray[np.intp]
+    n_relevant: NDArray[np.integer]
     relevant_users: NDArray[np.integer]
     relevant_gains: Floats
 
-    def per_user(self, worth: Floats | None = None) -> Floats:
-        """Sum over the hits of each user.
-
-        Parameters
-        ----------
-        worth : ndarray of shape (n_hits,), float64, default=None
-            What to sum; 1 for each hit where None.
-
-        Returns
-        -------
-        sums : ndarray of shape (n_users,), float64
-            0 for a user without a hit.
-        """
-        return np.bincount(self.users, worth, len(self.n_relevant)).astype(np.float64, copy=False)
+    def per_user(self, weights: Floats | None = None) -> Floats:
+        """Sum of the weights of each user's hits, 1 for each hit by default, (n_hits,) -> (n_users,)."""
+        return np.bincount(self.users, weights, len(self.n_relevant)).astype(np.float64, copy=False)
 
     def within(self, k: int) -> Self:
-        """Cut the lists shorter.
-
-        Parameters
-        ----------
-        k : int
-            Their new length, at most the old one.
-
-        Returns
-        -------
-        hits : Hits
-            Those in the first k places.
-        """
+        """The hits at ranks up to k, which is at most the length of the lists."""
         kept = self.ranks <= k
         return self._replace(k=k, users=self.users[kept], ranks=self.ranks[kept], gains=self.gains[kept])
 
 
-def evaluate(name: str, relevant: Any, recommended: Any, k: int, per_user: bool) -> "float | pd.Series[Any]":
-    """Compute one measure.
-
-    Parameters
-    ----------
-    name : str
-        Key of `MEASURES`.
-    relevant, recommended : DataFrame or array-like
-        Tables of users and items.
-    k : int
-        Length of the lists.
-    per_user : bool
-        Whether to return each user's value.
-
-    Returns
-    -------
-    value : float or Series
-        Mean over users, or one value for each.
-    """
+def evaluate(
+    name: str, relevant: ArrayLike, recommended: ArrayLike, k: int, per_user: bool
+) -> float | pd.Series:
+    """One of `MEASURES` for two tables: the mean over users, or a value for each (n_users,)."""
     pairs, columns = read_relevant(relevant)
     graded = name == "ndcg" and len(columns) == 3
     gains = read_gains(columns[2]) if graded else np.ones(len(pairs.user_codes))
@@ -109,24 +72,7 @@ def evaluate(name: str, relevant: Any, recommended: Any, k: int, per_user: bool)
 
 
 def find_hits(relevant: Pairs, gains: Floats, lists: Lists, k: int) -> Hits:
-    """Find the relevant items among the recommended ones.
-
-    Parameters
-    ----------
-    relevant : Pairs
-        Each once.
-    gains : ndarray of shape (n_relevant,), float64
-        What they are worth.
-    lists : Lists
-        Recommended items, at most k for a user.
-    k : int
-        Length of the lists.
-
-    Returns
-    -------
-    hits : Hits
-        Over the users of `relevant`.
-    """
+    """Relevant items (n_relevant,) among lists of at most k items; users are those of `relevant`."""
     of = "of relevant and recommended"
     users = codes_among(relevant.users, lists.pairs.users.ids, f"Users {of}")[lists.pairs.user_codes]
     items = codes_among(relevant.items, lists.pairs.items.ids, f"Items {of}")[lists.pairs.item_codes]
@@ -159,17 +105,17 @@ def _hit_rate(hits: Hits) -> Floats:
 
 
 def _reciprocal_rank(hits: Hits) -> Floats:
-    return hits.per_user((places_in_runs(hits.users) == 1) / hits.ranks)
+    return hits.per_user((ranks_within(hits.users) == 1) / hits.ranks)
 
 
 def _average_precision(hits: Hits) -> Floats:
-    return hits.per_user(places_in_runs(hits.users) / hits.ranks) / np.minimum(hits.n_relevant, hits.k)
+    return hits.per_user(ranks_within(hits.users) / hits.ranks) / np.minimum(hits.n_relevant, hits.k)
 
 
 def _ndcg(hits: Hits) -> Floats:
     order = np.lexsort((-hits.relevant_gains, hits.relevant_users))
     users, gains = hits.relevant_users[order], hits.relevant_gains[order]
-    ranks = places_in_runs(users)
+    ranks = ranks_within(users)
     best = hits._replace(users=users, ranks=ranks, gains=np.where(ranks <= hits.k, gains, 0))
     return _dcg(hits) / _dcg(best)
 

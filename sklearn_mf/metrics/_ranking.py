@@ -1,52 +1,52 @@
-"""Ranking metrics at k: how many of the items that matter are shown, and how far up."""
+"""Ranking metrics at k: precision, recall, NDCG, average precision, reciprocal rank and hit rate."""
 
 from numbers import Integral
-from typing import Any
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from sklearn_mf.metrics._measures import evaluate
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
-CONSTRAINTS: dict[str, list[Any]] = {
+_CONSTRAINTS: dict[str, list[object]] = {
     "k": [Interval(Integral, 1, None, closed="left")],
     "per_user": ["boolean"],
 }
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def precision_at_k(
-    relevant: Any, recommended: Any, k: int = 10, *, per_user: bool = False
-) -> "float | pd.Series[Any]":
-    """Share of the first k places that hold a relevant item.
+    relevant: ArrayLike, recommended: ArrayLike, k: int = 10, *, per_user: bool = False
+) -> float | pd.Series:
+    """Share of the first k recommended items that are relevant.
 
-    For a user it is the number of relevant items among the first k recommended ones, divided by k, also where
-    fewer than k are recommended: an empty place is a wrong one.
+    For each user, this is the number of relevant items among the first k recommended ones, divided by k.
+    If fewer than k items are recommended, missing recommendations count as misses.
 
     Parameters
     ----------
     relevant : DataFrame or array-like of shape (n_relevant, 2) or (n_relevant, 3)
-        Users and items that matter, each pair once; a third column does not matter.
+        Users and their relevant items, each pair once; a third column is ignored.
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows. That order alone counts, scores do not: it has decided
-        between equal ones. Users without a relevant item are left out.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first. Scores are ignored: the order has broken their ties.
+        Users without a relevant item are ignored.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
     per_user : bool, default=False
-        Whether to return the value of each user instead of the mean.
+        Whether to return one value for each user instead of the mean.
 
     Returns
     -------
     value : float or Series of shape (n_users,)
-        Mean over all users with a relevant item, where one to whom nothing is recommended counts 0; or the
-        value of each, indexed by user in sorted order.
+        Mean over the users who have a relevant item; users without recommendations count as 0. With
+        `per_user=True`, one value for each of these users, indexed by user in sorted order.
 
     Raises
     ------
     ValueError
-        Where `relevant` has no rows, a pair stands more than once, ids are missing, k < 1, or users or items
-        of both tables come in different types without one in common, as 3 and "3".
+        If `relevant` has no rows, a pair occurs more than once, ids are missing, k < 1, or the users or items
+        of the two tables have different types and none in common, such as 3 and "3".
 
     See Also
     --------
@@ -66,44 +66,44 @@ def precision_at_k(
     return evaluate("precision", relevant, recommended, k, per_user)
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def recall_at_k(
-    relevant: Any, recommended: Any, k: int = 10, *, per_user: bool = False
-) -> "float | pd.Series[Any]":
-    """Share of the relevant items that are among the first k.
+    relevant: ArrayLike, recommended: ArrayLike, k: int = 10, *, per_user: bool = False
+) -> float | pd.Series:
+    """Share of the relevant items that are among the first k recommended ones.
 
-    For a user it is the number of relevant items among the first k recommended ones, divided by the number of
-    relevant items. With more than k of these it cannot reach 1.
+    For each user, this is the number of relevant items among the first k recommended ones, divided by the
+    number of relevant items. It is below 1 for a user with more than k relevant items.
 
     Parameters
     ----------
     relevant : DataFrame or array-like of shape (n_relevant, 2) or (n_relevant, 3)
-        Users and items that matter, each pair once; a third column does not matter.
+        Users and their relevant items, each pair once; a third column is ignored.
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows. That order alone counts, scores do not: it has decided
-        between equal ones. Users without a relevant item are left out.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first. Scores are ignored: the order has broken their ties.
+        Users without a relevant item are ignored.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
     per_user : bool, default=False
-        Whether to return the value of each user instead of the mean.
+        Whether to return one value for each user instead of the mean.
 
     Returns
     -------
     value : float or Series of shape (n_users,)
-        Mean over all users with a relevant item, where one to whom nothing is recommended counts 0; or the
-        value of each, indexed by user in sorted order.
+        Mean over the users who have a relevant item; users without recommendations count as 0. With
+        `per_user=True`, one value for each of these users, indexed by user in sorted order.
 
     Raises
     ------
     ValueError
-        Where `relevant` has no rows, a pair stands more than once, ids are missing, k < 1, or users or items
-        of both tables come in different types without one in common, as 3 and "3".
+        If `relevant` has no rows, a pair occurs more than once, ids are missing, k < 1, or the users or items
+        of the two tables have different types and none in common, such as 3 and "3".
 
     See Also
     --------
-    precision_at_k : Share of the places that hold a relevant item.
-    average_precision_at_k : The same hits, worth more at the top.
+    precision_at_k : Share of the recommended items that are relevant.
+    average_precision_at_k : Relevant items count more at the top of the list.
 
     Examples
     --------
@@ -118,47 +118,47 @@ def recall_at_k(
     return evaluate("recall", relevant, recommended, k, per_user)
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def ndcg_at_k(
-    relevant: Any, recommended: Any, k: int = 10, *, per_user: bool = False
-) -> "float | pd.Series[Any]":
-    """Normalised discounted cumulative gain of the first k places.
+    relevant: ArrayLike, recommended: ArrayLike, k: int = 10, *, per_user: bool = False
+) -> float | pd.Series:
+    """Normalised discounted cumulative gain of the first k recommended items.
 
-    For a user it is the sum over the first k places of gain / log2(rank + 1), divided by that of the best
-    list possible: all relevant items by falling gain, cut at k. Gains are linear, as in trec_eval and
-    scikit-learn; for exponential ones pass `2**gain - 1`.
+    For each user, this is the sum of gain / log2(rank + 1) over the first k recommended items, divided by the
+    sum for the ideal list: the relevant items by falling gain, cut at k. Gains are linear, as in trec_eval
+    and scikit-learn; for exponential gains pass `2**gain - 1`.
 
     Parameters
     ----------
     relevant : DataFrame or array-like of shape (n_relevant, 2) or (n_relevant, 3)
-        Users and items that matter, each pair once and in a third
-        column, if there is one, its gain above 0; else all gains are 1.
+        Users and their relevant items, each pair once. An optional third column holds gains above 0;
+        without it all gains are 1.
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows. That order alone counts, scores do not: it has decided
-        between equal ones. Users without a relevant item are left out.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first. Scores are ignored: the order has broken their ties.
+        Users without a relevant item are ignored.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
     per_user : bool, default=False
-        Whether to return the value of each user instead of the mean.
+        Whether to return one value for each user instead of the mean.
 
     Returns
     -------
     value : float or Series of shape (n_users,)
-        Mean over all users with a relevant item, where one to whom nothing is recommended counts 0; or the
-        value of each, indexed by user in sorted order.
+        Mean over the users who have a relevant item; users without recommendations count as 0. With
+        `per_user=True`, one value for each of these users, indexed by user in sorted order.
 
     Raises
     ------
     ValueError
-        Where `relevant` has no rows, a pair stands more than once, ids are missing, gains are not above 0,
-        k < 1,
-        or users or items of both tables come in different types without one in common, as 3 and "3".
+        If `relevant` has no rows, a pair occurs more than once, ids are missing, gains are not above 0,
+        k < 1, or the users or items of the two tables have different types and none in common, such as 3 and
+        "3".
 
     See Also
     --------
-    average_precision_at_k : Position matters too, with a steeper discount.
-    sklearn.metrics.ndcg_score : The same for a dense matrix of scores, which averages over ties.
+    average_precision_at_k : Rank-aware metric with a steeper discount.
+    sklearn.metrics.ndcg_score : NDCG of a dense matrix of scores; it averages over ties.
 
     References
     ----------
@@ -178,45 +178,45 @@ def ndcg_at_k(
     return evaluate("ndcg", relevant, recommended, k, per_user)
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def average_precision_at_k(
-    relevant: Any, recommended: Any, k: int = 10, *, per_user: bool = False
-) -> "float | pd.Series[Any]":
-    """Mean average precision of the first k places.
+    relevant: ArrayLike, recommended: ArrayLike, k: int = 10, *, per_user: bool = False
+) -> float | pd.Series:
+    """Mean average precision of the first k recommended items.
 
-    For a user it is the sum, over the ranks r <= k that hold a relevant item, of the precision among the
-    first r, divided by the smaller of k and the number of relevant items: k relevant items in the first k
-    places give 1. trec_eval (map_cut) divides by the number of relevant items, also where that is above k.
+    For each user, this is the sum of the precision at r over the ranks r <= k of relevant items, divided by
+    the smaller of k and the number of relevant items. So a list of k relevant items has the value 1. The
+    measure map_cut of trec_eval divides by the number of relevant items even if it is larger than k.
 
     Parameters
     ----------
     relevant : DataFrame or array-like of shape (n_relevant, 2) or (n_relevant, 3)
-        Users and items that matter, each pair once; a third column does not matter.
+        Users and their relevant items, each pair once; a third column is ignored.
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows. That order alone counts, scores do not: it has decided
-        between equal ones. Users without a relevant item are left out.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first. Scores are ignored: the order has broken their ties.
+        Users without a relevant item are ignored.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
     per_user : bool, default=False
-        Whether to return the value of each user instead of the mean.
+        Whether to return one value for each user instead of the mean.
 
     Returns
     -------
     value : float or Series of shape (n_users,)
-        Mean over all users with a relevant item, where one to whom nothing is recommended counts 0; or the
-        value of each, indexed by user in sorted order.
+        Mean over the users who have a relevant item; users without recommendations count as 0. With
+        `per_user=True`, one value for each of these users, indexed by user in sorted order.
 
     Raises
     ------
     ValueError
-        Where `relevant` has no rows, a pair stands more than once, ids are missing, k < 1, or users or items
-        of both tables come in different types without one in common, as 3 and "3".
+        If `relevant` has no rows, a pair occurs more than once, ids are missing, k < 1, or the users or items
+        of the two tables have different types and none in common, such as 3 and "3".
 
     See Also
     --------
-    ndcg_at_k : Position matters too, with a milder discount.
-    precision_at_k : Position within the first k does not matter.
+    ndcg_at_k : Rank-aware metric with a milder discount.
+    precision_at_k : Metric that ignores the ranks within the first k.
 
     Examples
     --------
@@ -231,43 +231,43 @@ def average_precision_at_k(
     return evaluate("average_precision", relevant, recommended, k, per_user)
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def reciprocal_rank_at_k(
-    relevant: Any, recommended: Any, k: int = 10, *, per_user: bool = False
-) -> "float | pd.Series[Any]":
+    relevant: ArrayLike, recommended: ArrayLike, k: int = 10, *, per_user: bool = False
+) -> float | pd.Series:
     """Mean reciprocal rank of the first relevant item among the first k.
 
-    For a user it is 1 / rank of the first relevant item, 0 where there is none among the first k.
+    For each user, this is 1 / rank of the first relevant item, or 0 if none is among the first k.
 
     Parameters
     ----------
     relevant : DataFrame or array-like of shape (n_relevant, 2) or (n_relevant, 3)
-        Users and items that matter, each pair once; a third column does not matter.
+        Users and their relevant items, each pair once; a third column is ignored.
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows. That order alone counts, scores do not: it has decided
-        between equal ones. Users without a relevant item are left out.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first. Scores are ignored: the order has broken their ties.
+        Users without a relevant item are ignored.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
     per_user : bool, default=False
-        Whether to return the value of each user instead of the mean.
+        Whether to return one value for each user instead of the mean.
 
     Returns
     -------
     value : float or Series of shape (n_users,)
-        Mean over all users with a relevant item, where one to whom nothing is recommended counts 0; or the
-        value of each, indexed by user in sorted order.
+        Mean over the users who have a relevant item; users without recommendations count as 0. With
+        `per_user=True`, one value for each of these users, indexed by user in sorted order.
 
     Raises
     ------
     ValueError
-        Where `relevant` has no rows, a pair stands more than once, ids are missing, k < 1, or users or items
-        of both tables come in different types without one in common, as 3 and "3".
+        If `relevant` has no rows, a pair occurs more than once, ids are missing, k < 1, or the users or items
+        of the two tables have different types and none in common, such as 3 and "3".
 
     See Also
     --------
-    hit_rate_at_k : Whether there is one.
-    average_precision_at_k : All relevant items count, not the first alone.
+    hit_rate_at_k : Whether a relevant item is among the first k.
+    average_precision_at_k : Rank-aware metric of all relevant items.
 
     Examples
     --------
@@ -282,43 +282,43 @@ def reciprocal_rank_at_k(
     return evaluate("reciprocal_rank", relevant, recommended, k, per_user)
 
 
-@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def hit_rate_at_k(
-    relevant: Any, recommended: Any, k: int = 10, *, per_user: bool = False
-) -> "float | pd.Series[Any]":
+    relevant: ArrayLike, recommended: ArrayLike, k: int = 10, *, per_user: bool = False
+) -> float | pd.Series:
     """Share of users with a relevant item among the first k.
 
-    For a user it is 1 where at least one of the first k recommended items is relevant, else 0.
+    For each user, this is 1 if at least one of the first k recommended items is relevant, else 0.
 
     Parameters
     ----------
     relevant : DataFrame or array-like of shape (n_relevant, 2) or (n_relevant, 3)
-        Users and items that matter, each pair once; a third column does not matter.
+        Users and their relevant items, each pair once; a third column is ignored.
     recommended : DataFrame of at least two columns, or array-like of shape (n_recommended, 2)
-        Users and items as `recommend` returns them, each pair once; best first in the column "rank" where
-        there is one, else in the order of the rows. That order alone counts, scores do not: it has decided
-        between equal ones. Users without a relevant item are left out.
+        Users and items as `recommend` returns them, each pair once. A frame with a column "rank" is sorted by
+        it; otherwise the rows are in order, best first. Scores are ignored: the order has broken their ties.
+        Users without a relevant item are ignored.
     k : int, default=10
-        Only the first k items of each user count.
+        Length of the lists: only the first k items of each user count.
     per_user : bool, default=False
-        Whether to return the value of each user instead of the mean.
+        Whether to return one value for each user instead of the mean.
 
     Returns
     -------
     value : float or Series of shape (n_users,)
-        Mean over all users with a relevant item, where one to whom nothing is recommended counts 0; or the
-        value of each, indexed by user in sorted order.
+        Mean over the users who have a relevant item; users without recommendations count as 0. With
+        `per_user=True`, one value for each of these users, indexed by user in sorted order.
 
     Raises
     ------
     ValueError
-        Where `relevant` has no rows, a pair stands more than once, ids are missing, k < 1, or users or items
-        of both tables come in different types without one in common, as 3 and "3".
+        If `relevant` has no rows, a pair occurs more than once, ids are missing, k < 1, or the users or items
+        of the two tables have different types and none in common, such as 3 and "3".
 
     See Also
     --------
-    reciprocal_rank_at_k : How far up the first one is.
-    recall_at_k : The share of relevant items; the same where each user has one.
+    reciprocal_rank_at_k : Reciprocal rank of the first relevant item.
+    recall_at_k : Share of the relevant items; equal to the hit rate if each user has one.
 
     Examples
     --------

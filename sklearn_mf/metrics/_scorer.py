@@ -1,30 +1,30 @@
-"""Scorers for scikit-learn that rank items for the users of the test part."""
+"""Scorers of rankings for scikit-learn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
+from sklearn_mf.metrics._held_out import HeldOut, is_relevant, read_held_out, unseen_pairs
 from sklearn_mf.metrics._measures import MEASURES, find_hits
-from sklearn_mf.metrics._pairs import Pairs, codes_among, read_lists, read_pairs
+from sklearn_mf.metrics._pairs import Pairs, read_lists
 from sklearn_mf.metrics._sampled import rank_among_sampled
-from sklearn_mf.ratings._columns import IdColumn, check_length, read_targets
-from sklearn_mf.ratings._validation import read_ids, split_ratings
 from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.utils._pipeline import last_step, transform_up_to_last_step
+from sklearn_mf.recommenders._catalog import catalog_of
+from sklearn_mf.utils._pipeline import last_step
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
 from sklearn_mf.utils._warnings import warn_user
 
-_BEYOND_ACCURACY: dict[str, Callable[[Any, Any, int], float]] = {
+_BEYOND_ACCURACY: dict[str, Callable[[pd.DataFrame, BaseEstimator, int], float]] = {
     "coverage": lambda table, recommender, k: catalog_coverage(table, recommender.item_ids_, k),
-    "novelty": lambda table, recommender, k: novelty(table, _ratings_of_fit(recommender), k),
+    "novelty": lambda table, recommender, k: novelty(table, _training_pairs(recommender), k),
     "gini": lambda table, recommender, k: gini_index(table, recommender.item_ids_, k),
 }
 _NAMES = (*MEASURES, *_BEYOND_ACCURACY)
@@ -49,73 +49,76 @@ def make_ranking_scorer(
     relevance_share: float | None = None,
     n_negatives: int | None = None,
     random_state: int | np.random.RandomState | None = None,
-) -> "_RankingScorer":
-    """Make a scorer of rankings for `scoring=` in scikit-learn.
+) -> "RankingScorer":
+    """Make a scorer of rankings for the `scoring=` of scikit-learn.
 
-    The scorer is called with a fitted estimator and the test part. For each user of the test part it ranks
-    all items of fit that the user had not rated in fit, and compares the first k with the user's relevant
-    items, those rated well enough in the test part.
+    The scorer is called with a fitted estimator and the test part. For each user of the test part, the
+    estimator ranks all items of fit that the user did not rate in fit. The scorer compares the first k of
+    them with the user's relevant items, which are chosen by their test ratings.
 
     Parameters
     ----------
     metrics : str, or list or tuple of str, default="ndcg"
-        "precision", "recall", "ndcg", "average_precision", "reciprocal_rank" or "hit_rate", the functions of
-        these names with `_at_k`; or what needs no relevant items: "coverage" (:func:`catalog_coverage`),
-        "novelty" (:func:`novelty`, against the ratings of fit) or "gini" (:func:`gini_index`, where less is
-        more even: do not refit on it). Several names give a dict of scores from one ranking.
+        "precision", "recall", "ndcg", "average_precision", "reciprocal_rank" or "hit_rate" for the functions
+        with these names and the ending `_at_k`. Three metrics need no relevant items: "coverage"
+        (:func:`catalog_coverage`), "novelty" (:func:`novelty` with the training ratings) and "gini"
+        (:func:`gini_index`; smaller values mean more even lists, so do not refit on it). Several names give
+        a dict of scores from one ranking.
     k : int, default=10
         Length of the lists.
     relevance_threshold : float, default=None
-        A test rating of at least this is relevant.
+        Test ratings of at least this value are relevant.
     relevance_share : float, default=None
-        In the place of a threshold: this share of the test ratings of each user is relevant, the highest and
-        at least one, together with all that equal the lowest of them. Where both are None, all are relevant.
+        Alternative to the threshold: this share of the test ratings of each user is relevant, namely the
+        highest ones, at least one, and all ratings equal to the lowest of these. If both parameters are None,
+        all test ratings are relevant.
     n_negatives : int, default=None
-        Rank the relevant items of each user among this many other items alone, drawn at random from those
-        without a rating in fit that are not relevant. None ranks all items.
+        Rank the relevant items of each user only among this number of other items. They are drawn at random
+        from the items that are not relevant and that the user did not rate in fit. None ranks all items.
 
         .. warning::
-           What is measured among sampled items says little about the ranking of all items: it can put
-           recommenders in another order [1]_. Use it only to compare with published figures.
+           Metrics of sampled items say little about the ranking of all items and can order recommenders
+           differently [1]_. Use them only to compare with published results.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw where `n_negatives` is given. An int draws the same at each call.
+        Seed of the sampled items with `n_negatives`. An int gives the same items in each call.
 
     Returns
     -------
     scorer : callable
-        Called as `scorer(estimator, X, y)`, it returns a float, or a dict of floats for several names. It can
-        be pickled. `y` may be None where X has three columns user, item, rating. It takes a `sample_weight`,
-        which does not matter: each user counts once.
+        The call `scorer(estimator, X, y)` returns a float, or a dict of floats for several names. It can be
+        pickled. `y` may be None if X has three columns user, item, rating. A `sample_weight` is accepted and
+        ignored: each user counts once.
 
     Raises
     ------
     ValueError
-        Where a name is unknown, both ways to choose the relevant ratings are given, or `n_negatives` is given
-        with a name that needs no relevant items.
+        If a name is unknown, both `relevance_threshold` and `relevance_share` are given, or `n_negatives` is
+        given with a metric that needs no relevant items.
 
     See Also
     --------
     sklearn.metrics.make_scorer : Scorers of predictions.
-    ndcg_at_k : The formula and its conventions.
+    ndcg_at_k : Definition of the default metric.
 
     Notes
     -----
-    Each relevant item has gain 1. A user without one is left out of the mean. Repeated test rows count once.
+    Each relevant item has gain 1. The mean is over users with a relevant item. Repeated test rows count once.
 
-    - A relevant item that fit has not seen cannot be recommended. It counts as relevant, so it costs recall.
-    - A user whom fit has not seen gets the ranking of the average user. With `handle_unknown="error"` the
-      scorer raises; an unknown item does not matter to it.
-    - A pair that fit has seen cannot be recommended either. It is left out of the relevant ones. Where none
-      is left, as on the training rows that `return_train_score` and
-      :class:`sklearn.callback.ScoringMonitor` score, the value is nan, with an `UndefinedMetricWarning`.
-    - Where no test rating is relevant, the scorer raises a ValueError.
+    - A relevant item that is unknown to fit cannot be recommended. It counts as a miss.
+    - An unknown user gets the ranking of the average user. With `handle_unknown="error"` the scorer raises an
+      error for unknown users, but not for unknown items.
+    - A training rating cannot be recommended either, so it is not relevant. If no relevant rating is left,
+      the score is nan with an `UndefinedMetricWarning`. This is the case for the training rows that
+      `return_train_score` and :class:`sklearn.callback.ScoringMonitor` score.
+    - If no test rating is relevant, the scorer raises a ValueError.
 
-    A :class:`~sklearn.pipeline.Pipeline` ranks with its last step, and X passes through the steps before; a
-    search ranks with its `best_estimator_`. A BaseEstimator with `recommend(users, n=k)` will do, except for
-    "novelty" and `n_negatives`, which need one of this package; "coverage" and "gini" need `item_ids_`.
+    A :class:`~sklearn.pipeline.Pipeline` ranks with its last step after X has passed through the other steps,
+    and a search ranks with its `best_estimator_`. Any BaseEstimator with `recommend(users, n=k)` can be
+    scored, with two exceptions: "novelty" and `n_negatives` need a recommender of this package, and
+    "coverage" and "gini" need `item_ids_`.
 
-    ScoringMonitor wants a dict: a dict of scorers, or one scorer of a list of names.
+    ScoringMonitor needs a dict: a dict of scorers, or one scorer of a list of names.
 
     References
     ----------
@@ -152,12 +155,12 @@ def make_ranking_scorer(
             f"{', '.join(_BEYOND_ACCURACY)} would tell nothing: make a scorer of their own for them."
         )
     metrics = metrics if isinstance(metrics, str) else list(metrics)
-    return _RankingScorer(metrics, k, relevance_threshold, relevance_share, n_negatives, random_state)
+    return RankingScorer(metrics, k, relevance_threshold, relevance_share, n_negatives, random_state)
 
 
 @dataclass(frozen=True, repr=False)
-class _RankingScorer:
-    """See :func:`make_ranking_scorer`."""
+class RankingScorer:
+    """Scorer made by :func:`make_ranking_scorer`."""
 
     metrics: str | list[str]
     k: int
@@ -167,19 +170,11 @@ class _RankingScorer:
     random_state: int | np.random.RandomState | None
 
     def __call__(
-        self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+        self, estimator: BaseEstimator, X: ArrayLike, y: ArrayLike | None = None, sample_weight: object = None
     ) -> float | dict[str, float]:
         recommender = last_step(estimator)
-        _check_recommends(recommender)
-        X = transform_up_to_last_step(estimator, X)
-        X, y = split_ratings(recommender, X, y)
-        ids, _, _ = read_ids(recommender, X, reset=False)
-        if len(ids) != 2:
-            raise ValueError(f"A ranking needs a column of users and one of items, got {len(ids)} column(s).")
-        ratings = read_targets(y)
-        users, items = ids
-        check_length(ratings, len(users.numbers), "ratings")
-        scores = self._scores(recommender, users, items, ratings)
+        self._check_estimator(recommender)
+        scores = self._scores(recommender, read_held_out(estimator, X, y))
         return scores[self.metrics] if isinstance(self.metrics, str) else scores
 
     def __repr__(self) -> str:
@@ -192,28 +187,50 @@ class _RankingScorer:
         return [self.metrics] if isinstance(self.metrics, str) else self.metrics
 
     def _accept_sample_weight(self) -> bool:
-        """Answer what scikit-learn asks the scorers of a dict where fit gets weights."""
+        """Tell scikit-learn's dicts of scorers that `sample_weight` may be passed."""
         return True
 
-    def _scores(
-        self, recommender: Any, users: IdColumn, items: IdColumn, ratings: NDArray[np.float64]
-    ) -> dict[str, float]:
-        """Value of each metric for the test part, three columns of shape (n_samples,)."""
-        names = self._names
-        if (self.n_negatives or "novelty" in names) and not isinstance(recommender, BaseRecommender):
+    def relevant_pairs(self, recommender: BaseEstimator, held_out: HeldOut) -> Pairs:
+        """Relevant pairs of the held-out ratings that fit has not seen, each once."""
+        chosen = is_relevant(held_out, self.relevance_threshold, self.relevance_share)
+        if not chosen.any():
+            raise ValueError(
+                f"None of the {len(chosen)} test ratings reaches relevance_threshold="
+                f"{self.relevance_threshold}, the highest is {held_out.ratings.max():g}: lower the threshold."
+            )
+        return unseen_pairs(recommender, held_out.users.take(chosen), held_out.items.take(chosen))
+
+    def _check_estimator(self, recommender: BaseEstimator) -> None:
+        name = type(recommender).__name__
+        if not hasattr(recommender, "recommend"):
             raise TypeError(
-                f"{self} needs to know what fit has seen, which {type(recommender).__name__} does not tell: "
+                f"A ranking scorer needs an estimator with recommend, which {name} has not: "
+                "use a recommender, a Pipeline that ends in one, or a search over one."
+            )
+        needs_seen = self.n_negatives or "novelty" in self._names
+        if needs_seen and not isinstance(recommender, BaseRecommender):
+            raise TypeError(
+                f"{self} needs to know what fit has seen, which {name} does not tell: "
                 "use a recommender of sklearn_mf, or neither 'novelty' nor n_negatives."
             )
-        table = recommender.recommend(users.ids, n=self.k) if self.n_negatives is None else None
+
+    def _scores(self, recommender: BaseEstimator, held_out: HeldOut) -> dict[str, float]:
+        """Value of each metric."""
+        names = self._names
+        relevant = self.relevant_pairs(recommender, held_out) if {*names} & {*MEASURES} else None
+        if relevant is not None and self.n_negatives is not None:
+            random = check_random_state(self.random_state)
+            return self._accuracy(
+                relevant, rank_among_sampled(recommender, relevant, self.n_negatives, random)
+            )
+        table = recommender.recommend(held_out.users.ids, n=self.k)
         scores = {name: _BEYOND_ACCURACY[name](table, recommender, self.k) for name in {*names} - {*MEASURES}}
-        if {*names} & {*MEASURES}:
-            relevant = self._relevant(recommender, users, items, ratings)
-            scores |= self._accuracy(recommender, relevant, table)
+        if relevant is not None:
+            scores |= self._accuracy(relevant, table)
         return {name: scores[name] for name in names}
 
-    def _accuracy(self, recommender: Any, relevant: Pairs, table: Any) -> dict[str, float]:
-        """Value of each measure, of the recommendations or among sampled items."""
+    def _accuracy(self, relevant: Pairs, table: pd.DataFrame) -> dict[str, float]:
+        """Value of each measure of a ranking, nan without relevant pairs."""
         names = [name for name in self._names if name in MEASURES]
         if not len(relevant.user_codes):
             warn_user(
@@ -222,60 +239,13 @@ class _RankingScorer:
                 UndefinedMetricWarning,
             )
             return dict.fromkeys(names, np.nan)
-        if self.n_negatives is not None:
-            random = check_random_state(self.random_state)
-            table = rank_among_sampled(recommender, relevant, self.n_negatives, random)
         gains = np.ones(len(relevant.user_codes))
         hits = find_hits(relevant, gains, read_lists(table, self.k), self.k)
         return {name: float(MEASURES[name](hits).mean()) for name in names}
 
-    def _relevant(
-        self, recommender: Any, users: IdColumn, items: IdColumn, ratings: NDArray[np.float64]
-    ) -> Pairs:
-        """Relevant pairs of the test part that fit has not seen, each once."""
-        chosen = self._is_relevant(users, ratings)
-        if not chosen.any():
-            raise ValueError(
-                f"None of the {len(ratings)} test ratings reaches relevance_threshold="
-                f"{self.relevance_threshold}, the highest is {ratings.max():g}: lower the threshold."
-            )
-        users, items = users.take(chosen), items.take(chosen)
-        unseen = ~_is_seen(recommender, users, items)
-        pairs = read_pairs([users.rows[unseen], items.rows[unseen]], "X")
-        return pairs.take(~pd.Index(pairs.keys).duplicated())
 
-    def _is_relevant(self, users: IdColumn, ratings: NDArray[np.float64]) -> NDArray[np.bool_]:
-        if self.relevance_threshold is not None:
-            return ratings >= self.relevance_threshold
-        if self.relevance_share is None:
-            return np.ones(len(ratings), dtype=bool)
-        most = (self.relevance_share * np.bincount(users.numbers)).round(9)  # 0.29 * 100 is below 29
-        places = pd.Series(ratings).groupby(users.numbers).rank(method="min", ascending=False)
-        return places.to_numpy() <= np.maximum(most, 1).take(users.numbers)
-
-
-def _check_recommends(estimator: Any) -> None:
-    if not hasattr(estimator, "recommend"):
-        raise TypeError(
-            f"A ranking scorer needs an estimator with recommend, which {type(estimator).__name__} has not: "
-            "use a recommender, a Pipeline that ends in one, or a search over one."
-        )
-
-
-def _is_seen(recommender: Any, users: IdColumn, items: IdColumn) -> NDArray[np.bool_]:
-    """Whether fit had a rating of each pair; False where the estimator, not one of ours, does not tell."""
-    seen = np.zeros(len(users.numbers), dtype=bool)
-    if isinstance(recommender, BaseRecommender):
-        user_codes = codes_among(recommender._vocabulary(0), users.ids, "Users of fit and of the test part")
-        item_codes = codes_among(recommender._vocabulary(1), items.ids, "Items of fit and of the test part")
-        user_codes, item_codes = user_codes.take(users.numbers), item_codes.take(items.numbers)
-        known = (user_codes >= 0) & (item_codes >= 0)
-        if known.any():  # of no cells SciPy makes a sparse array
-            seen[known] = recommender._seen[user_codes[known], item_codes[known]]
-    return seen
-
-
-def _ratings_of_fit(recommender: Any) -> pd.DataFrame:
-    """Users and items of fit, one row a rating."""
-    seen = recommender._seen.tocoo()
-    return pd.DataFrame({"user": recommender.user_ids_[seen.row], "item": recommender.item_ids_[seen.col]})
+def _training_pairs(recommender: BaseEstimator) -> pd.DataFrame:
+    """Users and items of the training ratings, one row for each pair."""
+    catalog = catalog_of(recommender, "novelty")
+    codes = catalog.seen.users(), catalog.seen.items
+    return pd.DataFrame({"user": recommender.user_ids_[codes[0]], "item": recommender.item_ids_[codes[1]]})

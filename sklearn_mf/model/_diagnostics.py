@@ -8,20 +8,10 @@ _SHARE = 0.95
 
 
 def split_r_hat(draws: NDArray[np.float64]) -> float:
-    """Split R-hat of some quantities along one chain.
+    """Split R-hat along one chain, the 95th percentile over quantities, (n_quantities, n_samples) -> scalar.
 
     Gelman et al., "Bayesian Data Analysis" (3rd edition, section 11.4), with the two halves of the chain in
-    the place of several chains.
-
-    Parameters
-    ----------
-    draws : ndarray of shape (n_quantities, n_samples), float64
-        Draws in order.
-
-    Returns
-    -------
-    r_hat : float
-        The 95th percentile over the quantities; 1 where they do not vary, nan with fewer than 4 draws.
+    the place of several chains. It is 1 where nothing varies and nan with fewer than 4 draws.
     """
     n = draws.shape[1] // 2
     if n < 2:

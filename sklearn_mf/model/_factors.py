@@ -1,9 +1,11 @@
-"""What a solver learns, and the prediction formula; NumPy only."""
+"""The learnt factorization and its prediction formula; NumPy only."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sklearn_mf.utils._batches import batches
 
 # Rows that predict takes at a time: bounds its memory whatever the number of rows.
 _CHUNK = 65_536
@@ -24,11 +26,11 @@ class Model:
     biases : list of ndarray of shape (n_ids[f],), float32
         One array for each field.
     average_embeddings : ndarray of shape (n_fields, embedding_dim), float64
-        What an unknown id of each field is answered with.
+        Fallback embedding for unknown ids of each field.
     average_biases : ndarray of shape (n_fields,), float64
-        Its bias.
+        Fallback bias.
     epochs : list of ndarray of shape (n_ids[f],), int32
-        Epochs that each id has been in training, 0 for an id without ratings; a warm start goes on there.
+        Epochs that each id has been in training, 0 for an id without ratings; a warm start counts on.
     """
 
     intercept: float
@@ -40,22 +42,7 @@ class Model:
     epochs: list[NDArray[np.int32]]
 
     def rows(self, field: int, codes: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Embeddings and biases of some ids.
-
-        Parameters
-        ----------
-        field : int
-            Number of the field.
-        codes : ndarray of shape (n,), integer
-            Row numbers; -1 for an unknown id, which gets the field's average.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n, embedding_dim), float64
-            One row for each code.
-        biases : ndarray of shape (n,), float64
-            One number for each code.
-        """
+        """Embeddings (n, embedding_dim) and biases (n,) of ids; code -1 gets the fallback of the field."""
         embeddings = self.embeddings[field][codes].astype(np.float64)
         biases = self.biases[field][codes].astype(np.float64)
         unknown = codes < 0
@@ -64,20 +51,9 @@ class Model:
         return embeddings, biases
 
     def predict(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Predict ratings of cells: m + s * (sum of biases + sum over pairs of <v_f, v_g>).
-
-        Parameters
-        ----------
-        codes : ndarray of shape (n_samples, n_fields), integer
-            Row number of each id; -1 for an unknown id.
-
-        Returns
-        -------
-        ratings : ndarray of shape (n_samples,), float64
-            Not clipped.
-        """
-        chunks = [codes[start : start + _CHUNK] for start in range(0, len(codes), _CHUNK)]
-        z = np.concatenate([self._standardised(chunk) for chunk in chunks]) if chunks else np.empty(0)
+        """Ratings m + s * (biases + pairs of <v_f, v_g>) of cells, (n, n_fields) -> (n,), not clipped."""
+        parts = [self._standardised(codes[rows]) for rows in batches(len(codes), _CHUNK)]
+        z = np.concatenate(parts) if parts else np.empty(0)
         return self.intercept + self.scale * z
 
     def _standardised(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -91,33 +67,47 @@ class Model:
 
 
 def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]]) -> Model:
-    """Fill in what an unknown id, and one without ratings, is answered with: the average of each field.
+    """Set the fallback of each field, also for its ids without ratings: the mean over training ratings.
 
     Parameters
     ----------
     model : Model
         As a solver leaves it.
     id_weights : list of ndarray of shape (n_ids[f],), float64
-        Summed weight of the training ratings of each id: the average is over ratings.
+        Summed weight of the training ratings of each id.
 
     Returns
     -------
     model : Model
         The same with its averages.
     """
-    weights = [weight / weight.sum() for weight in id_weights]
-    averages = np.array([weight @ rows for weight, rows in zip(weights, model.embeddings, strict=True)])
-    bias_averages = np.array([weight @ bias for weight, bias in zip(weights, model.biases, strict=True)])
+    averages = np.array(list(map(_average, model.embeddings, id_weights)))
+    bias_averages = np.array(list(map(_average, model.biases, id_weights)))
     return replace(
         model,
-        embeddings=[
-            np.where(epochs[:, None] > 0, rows, average.astype(np.float32))
-            for epochs, rows, average in zip(model.epochs, model.embeddings, averages, strict=True)
-        ],
-        biases=[
-            np.where(epochs > 0, bias, np.float32(average))
-            for epochs, bias, average in zip(model.epochs, model.biases, bias_averages, strict=True)
-        ],
+        embeddings=list(map(_filled, model.embeddings, averages, model.epochs)),
+        biases=list(map(_filled, model.biases, bias_averages, model.epochs)),
         average_embeddings=averages,
         average_biases=bias_averages,
     )
+
+
+def _average(rows: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weighted mean of rows (n_ids, ...), of which few may have a weight, (n_ids,) -> (...)."""
+    rated = weights > 0
+    if not rated.all():
+        rows, weights = rows[rated], weights[rated]
+    mean: NDArray[np.float64] = (weights / weights.sum()) @ rows
+    return mean
+
+
+def _filled(
+    rows: NDArray[np.float32], average: NDArray[np.float64], epochs: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Rows (n_ids, ...) with the average in those of ids that were not trained."""
+    untrained = epochs == 0
+    if not untrained.any():
+        return rows
+    filled = rows.copy()
+    filled[untrained] = average
+    return filled

@@ -1,11 +1,11 @@
 """Embeddings of users that were not in fit, from their ratings and a trained model; NumPy only.
 
-The items stand still, so a row is found by least squares. It is linear in the user's ratings unless
-embeddings must not be negative: `ridge_parts` and `posterior_parts` say what each rating adds to it.
+The items are held fixed, so the row of a user is a least-squares solution. It is linear in the user's ratings
+unless embeddings must not be negative: the contributions say how much each rating adds to a score.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from sklearn_mf.ratings._ratings import Ratings
 
 # Least ridge penalty, as a share of the curvature: fewer ratings than unknowns are solvable too.
 _LEAST = 1e-6
+
+Rows = tuple[NDArray[np.float64], NDArray[np.float64]]  # embeddings and biases
 
 
 class FoldInRatings(NamedTuple):
@@ -34,125 +36,57 @@ class FoldInRatings(NamedTuple):
         Ratings in their own units; weights.
     """
 
-    ids: NDArray[Any]
+    ids: NDArray[np.generic]
     starts: NDArray[np.intp]
     items: NDArray[np.int32]
     targets: NDArray[np.float64]
     weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, ids: NDArray[Any], ratings: Ratings) -> Self:
-        """Take the ratings of users apart.
-
-        Parameters
-        ----------
-        ids : ndarray of shape (n_users,)
-            Ids of the users.
-        ratings : Ratings
-            Merged ratings of two fields.
-
-        Returns
-        -------
-        newcomers : Newcomers
-            The same ratings.
-        """
+    def of(cls, ids: NDArray[np.generic], ratings: Ratings) -> Self:
+        """Group merged ratings of two fields by user."""
         starts = np.searchsorted(ratings.codes[:, 0], np.arange(len(ids) + 1))
         return cls(ids, starts, ratings.codes[:, 1], ratings.targets, ratings.weights)
 
     def rated(self) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]]:
-        """Go through the users who have ratings.
-
-        Yields
-        ------
-        number : int
-            Which user.
-        items : ndarray of shape (n,), int32
-            Codes of the rated items.
-        targets, weights : ndarray of shape (n,), float64
-            Ratings and weights.
-        """
+        """Yield number, items, targets and weights of each user who has ratings."""
         for number in np.flatnonzero(np.diff(self.starts)):
             part = slice(self.starts[number], self.starts[number + 1])
             yield int(number), self.items[part], self.targets[part], self.weights[part]
 
     def only(self, number: int) -> Self:
-        """Keep one user.
-
-        Parameters
-        ----------
-        number : int
-            Which one.
-
-        Returns
-        -------
-        newcomer : Newcomers
-            The user with all ratings.
-        """
+        """Keep one user."""
         part = slice(self.starts[number], self.starts[number + 1])
         items, starts = self.items[part], np.array([0, part.stop - part.start])
         return type(self)(self.ids[[number]], starts, items, self.targets[part], self.weights[part])
 
 
-def ridge_rows(
-    fold_in_ratings: FoldInRatings, model: Model, l2: float, fit_bias: bool, positive: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Minimise the objective over the embedding and bias of each user, the items standing still.
+def ridge_rows(fold_in: FoldInRatings, model: Model, l2: float, fit_bias: bool, positive: bool) -> Rows:
+    """Minimise the objective over the row of each user with the items held fixed.
 
-    Parameters
-    ----------
-    newcomers : Newcomers
-        Their ratings.
-    model : Model
-        Trained.
-    l2 : float
-        Ridge penalty of one rating.
-    fit_bias : bool
-        Whether users have biases.
-    positive : bool
-        Whether embeddings must not be negative.
-
-    Returns
-    -------
-    embeddings : ndarray of shape (n_users, embedding_dim), float64
-        The average user's for one without ratings.
-    biases : ndarray of shape (n_users,), float64
-        Likewise.
+    `l2` is the ridge penalty of one rating. Returns embeddings (n_users, embedding_dim) and biases
+    (n_users,); a user without ratings has those of the average user.
     """
-    n, dim = len(fold_in_ratings.ids), model.average_embeddings.shape[1]
+    n, dim = len(fold_in.ids), model.average_embeddings.shape[1]
     rows = np.tile(np.append(model.average_embeddings[0], model.average_biases[0]), (n, 1))
-    for number, items, targets, weights in fold_in_ratings.rated():
+    for number, items, targets, weights in fold_in.rated():
         X, z = _regression(model, items, targets, fit_bias)
         rows[number] = _ridge(X, z, weights, l2, positive)
     return rows[:, :dim], rows[:, dim]
 
 
-def ridge_parts(
-    fold_in_ratings: FoldInRatings, model: Model, l2: float, fit_bias: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the row that `ridge_rows` finds for one user apart: t = sum_j G^-1 w_j x_j (z_j - b_j).
+def ridge_contributions(
+    fold_in: FoldInRatings, model: Model, l2: float, fit_bias: bool, item: int
+) -> tuple[float, NDArray[np.float64]]:
+    """Decompose the score of an item for one user: t = sum_j G^-1 w_j x_j (z_j - b_j).
 
-    Parameters
-    ----------
-    newcomer : Newcomers
-        One user, with ratings.
-    model : Model
-        Trained.
-    l2 : float
-        Ridge penalty of one rating.
-    fit_bias : bool
-        Whether users have biases.
-
-    Returns
-    -------
-    origin : ndarray of shape (embedding_dim + 1,), float64
-        Embedding and bias before any rating: zeros.
-    parts : ndarray of shape (n_ratings, embedding_dim + 1), float64
-        What each rating adds to them.
+    Returns the score without any rating, and the contribution of each rating, (n_ratings,), in rating units.
     """
-    X, z = _regression(model, fold_in_ratings.items, fold_in_ratings.targets, fit_bias)
-    added = X.T * (fold_in_ratings.weights * z)
-    parts = np.linalg.solve(_curvature(X, fold_in_ratings.weights, l2), added).T
-    return np.zeros(X.shape[1]), parts.astype(np.float64, copy=False)
+    X, z = _regression(model, fold_in.items, fold_in.targets, fit_bias)
+    vectors, biases = model.rows(1, np.array([item]))
+    rows = np.linalg.solve(_curvature(X, fold_in.weights, l2), X.T * (fold_in.weights * z))
+    contributions = model.scale * (np.append(vectors[0], 1.0) @ rows)
+    return model.intercept + model.scale * float(biases[0]), contributions
 
 
 def _regression(
@@ -174,7 +108,7 @@ def _curvature(X: NDArray[np.float64], w: NDArray[np.float64], l2: float) -> NDA
 def _ridge(
     X: NDArray[np.float64], z: NDArray[np.float64], w: NDArray[np.float64], l2: float, positive: bool
 ) -> NDArray[np.float64]:
-    """Weighted ridge regression, (n, width), (n,), (n,) -> (width,); the last coordinate is always free."""
+    """Weighted ridge regression, (n, width), (n,), (n,) -> (width,); the bias is last and has no sign."""
     G, r = _curvature(X, w, l2), X.T @ (w * z)
     if not positive:
         return np.linalg.solve(G, r).astype(np.float64, copy=False)
@@ -184,65 +118,47 @@ def _ridge(
     return solution
 
 
-def posterior_rows(
-    fold_in_ratings: FoldInRatings, posterior: Posterior, rng: np.random.Generator | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the embedding and bias of each user under each draw of the items and of the users' prior.
+def posterior_rows(fold_in: FoldInRatings, posterior: Posterior) -> Rows:
+    """Mean row of each user under each draw of the items and of the users' prior.
 
-    Parameters
-    ----------
-    newcomers : Newcomers
-        Their ratings; how noisy they are is taken as of average users.
-    posterior : Posterior
-        Kept draws.
-    rng : Generator or None
-        Draws from the conditional distribution of each user; None takes its mean.
-
-    Returns
-    -------
-    embeddings : ndarray of shape (n_users, n_samples, embedding_dim), float64
-        In units of z.
-    biases : ndarray of shape (n_users, n_samples), float64
-        In units of z.
+    The noise of the users is taken as that of average users. Returns embeddings (n_users, n_samples,
+    embedding_dim) and biases (n_users, n_samples), in units of z.
     """
-    n, width = len(fold_in_ratings.ids), posterior.prior_means.shape[2]
-    rows = posterior.prior_rows(0, n, rng)
-    for number, items, targets, weights in fold_in_ratings.rated():
-        rows[number] = _conditional(*_regressions(posterior, items, targets, weights), posterior, rng)
-    return rows[:, :, : width - 1], rows[:, :, width - 1]
+    rows = np.tile(posterior.prior_means[:, 0], (len(fold_in.ids), 1, 1))
+    for number, items, targets, weights in fold_in.rated():
+        mean, _ = _conditional(*_regressions(posterior, items, targets, weights), posterior)
+        rows[number] = mean
+    return rows[..., :-1], rows[..., -1]
 
 
-def posterior_parts(
-    fold_in_ratings: FoldInRatings, posterior: Posterior
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the mean row of one user apart, draw by draw, into the prior mean and what each rating adds.
+def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.random.Generator) -> Rows:
+    """Rows as `posterior_rows` returns them, drawn from their conditional distributions."""
+    rows = posterior.prior_draws(0, len(fold_in.ids), rng)
+    for number, items, targets, weights in fold_in.rated():
+        mean, root = _conditional(*_regressions(posterior, items, targets, weights), posterior)
+        noise = rng.standard_normal((*mean.shape, 1))
+        rows[number] = mean + np.linalg.solve(root, noise)[..., 0]
+    return rows[..., :-1], rows[..., -1]
+
+
+def posterior_contributions(
+    fold_in: FoldInRatings, posterior: Posterior, item: int
+) -> tuple[float, NDArray[np.float64]]:
+    """Decompose the mean score of an item for one user into the prior's share and that of each rating.
 
     Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating.
-
-    Parameters
-    ----------
-    newcomer : Newcomers
-        One user, with ratings.
-    posterior : Posterior
-        Kept draws.
-
-    Returns
-    -------
-    origin : ndarray of shape (n_samples * embedding_dim + 1,), float64
-        Prior mean, the embedding as in `posterior.averages`, and its bias.
-    parts : ndarray of shape (n_ratings, n_samples * embedding_dim + 1), float64
-        What each rating adds to them.
     """
-    X, z, precisions = _regressions(
-        posterior, fold_in_ratings.items, fold_in_ratings.targets, fold_in_ratings.weights
-    )
+    X, z, precisions = _regressions(posterior, fold_in.items, fold_in.targets, fold_in.weights)
+    mu, prior_precision = posterior.prior_means[:, 0], posterior.prior_precisions[:, 0]
     weighted = (X * precisions[..., None]).swapaxes(1, 2)
-    surprise = z - (X @ posterior.prior_means[:, 0, :, None])[..., 0]
-    added = np.linalg.solve(weighted @ X + posterior.prior_precisions[:, 0], weighted * surprise[:, None])
-    embeddings = np.moveaxis(added[:, :-1], 2, 0).reshape(X.shape[1], -1) / np.sqrt(len(X))
-    averages, average_biases = posterior.averages()
-    origin = np.append(averages[0], average_biases[0])
-    return origin, np.column_stack([embeddings, added[:, -1].mean(axis=0)])
+    surprise = z - (X @ mu[..., None])[..., 0]
+    rows = np.linalg.solve(weighted @ X + prior_precision, weighted * surprise[:, None])
+    vectors, biases = posterior.rows(1, np.array([item]))
+    x = np.append(vectors[0].astype(np.float64), np.ones((len(X), 1)), axis=1)  # (n_samples, width)
+    bias = biases[0].mean(dtype=np.float64).astype(np.float32)  # as in biases_, by which recommend ranks
+    base = float(bias + np.einsum("sk,sk->s", x, mu).mean())
+    contributions = posterior.scale * np.einsum("sk,skn->n", x, rows) / len(X)
+    return posterior.intercept + posterior.scale * base, contributions
 
 
 def _regressions(
@@ -260,18 +176,16 @@ def _regressions(
 
 
 def _conditional(
-    X: NDArray[np.float64],
-    z: NDArray[np.float64],
-    precisions: NDArray[np.float64],
-    posterior: Posterior,
-    rng: np.random.Generator | None,
-) -> NDArray[np.float64]:
-    """Row of one user under each draw, (n_samples, n, width), (n_samples, n), same -> (n_samples, width)."""
+    X: NDArray[np.float64], z: NDArray[np.float64], precisions: NDArray[np.float64], posterior: Posterior
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and upper root of the precision of one user's row under each draw.
+
+    (n_samples, n, width), (n_samples, n), same -> (n_samples, width), (n_samples, width, width).
+    """
     prior_mean, prior_precision = posterior.prior_means[:, 0], posterior.prior_precisions[:, 0]
     weighted = (X * precisions[..., None]).swapaxes(1, 2)
     factor = np.linalg.cholesky(weighted @ X + prior_precision)
     r = weighted @ z[..., None] + prior_precision @ prior_mean[..., None]
-    half = np.linalg.solve(factor, r)
-    if rng is not None:
-        half += rng.standard_normal(half.shape)
-    return np.linalg.solve(factor.swapaxes(1, 2), half)[..., 0]
+    root = factor.swapaxes(1, 2)
+    mean: NDArray[np.float64] = np.linalg.solve(root, np.linalg.solve(factor, r))[..., 0]
+    return mean, root.astype(np.float64, copy=False)

@@ -1,4 +1,4 @@
-"""Where a solver begins: small random embeddings, or those of the last fit re-expressed."""
+"""Initial values of a solver: small random embeddings, or those of the last fit in units of the new one."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 
+# Non-negative embeddings can only add up, so they grow slowly and start larger.
 _POSITIVE_STD = 0.1
 
 
@@ -20,27 +21,9 @@ def fresh_start(
     std: float,
     positive: bool = False,
 ) -> Model:
-    """Draw embeddings from N(0, std^2); biases are 0.
+    """Draw embeddings from N(0, std^2), or their absolute values; biases are 0.
 
-    Parameters
-    ----------
-    ratings : Ratings
-        Gives the number of ids of each field.
-    intercept, scale : float
-        m and s.
-    embedding_dim : int
-        Length of an embedding.
-    seed : int
-        Of the draw.
-    std : float
-        Standard deviation. Small, so that the strongest directions of taste grow first.
-    positive : bool, default=False
-        Whether to take absolute values, of a larger standard deviation: what can only add up is slow to grow.
-
-    Returns
-    -------
-    model : Model
-        Untrained.
+    A small `std` lets the directions of largest variance grow first.
     """
     rng = np.random.default_rng(seed)
     draws = [rng.standard_normal((n, embedding_dim), dtype=np.float32) for n in ratings.n_ids]
@@ -68,16 +51,16 @@ def warm_start_model(
     start : Model
         Fresh start over all ids, old and new.
     previous : Model
-        The last fit's.
+        Model of the last fit.
     known_codes : list of ndarray of shape (n_previous_ids[f],), int32
-        The row in `start` of each id of the last fit. Of those, ids that never had a rating start fresh.
+        Row in `start` of each id of the last fit. Those of them that never had a rating start fresh.
     positive : bool, default=False
         Whether to raise negative coordinates to 0.
 
     Returns
     -------
     model : Model
-        Old ids as they were, and as old; new ids fresh.
+        Ids of the last fit keep their rows and their epochs; new ids start fresh.
     """
     ratio = previous.scale / start.scale
     shift = (previous.intercept - start.intercept) / (len(known_codes) * start.scale)
@@ -85,11 +68,11 @@ def warm_start_model(
     biases = [array.copy() for array in start.biases]
     epochs = [array.copy() for array in start.epochs]
     for field, all_codes in enumerate(known_codes):
-        old = previous.epochs[field] > 0
-        codes = all_codes[old]
-        embeddings[field][codes] = previous.embeddings[field][old] * np.float32(np.sqrt(ratio))
-        biases[field][codes] = previous.biases[field][old] * np.float32(ratio) + np.float32(shift)
-        epochs[field][codes] = previous.epochs[field][old]
+        trained = previous.epochs[field] > 0
+        codes = all_codes[trained]
+        embeddings[field][codes] = previous.embeddings[field][trained] * np.float32(np.sqrt(ratio))
+        biases[field][codes] = previous.biases[field][trained] * np.float32(ratio) + np.float32(shift)
+        epochs[field][codes] = previous.epochs[field][trained]
     if positive:
         embeddings = [np.maximum(array, 0) for array in embeddings]
     return replace(start, embeddings=embeddings, biases=biases, epochs=epochs)

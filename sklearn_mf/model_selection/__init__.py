@@ -1,4 +1,4 @@
-"""Splitters of ratings, for `cv=` of scikit-learn's searches and cross-validation."""
+"""Splitters of ratings for the `cv=` of scikit-learn's searches and cross-validation."""
 
 from sklearn_mf.model_selection._by_user import ColdUserSplit, PerUserKFold
 from sklearn_mf.model_selection._latest import LeaveLastOut, TemporalSplit

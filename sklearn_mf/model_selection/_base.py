@@ -1,41 +1,40 @@
-"""What splitters share: folds as one number for each row, a single split, time as groups."""
+"""Base classes of splitters: K-folds over rows, a single split, and time as groups."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.model_selection._split import GroupsConsumerMixin, _BaseKFold
 from sklearn.utils import check_random_state
 
-Folds = NDArray[np.signedinteger[Any]]
+from sklearn_mf.utils._sklearn_compat import GroupsConsumerMixin, _BaseKFold
+
+Folds = NDArray[np.signedinteger]
 
 
 class RowFolds(_BaseKFold, metaclass=ABCMeta):
-    """Base of splitters that test each row at most once.
-
-    A subclass has `_row_folds`.
-    """
+    """Base of splitters that test each row at most once; a subclass defines `_row_folds`."""
 
     @abstractmethod
-    def _row_folds(self, X: Any, groups: Any, random: np.random.RandomState) -> Folds:
-        """Fold that tests each row, -1 where none does, shape (n_samples,)."""
+    def _row_folds(self, X: ArrayLike, groups: ArrayLike | None, random: np.random.RandomState) -> Folds:
+        """Fold that tests each row, -1 if none does, (n_samples,)."""
 
-    def _iter_test_masks(self, X: Any, y: Any, groups: Any) -> Iterator[NDArray[np.bool_]]:
+    def _iter_test_masks(
+        self, X: ArrayLike, y: object, groups: ArrayLike | None
+    ) -> Iterator[NDArray[np.bool_]]:
         folds = self._row_folds(X, groups, check_random_state(self.random_state))
         for fold in range(self.n_splits):
             yield folds == fold
 
     @property
-    def _dtype(self) -> np.dtype[Any]:
-        """Smallest type that holds the number of a fold and -1."""
+    def _dtype(self) -> np.dtype:
+        """Smallest integer type for fold numbers and -1."""
         return np.min_scalar_type(-self.n_splits)
 
 
 class TimeMixin(GroupsConsumerMixin):
-    """Mixin of splitters for which `groups` is time."""
+    """Mixin of splitters whose `groups` are times."""
 
     def split(
         self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
@@ -49,19 +48,20 @@ class TimeMixin(GroupsConsumerMixin):
         y : array-like of shape (n_samples,), default=None
             Always ignored, exists for API compatibility.
         groups : array-like of shape (n_samples,), default=None
-            Time of each rating: numbers, dates, or text that sorts like them.
+            Time of each rating: numbers, dates, or text whose order is that of time. None takes the order of
+            the rows.
 
         Yields
         ------
         train : ndarray of shape (n_train,), intp
-            Rows to train on.
+            Row numbers of the training part.
         test : ndarray of shape (n_test,), intp
-            Rows to test on.
+            Row numbers of the test part.
 
         Raises
         ------
         ValueError, TypeError
-            Where X or `groups` do not make sense, or no rating can be tested.
+            If X or `groups` are invalid, or no rating can be tested.
 
         Examples
         --------
@@ -76,7 +76,9 @@ class TimeMixin(GroupsConsumerMixin):
 class OneSplit(TimeMixin, BaseCrossValidator, metaclass=ABCMeta):
     """Base of splitters with a single split."""
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+    def get_n_splits(
+        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> int:
         """Return the number of splits.
 
         Parameters
@@ -91,7 +93,7 @@ class OneSplit(TimeMixin, BaseCrossValidator, metaclass=ABCMeta):
         Returns
         -------
         n_splits : int
-            1.
+            Always 1.
 
         Examples
         --------

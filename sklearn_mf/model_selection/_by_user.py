@@ -1,44 +1,41 @@
-"""K-folds by user: of each user's ratings, and of whole users."""
+"""K-folds by user: over the ratings of each user, and over whole users."""
 
 from numbers import Integral
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection._split import _UnsupportedGroupCVMixin
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.model_selection._base import Folds, RowFolds, TimeMixin
 from sklearn_mf.model_selection._rows import by_user, id_codes, in_time, shuffled
-from sklearn_mf.utils._sklearn_compat import Interval, validate_params
+from sklearn_mf.utils._sklearn_compat import Interval, _UnsupportedGroupCVMixin, validate_params
 
 
 class PerUserKFold(_UnsupportedGroupCVMixin, RowFolds):
-    """K-fold that spreads each user's ratings over the folds.
+    """K-fold that spreads the ratings of each user over the folds.
 
-    The numbers of ratings that a user has in two folds differ by at most one, and so do the sizes of the
-    folds. So a user with at least two ratings is in every training part, and a user with at least
-    `n_splits` ratings in every test part too. A user with fewer ratings than folds is tested in as many
-    folds as there are ratings; the single rating of a user is tested without any to learn from. Each
-    rating is tested exactly once.
+    Each rating is tested exactly once. The numbers of ratings of a user in any two folds differ by at most
+    one, and so do the sizes of the folds. So a user with at least two ratings is in every training part, and
+    a user with at least `n_splits` ratings is in every test part too. A user with a single rating is unknown
+    in the fold that tests it.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     shuffle : bool, default=True
-        Draw at random which of a user's ratings go to which fold. False deals them in the order of the
+        Whether to assign the ratings of a user to folds at random. False assigns them in the order of the
         rows.
     random_state : int, RandomState instance or None, default=None
-        Seed of what is drawn with `shuffle=True`. An int gives the same folds each time.
+        Seed of the random assignment with `shuffle=True`. An int gives the same folds in each call.
 
     See Also
     --------
-    WarmKFold : Every user and every item stays in each training part.
-    ColdUserSplit : Whole users are held out.
+    WarmKFold : K-fold that keeps every user and every item in each training part.
+    ColdUserSplit : K-fold that holds out whole users.
 
     Notes
     -----
-    Users are in the first column of X; other columns are not read.
+    The first column of X holds the users; other columns are ignored.
 
     Examples
     --------
@@ -61,47 +58,48 @@ class PerUserKFold(_UnsupportedGroupCVMixin, RowFolds):
     ) -> None:
         super().__init__(n_splits, shuffle=shuffle, random_state=random_state)
 
-    def _row_folds(self, X: Any, groups: Any, random: np.random.RandomState) -> Folds:
+    def _row_folds(self, X: ArrayLike, groups: ArrayLike | None, random: np.random.RandomState) -> Folds:
         (users,) = id_codes(X, 1)
         n, order = len(users), in_time(None, len(users))
         if self.shuffle:
             users, order = shuffled(int(users.max()) + 1, random)[users], shuffled(n, random)
         rows, _ = by_user(users, order)
         folds = np.empty(n, dtype=self._dtype)
-        # Each user goes on with the fold after the last one's: so the folds come out equal in size.
+        # Deal folds round-robin, continuing across users, so that sizes differ by at most one.
         folds[rows] = np.resize(np.arange(self.n_splits, dtype=self._dtype), n)
         return folds
 
 
 class ColdUserSplit(TimeMixin, RowFolds):
-    """K-fold over whole users, as newcomers whom training has not seen.
+    """K-fold over whole users, which simulates new users.
 
-    The ratings of a user are tested together, in one fold; with `given` some of them stay in training, as
-    what a newcomer has rated so far. With `given=0` each rating is tested exactly once, as by
-    :class:`~sklearn.model_selection.GroupKFold` with the users as groups. A user with at most `given`
-    ratings is no test user and stays in training. The folds have the same number of test users, up to one,
-    and about the same number of ratings: users who have rated about as much are spread over the folds.
+    The ratings of a test user are tested in the same fold, except for `given` of them, which stay in
+    training as the first ratings of a new user. With `given=0` each rating is tested exactly once, as by
+    :class:`~sklearn.model_selection.GroupKFold` with the users as groups. Users with at most `given` ratings
+    are never tested: all of their ratings are in every training part. The numbers of test users in the folds
+    differ by at most one. The numbers of ratings are similar, since the folds are stratified by the activity
+    of users.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     given : int, default=0
-        How many ratings of each test user stay in training: the earliest where time is passed as `groups`
-        (of one time those that stand first), else some drawn at random.
+        Number of ratings of each test user that stay in training. They are the earliest ones if times are
+        passed as `groups` (ties are broken by the order of the rows), else they are drawn at random.
     random_state : int, RandomState instance or None, default=None
-        Seed of all that is drawn. An int gives the same folds each time.
+        Seed of the folds and of the ratings that stay in training. An int gives the same folds in each call.
 
     See Also
     --------
-    PerUserKFold : Each user's ratings are spread over the folds.
+    PerUserKFold : K-fold that spreads the ratings of each user over the folds.
     sklearn.model_selection.GroupKFold : K-fold over groups of any kind.
 
     Notes
     -----
-    Users are in the first column of X; other columns are not read.
+    The first column of X holds the users; other columns are ignored.
 
-    With `given=0` no user of a test part is known, of which a recommender warns.
+    With `given=0` all users of a test part are unknown, so a recommender warns.
 
     Examples
     --------
@@ -131,7 +129,7 @@ class ColdUserSplit(TimeMixin, RowFolds):
         super().__init__(n_splits, shuffle=True, random_state=random_state)
         self.given = given
 
-    def _row_folds(self, X: Any, groups: Any, random: np.random.RandomState) -> Folds:
+    def _row_folds(self, X: ArrayLike, groups: ArrayLike | None, random: np.random.RandomState) -> Folds:
         (users,) = id_codes(X, 1)
         counts = np.bincount(users)
         cold = np.flatnonzero(counts > self.given)
@@ -141,7 +139,7 @@ class ColdUserSplit(TimeMixin, RowFolds):
                 f"given={self.given} ratings: lower n_splits or given."
             )
         user_folds = np.full(len(counts), -1, dtype=self._dtype)
-        user_folds[cold] = _scattered(counts[cold], self.n_splits, random)
+        user_folds[cold] = _stratified_folds(counts[cold], self.n_splits, random)
         folds: Folds = user_folds[users]
         if self.given:
             order = shuffled(len(users), random) if groups is None else in_time(groups, len(users))
@@ -150,8 +148,10 @@ class ColdUserSplit(TimeMixin, RowFolds):
         return folds
 
 
-def _scattered(counts: NDArray[np.intp], n_splits: int, random: np.random.RandomState) -> NDArray[np.intp]:
-    """Folds of users by their numbers of ratings: neighbours in activity go to different folds, (n,)."""
+def _stratified_folds(
+    counts: NDArray[np.intp], n_splits: int, random: np.random.RandomState
+) -> NDArray[np.intp]:
+    """Folds of users by numbers of ratings: each n_splits users of similar activity fill all folds, (n,)."""
     folds = np.empty(len(counts), dtype=np.intp)
     rounds = random.random_sample((-(-len(counts) // n_splits), n_splits)).argsort(axis=1)
     folds[np.argsort(-counts, kind="stable")] = rounds.ravel()[: len(counts)]

@@ -1,11 +1,10 @@
-"""One split in time: each user's last ratings, and the last of all."""
+"""Single splits in time: the last ratings of each user, and the last ratings of all users."""
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
 from sklearn_mf.model_selection._base import OneSplit
@@ -14,26 +13,26 @@ from sklearn_mf.utils._sklearn_compat import Interval, RealNotInt, validate_para
 
 
 class LeaveLastOut(OneSplit):
-    """One split: each user's last ratings are the test part.
+    """Single split that tests the last ratings of each user.
 
-    Time is `groups` where given, as in `GridSearchCV(...).fit(X, y, groups=time)`, else the order of the
-    rows. Ratings of one time go by the order of the rows. A user with at most `n` ratings stays in training
-    with all of them, so every user is in training.
+    Times are passed as `groups`, as in `GridSearchCV(...).fit(X, y, groups=time)`; the default is the order
+    of the rows, which also breaks ties. All ratings of a user with at most `n` ratings stay in training, so
+    every user is in the training part.
 
     Parameters
     ----------
     n : int, default=1
-        Number of ratings of each user to test on.
+        Number of test ratings of each user.
 
     See Also
     --------
-    TemporalSplit : The last ratings of all, whoever gave them.
+    TemporalSplit : Single split that tests the last ratings of all users together.
 
     Notes
     -----
-    Users are in the first column of X; other columns are not read.
+    The first column of X holds the users; other columns are ignored.
 
-    An item all of whose ratings are among the last ones is not in training.
+    An item is not in the training part if all of its ratings are test ratings.
 
     Examples
     --------
@@ -51,7 +50,9 @@ class LeaveLastOut(OneSplit):
     def __init__(self, n: int = 1) -> None:
         self.n = n
 
-    def _iter_test_indices(self, X: Any, y: Any, groups: Any) -> Iterator[NDArray[Any]]:
+    def _iter_test_indices(
+        self, X: ArrayLike, y: object, groups: ArrayLike | None
+    ) -> Iterator[NDArray[np.integer]]:
         (users,) = id_codes(X, 1)
         rows, starts = by_user(users, in_time(groups, len(users)))
         ends = starts[1:][np.diff(starts) > self.n]
@@ -64,20 +65,21 @@ class LeaveLastOut(OneSplit):
 
 
 class TemporalSplit(OneSplit):
-    """One split: the last ratings of all are the test part.
+    """Single split that tests the last ratings of all users together.
 
-    Time is `groups` where given, as in `GridSearchCV(...).fit(X, y, groups=time)`, else the order of the
-    rows. Ratings of one time go by the order of the rows. As in real use, users and items that come up late
-    are not in training.
+    Times are passed as `groups`, as in `GridSearchCV(...).fit(X, y, groups=time)`; the default is the order
+    of the rows, which also breaks ties. As in production, users and items that first occur late are not in
+    the training part.
 
     Parameters
     ----------
     test_size : float or int, default=0.2
-        Share of the ratings to test on, between 0 and 1 and rounded up, or their number.
+        A float is the share of test ratings, between 0 and 1, and their number is rounded up. An int is the
+        number of test ratings.
 
     See Also
     --------
-    LeaveLastOut : The last ratings of each user.
+    LeaveLastOut : Single split that tests the last ratings of each user.
     sklearn.model_selection.TimeSeriesSplit : Several splits in the order of the rows.
 
     Examples
@@ -101,6 +103,8 @@ class TemporalSplit(OneSplit):
     def __init__(self, test_size: float = 0.2) -> None:
         self.test_size = test_size
 
-    def _iter_test_indices(self, X: Any, y: Any, groups: Any) -> Iterator[NDArray[Any]]:
+    def _iter_test_indices(
+        self, X: ArrayLike, y: object, groups: ArrayLike | None
+    ) -> Iterator[NDArray[np.integer]]:
         order = in_time(groups, len(id_columns(X, 1)[0].numbers))
         yield train_test_split(order, test_size=self.test_size, shuffle=False)[1]

@@ -1,47 +1,47 @@
 """K-fold that keeps every user and every item in each training part."""
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection._split import _UnsupportedGroupCVMixin
 
 from sklearn_mf.model_selection._base import Folds, RowFolds
 from sklearn_mf.model_selection._rows import id_codes
+from sklearn_mf.utils._sklearn_compat import _UnsupportedGroupCVMixin
 
 
 class WarmKFold(_UnsupportedGroupCVMixin, RowFolds):
-    """K-fold in which every user and every item of X is in each training part.
+    """K-fold that keeps every user and every item of X in each training part.
 
-    So no prediction falls back on an unknown id. A rating that is the only one of its user or of its item
-    is never tested: it is in every training part. Every other rating is tested exactly once. That is as
-    many as any such K-fold can test.
+    So no prediction uses the fallback for unknown ids. A rating that is the only one of its user or of its
+    item is never tested: it is in every training part. Every other rating is tested exactly once. No K-fold
+    with this property can test more ratings.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds. An int gives the same folds each time.
+        Seed of the folds. An int gives the same folds in each call.
 
     See Also
     --------
-    PerUserKFold : Each user's ratings are spread evenly; items may be left without a rating.
-    ColdUserSplit : The opposite: whole users are held out.
+    PerUserKFold : K-fold that spreads the ratings of each user evenly, but may test all ratings of an item.
+    ColdUserSplit : K-fold that holds out whole users.
 
     Notes
     -----
-    Users are in the first column of X and items in the second; other columns are not read. An id counts as
-    rated more than once where it stands in more than one row, be they of the same user and item.
+    The first column of X holds the users and the second one the items; other columns are ignored. Repeated
+    pairs of a user and an item count as several ratings.
 
-    Each user and each item without a rating that stays in training anyway links its first rating and its
-    last one, which are to go to different folds. A rating has at most two links, one by its user and one by
-    its item, and these take turns along a chain, so the chains can be coloured with two colours, each link
-    joining both. All linked ratings are dealt to the folds at random; then those of one colour that are in
-    the fold of a partner move to another one. Ratings without a link make up for unequal sizes: where there
-    are enough of them the sizes of the folds differ by at most one.
+    The folds come from a graph whose nodes are ratings. Take a user or item without a rating that is in every
+    training part. An edge joins its first and its last rating in the order of the rows, and the ends of an
+    edge must get different folds. A rating has at most one edge by its user and one by its item. So the
+    components of the graph are paths and, as edges of both kinds alternate, even cycles: the graph is
+    2-colourable. All ratings with an edge first get a fold at random. Then each rating of the second colour
+    that has the fold of a neighbour gets another fold at random; its neighbours have the first colour and
+    keep theirs. Finally, the ratings without an edge even out the sizes of the folds. With enough of them
+    the sizes differ by at most one.
 
     Examples
     --------
@@ -56,19 +56,19 @@ class WarmKFold(_UnsupportedGroupCVMixin, RowFolds):
     def __init__(self, n_splits: int = 5, *, random_state: int | np.random.RandomState | None = None) -> None:
         super().__init__(n_splits, shuffle=True, random_state=random_state)
 
-    def _row_folds(self, X: Any, groups: Any, random: np.random.RandomState) -> Folds:
+    def _row_folds(self, X: ArrayLike, groups: ArrayLike | None, random: np.random.RandomState) -> Folds:
         fields = id_codes(X, 2)
-        single_sample_posterior = np.logical_or(*(np.bincount(codes)[codes] == 1 for codes in fields))
-        links = [_links(codes, single_sample_posterior) for codes in fields]
-        linked = np.zeros(len(single_sample_posterior), dtype=bool)
-        linked[np.concatenate(links)] = True
+        only = np.logical_or(*(np.bincount(codes)[codes] == 1 for codes in fields))
+        edges = [_edges(codes, only) for codes in fields]
+        linked = np.zeros(len(only), dtype=bool)
+        linked[np.concatenate(edges)] = True
         numbers = np.cumsum(linked, dtype=np.int32) - 1
-        partners = _partners([numbers[pairs] for pairs in links], int(linked.sum()))
-        folds = np.full(len(single_sample_posterior), -1, dtype=self._dtype)
-        folds[linked] = _apart(partners, self.n_splits, random)
-        free = ~(single_sample_posterior | linked)
+        neighbours = _neighbours([numbers[ends] for ends in edges], int(linked.sum()))
+        folds = np.full(len(only), -1, dtype=self._dtype)
+        folds[linked] = _proper_folds(neighbours, self.n_splits, random)
+        free = ~(only | linked)
         sizes = np.bincount(folds[linked], minlength=self.n_splits)
-        folds[free] = _filling(sizes, int(free.sum()), random)
+        folds[free] = _balancing_folds(sizes, int(free.sum()), random)
         self._check_folds(folds)
         return folds
 
@@ -81,67 +81,55 @@ class WarmKFold(_UnsupportedGroupCVMixin, RowFolds):
             )
 
 
-def _links(codes: NDArray[np.int32], single_sample_posterior: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """First and last row of each id without a rating that is alone, (n,), (n,) -> (n_links, 2)."""
+def _edges(codes: NDArray[np.int32], only: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """First and last row of each id none of whose rows is in `only`, (n,), (n,) -> (n_edges, 2)."""
     rows = np.arange(len(codes), dtype=np.int32)
     ends = np.empty((codes.max() + 1, 2), dtype=np.int32)
-    ends[codes[::-1], 0] = rows[::-1]  # where an id repeats, the last one assigned stays
+    ends[codes[::-1], 0] = rows[::-1]  # the last assignment to an id counts
     ends[codes, 1] = rows
-    return ends[np.bincount(codes[single_sample_posterior], minlength=len(ends)) == 0]
+    return ends[np.bincount(codes[only], minlength=len(ends)) == 0]
 
 
-def _partners(links: list[NDArray[np.int32]], n: int) -> NDArray[np.int32]:
-    """The two partners of each linked rating, twice the same one where it has one link.
-
-    Parameters
-    ----------
-    links : list of two ndarray of shape (n_links, 2), int32
-        Pairs of ratings, numbered from 0 to n - 1, that share a user, and that share an item. A rating
-        stands at most once in each array, and at least in one.
-    n : int
-        Number of linked ratings.
-
-    Returns
-    -------
-    partners : ndarray of shape (2, n), int32
-        Partner by user and partner by item.
-    """
-    partners = np.full((2, n), -1, dtype=np.int32)
-    for partner, (first, last) in zip(partners, (pairs.T for pairs in links), strict=True):
-        partner[first], partner[last] = last, first
-    return np.where(partners < 0, partners[::-1], partners)
+def _neighbours(edges: list[NDArray[np.int32]], n: int) -> NDArray[np.int32]:
+    """Neighbours of n nodes by user and item edges (n_edges, 2); a single one is repeated, (2, n)."""
+    neighbours = np.full((2, n), -1, dtype=np.int32)
+    for neighbour, (first, last) in zip(neighbours, (ends.T for ends in edges), strict=True):
+        neighbour[first], neighbour[last] = last, first
+    return np.where(neighbours < 0, neighbours[::-1], neighbours)
 
 
-def _apart(partners: NDArray[np.int32], n_splits: int, random: np.random.RandomState) -> NDArray[np.intp]:
-    """Draw a fold for each linked rating, not that of a partner, (2, n) -> (n,)."""
-    colour, chain = _two_colours(partners)
-    folds = random.permutation(np.arange(len(colour)) % n_splits)
+def _proper_folds(
+    neighbours: NDArray[np.int32], n_splits: int, random: np.random.RandomState
+) -> NDArray[np.intp]:
+    """Random folds of nodes that differ from the folds of their neighbours, (2, n) -> (n,)."""
+    second, component = _two_colouring(neighbours)
+    folds = random.permutation(np.arange(len(second)) % n_splits)
     if n_splits == 2:
-        folds = folds[chain]  # one draw leaves no choice along the chain
-    clashing = colour & (folds == folds[partners]).any(axis=0)
-    low, high = np.sort(folds[partners[:, clashing]], axis=0)
+        folds = folds[component]  # the fold of one node determines those of its component
+    clashing = second & (folds == folds[neighbours]).any(axis=0)
+    low, high = np.sort(folds[neighbours[:, clashing]], axis=0)
     two = low < high
     drawn = random.randint(n_splits - 1 - two)
-    drawn += drawn >= low  # steps over the partners' folds
+    drawn += drawn >= low  # skips the folds of the neighbours
     drawn += two & (drawn >= high)
     folds[clashing] = drawn
     return folds
 
 
-def _two_colours(partners: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
-    """Colour linked ratings so that partners differ; and number their chains, (2, n) -> (n,), (n,)."""
-    n = partners.shape[1]
-    # Each rating stands for two nodes, one of each colour, joined to the other colour of its partners: a
-    # chain comes out as two components, its two colourings.
-    ratings = np.tile(np.arange(n, dtype=np.int32), 2)
-    edges = np.ones(2 * n, dtype=bool), (ratings, partners.ravel() + np.int32(n))
-    _, component = connected_components(sp.coo_array(edges, shape=(2 * n, 2 * n)), directed=False)
-    plain, other = component.reshape(2, n)
-    return plain > other, np.minimum(plain, other)
+def _two_colouring(neighbours: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    """Whether nodes have the second of two colours, and their components, (2, n) -> (n,), (n,)."""
+    n = neighbours.shape[1]
+    # In the bipartite double cover each node has a copy of either colour, joined to the other copies of its
+    # neighbours. Each component of the graph is covered by two components, its two colourings.
+    nodes = np.tile(np.arange(n, dtype=np.int32), 2)
+    edges = np.ones(2 * n, dtype=bool), (nodes, neighbours.ravel() + np.int32(n))
+    _, cover = connected_components(sp.coo_array(edges, shape=(2 * n, 2 * n)), directed=False)
+    first, second = cover.reshape(2, n)
+    return first > second, np.minimum(first, second)
 
 
-def _filling(sizes: NDArray[np.intp], n: int, random: np.random.RandomState) -> Folds:
-    """Folds of n further ratings, in random order, that bring folds of these sizes to the same size, (n,)."""
+def _balancing_folds(sizes: NDArray[np.intp], n: int, random: np.random.RandomState) -> Folds:
+    """Folds of n further ratings in random order that even out the given sizes (n_splits,), (n,)."""
     n_splits = len(sizes)
     missing = (sizes.sum() + n + np.arange(n_splits)[::-1]) // n_splits - sizes
     folds = np.arange(n_splits, dtype=np.min_scalar_type(-n_splits)).repeat(np.maximum(missing, 0))

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 # Ratings whose weights are added up at a time: bounds the memory.
 _CHUNK = 2**18
@@ -21,21 +22,21 @@ class Ratings:
     codes : ndarray of shape (n_ratings, n_fields), int32
         The row number of each id in its field.
     targets : ndarray of shape (n_ratings,), float64
-        The rating of each cell: the weighted mean where the cell was rated more than once.
+        The rating of each cell: the weighted mean, or sum, where the cell was rated more than once.
     weights : ndarray of shape (n_ratings,), float64
         The summed sample weight of each cell.
     n_ids : tuple of int, of length n_fields
         The number of ids of each field.
-    spreads : ndarray of shape (n_ratings,), float64
-        Weighted sum of squared distances of the ratings of each cell from their mean: what merging took out
-        of the squared loss.
+    within_squares : ndarray of shape (n_ratings,), float64
+        Within-cell sum of squares: weighted squared distances of the ratings of a cell from their mean. The
+        squared loss of the merged ratings is less by their sum.
     """
 
     codes: NDArray[np.int32]
     targets: NDArray[np.float64]
     weights: NDArray[np.float64]
     n_ids: tuple[int, ...]
-    spreads: NDArray[np.float64]
+    within_squares: NDArray[np.float64]
 
     @classmethod
     def merge(
@@ -44,36 +45,23 @@ class Ratings:
         targets: NDArray[np.float64],
         weights: NDArray[np.float64],
         n_ids: tuple[int, ...],
+        how: Literal["mean", "sum"] = "mean",
     ) -> "Ratings":
-        """Sort ratings by ids and merge repeated cells.
+        """Sort ratings by ids and merge repeated cells; `codes`, (n_samples,) for each field.
 
-        The result does not depend on the order of the rows, and a row of whole-number weight w gives the
-        same bits as the row w times.
-
-        Parameters
-        ----------
-        codes : list of ndarray of shape (n_samples,), int32
-            One array of codes for each field.
-        targets : ndarray of shape (n_samples,), float64
-            The ratings.
-        weights : ndarray of shape (n_samples,), float64
-            Positive sample weights.
-        n_ids : tuple of int, of length n_fields
-            The number of ids of each field.
-
-        Returns
-        -------
-        ratings : Ratings
-            Each cell once.
+        With `how="mean"` a cell has the weighted mean of its ratings and the sum of their weights. With
+        `how="sum"`, for counts, it has the sum of weights times ratings, and weight 1. The result does not
+        depend on the order of the rows, and a row of whole-number weight w gives the same bits as w rows.
         """
         order, repeated = _sort(codes, targets, weights, n_ids)
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
             columns[:, field] = column[order]
         weights = weights[order] if weights.strides[0] else weights
-        none = np.broadcast_to(0.0, len(order))  # takes no memory
-        ratings = cls(columns, targets[order], weights, n_ids, none)
-        ratings = _merge_cells(ratings) if repeated else ratings
+        ratings = cls(columns, targets[order], weights, n_ids, np.broadcast_to(0.0, len(order)))
+        if how == "sum":
+            return _summed_cells(ratings)
+        ratings = _averaged_cells(ratings) if repeated else ratings
         return replace(ratings, weights=_compact(ratings.weights))
 
     @property
@@ -87,91 +75,40 @@ class Ratings:
         return float(self.weights.sum())
 
     @property
-    def spread(self) -> float:
-        """What merging took out of the squared loss."""
-        return float(self.spreads.sum())
+    def mean_weight(self) -> float:
+        """Mean weight of a cell."""
+        return self.total_weight / len(self.targets)
+
+    @property
+    def within_square_sum(self) -> float:
+        """Sum of `within_squares`."""
+        return float(self.within_squares.sum())
+
+    def standardized(
+        self, intercept: float, scale: float, rows: NDArray[np.integer] | None = None
+    ) -> NDArray[np.float64]:
+        """z = (y - m) / s of all cells, or of some rows, (n_rows,)."""
+        z = (self.targets if rows is None else self.targets.take(rows)) - intercept
+        z /= scale
+        return z
 
     def id_weights(self, field: int) -> NDArray[np.float64]:
-        """Sum the weights of the ratings of each id.
-
-        Parameters
-        ----------
-        field : int
-            Number of the field.
-
-        Returns
-        -------
-        id_weights : ndarray of shape (n_ids[field],), float64
-            0 for an id without ratings.
-        """
+        """Summed weights of the ratings of each id of a field, (n_ids[field],); 0 without ratings."""
         id_weights = np.zeros(self.n_ids[field])
-        for first in range(0, len(self.codes), _CHUNK):  # NumPy copies all it counts
-            part = slice(first, first + _CHUNK)
+        for part in gen_batches(len(self.codes), _CHUNK):  # bincount copies all it counts
             id_weights += np.bincount(self.codes[part, field], self.weights[part], len(id_weights))
         return id_weights
 
     def take(self, rows: NDArray[np.bool_]) -> "Ratings":
-        """Keep some of the cells.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_ratings,), bool
-            True for the cells to keep.
-
-        Returns
-        -------
-        ratings : Ratings
-            The cells kept, over the same ids.
-        """
-        spreads = _compact(self.spreads[rows])
-        return Ratings(self.codes[rows], self.targets[rows], self.weights[rows], self.n_ids, spreads)
-
-
-def centre_and_scale(ratings: Ratings, centre: bool) -> tuple[float, float]:
-    """Weighted mean and standard deviation of the ratings, repeated rows counted each for itself.
-
-    Parameters
-    ----------
-    ratings : Ratings
-        The training ratings.
-    centre : bool
-        False gives mean 0 and the root mean square.
-
-    Returns
-    -------
-    intercept : float
-        The mean m.
-    scale : float
-        The standard deviation s; 1 where all ratings are equal (to rounding).
-    """
-    total, targets = ratings.total_weight, ratings.targets
-    # Distances from the first rating: constant ratings then have exactly that mean.
-    shift = targets[0] if centre else 0.0
-    intercept = shift + float(ratings.weights @ (targets - shift)) / total if centre else 0.0
-    variance = (float(ratings.weights @ (targets - intercept) ** 2) + ratings.spread) / total
-    scale = float(np.sqrt(variance))
-    rounding = 8 * np.finfo(np.float64).eps * abs(intercept)
-    return float(intercept), scale if scale > rounding else 1.0
+        """The cells where the mask (n_ratings,) is True, over the same ids."""
+        within_squares = _compact(self.within_squares[rows])
+        return Ratings(self.codes[rows], self.targets[rows], self.weights[rows], self.n_ids, within_squares)
 
 
 def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Ratings | None]:
-    """Split ratings at random into those to learn from and those to stop on.
+    """Split a random share of the ratings off for early stopping; None where none can be held out.
 
-    Parameters
-    ----------
-    ratings : Ratings
-        All ratings.
-    fraction : float
-        Share of the ratings to hold out. A rating stays in training where an id would be left without any.
-    seed : int
-        Of the split.
-
-    Returns
-    -------
-    train : Ratings
-        All of them where none can be held out.
-    held_out : Ratings or None
-        None where none can be held out.
+    A rating stays in training where an id would be left without any.
     """
     out = np.zeros(len(ratings.targets), dtype=bool)
     shuffled = np.random.default_rng(seed).permutation(len(out))
@@ -184,22 +121,7 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
 
 
 def sorted_by(numbers: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Sort small numbers, ties in the order in which they stand.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n,), int32
-        Numbers from 0 to size - 1.
-    size : int
-        How many there are at most.
-
-    Returns
-    -------
-    order : ndarray of shape (n,), int32
-        `numbers[order]` is sorted.
-    starts : ndarray of shape (size + 1,), int32
-        First place of each number, and the end of the last.
-    """
+    """Stable order of numbers (n,) from 0 to size - 1, and where each number starts in it, (size + 1,)."""
     n = len(numbers)
     # SciPy's conversion is a counting sort: several times as fast as sorting by comparison.
     cells = np.empty(n, dtype=bool), numbers, np.arange(n + 1, dtype=np.int32)
@@ -220,17 +142,17 @@ def _sort(
     repeated = bool(_same_as_previous([column[order] for column in codes]).any())
     if not repeated:
         return order, False
-    keys: list[NDArray[Any]] = [weights, targets, *codes[::-1]]
+    keys: list[NDArray[np.generic]] = [weights, targets, *codes[::-1]]
     return np.lexsort(keys), True
 
 
 def _compact(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same numbers; where all are equal, as a view of one that takes no memory."""
+    """The same numbers; where all are equal, a view of one number, which takes no memory."""
     equal = len(numbers) > 0 and (numbers == numbers[0]).all()
     return np.broadcast_to(numbers[0], len(numbers)) if equal else numbers
 
 
-def _same_as_previous(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+def _same_as_previous(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.bool_]:
     """For each row but the first, whether it equals the row before in all columns."""
     same = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
     for column in columns:
@@ -238,7 +160,7 @@ def _same_as_previous(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     return same
 
 
-def _merge_cells(ratings: Ratings) -> Ratings:
+def _averaged_cells(ratings: Ratings) -> Ratings:
     """Merge sorted rows: first equal (ids, target), then equal ids, so that equal targets stay exact."""
     rows, weights = _merge_runs([*ratings.codes.T, ratings.targets], ratings.weights)
     codes, targets = ratings.codes[rows], ratings.targets[rows]
@@ -247,19 +169,28 @@ def _merge_cells(ratings: Ratings) -> Ratings:
     first = targets[cells]
     # Distances from the cell's first target: one target with any weight stays that target, to the bit.
     means = first + np.add.reduceat(weights * (targets - first[cell_of_row]), cells) / cell_weights
-    spreads = np.add.reduceat(weights * (targets - means[cell_of_row]) ** 2, cells)
+    within_squares = np.add.reduceat(weights * (targets - means[cell_of_row]) ** 2, cells)
     return replace(
         ratings,
         codes=codes[cells],
         targets=means,
         weights=cell_weights,
-        spreads=spreads,
+        within_squares=within_squares,
     )
 
 
+def _summed_cells(ratings: Ratings) -> Ratings:
+    """Sum the sorted rows of each cell: first equal (ids, target), so that a weight equals repetition."""
+    rows, weights = _merge_runs([*ratings.codes.T, ratings.targets], ratings.weights)
+    codes = ratings.codes[rows]
+    cells, sums = _merge_runs(list(codes.T), weights * ratings.targets[rows])
+    one, zero = np.broadcast_to(1.0, len(cells)), np.broadcast_to(0.0, len(cells))
+    return replace(ratings, codes=codes[cells], targets=sums, weights=one, within_squares=zero)
+
+
 def _merge_runs(
-    columns: Sequence[NDArray[Any]], weights: NDArray[np.float64]
+    columns: Sequence[NDArray[np.generic]], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Starts of the runs of equal rows, and the summed weight of each run."""
+    """Starts of the runs of equal rows, and the sum of the weights of each run."""
     starts = np.flatnonzero(np.append(True, ~_same_as_previous(columns)))
     return starts, np.add.reduceat(weights, starts)

@@ -1,114 +1,235 @@
-"""What every recommender shares: ids in, predictions out."""
+"""The base of all recommenders: ids in, tables out."""
 
-from typing import Any
+from abc import ABCMeta, abstractmethod
+from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Bunch
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._fold_in import FoldInRatings
-from sklearn_mf.ratings._columns import check_length, read_targets, read_weights, short_repr
-from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._validation import read_ids, split_ratings
-from sklearn_mf.ratings._vocabulary import Vocabulary
-from sklearn_mf.recommenders._tables import Tables
+from sklearn_mf.ratings._columns import (
+    IdType,
+    short_repr,
+)
+from sklearn_mf.ratings._suspicions import warn_if_all_unknown
+from sklearn_mf.ratings._validation import check_known
+from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
+from sklearn_mf.recommenders._catalog import (
+    catalog_for_table,
+    catalog_of,
+    column_names,
+    read_fold_in,
+    read_ids_of,
+)
+from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.retrieval._tables import (
+    METRICS,
+    nearest,
+    ranking_table,
+)
+from sklearn_mf.retrieval._top_n import Ranking, top_n
+from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._warnings import warn_user
 
+T = TypeVar("T")
 
-class BaseRecommender(Tables):
-    """Base of all recommenders: prediction, recommendation, neighbours, users from outside.
 
-    A subclass has the parameters `clip` and `handle_unknown`.
+class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of all recommenders: recommendation, neighbours, fold-in, and the hooks of the one fit.
+
+    A subclass has the parameters `handle_unknown`, `warm_start`, `max_iter`, `verbose` and `random_state`.
+    Its fit calls `fit_recommender`, and it implements the hooks below.
     """
 
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict the ratings of rows of ids.
+    categories_: list[NDArray[np.generic]]
+    id_types_: list[IdType]
+    intercept_: float
+    scale_: float
+    embeddings_: list[NDArray[np.float32]]
+    biases_: list[NDArray[np.float32]]
+    _norm_bounds: list[float]
+    handle_unknown: str
 
-        An id that fit has not seen is answered with the average of its field: the rating-weighted mean
-        embedding and bias.
+    # Hooks of the fit: the run, the attributes of a state of it, and those of its end.
+
+    @abstractmethod
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
+        """Choose solver, start and options."""
+
+    @abstractmethod
+    def _store_state(self, state: Any) -> None:
+        """Set the fitted attributes that a state of the solver gives: a Model, or a Draw."""
+
+    @abstractmethod
+    def _store_run(self, state: Any, solver: Any, history: History) -> None:
+        """Set all fitted attributes of the finished run."""
+
+    # Hooks of ranking: the vectors whose inner products are scores, and what a user's ratings say.
+
+    @abstractmethod
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
+        """Row of each id, (n_ids, width)."""
+
+    @abstractmethod
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Row of each user, (n_users, width), for the items' ranking vectors, and biases (n_users,)."""
+
+    @abstractmethod
+    def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
+        """Embeddings and biases of users from their ratings, by name."""
+
+    @abstractmethod
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+        """Score of an item without the ratings of a user, and the contribution of each rating."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    @reads_one_fit
+    def recommend(
+        self,
+        users: object = None,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: object = None,
+        ratings: ArrayLike | None = None,
+    ) -> pd.DataFrame:
+        """Recommend the n items of highest predicted rating to each user.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_fields)
-            One row of ids for each rating to predict, columns as in fit.
+        users : id, or list, array, Series or Index of ids, default=None
+            Users to recommend to; a set, a range and an iterator are lists of ids too, a tuple is one id.
+            None is every user of fit. An unknown user gets the ranking of the average user.
+        n : int, default=10
+            Items for each user.
+        exclude_seen : bool, default=True
+            Leave out the items that the user has rated.
+        candidates : id, or list, array, Series or Index of ids, default=None
+            Items to choose from. None is every item of fit.
+        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+            Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
+            from these ratings, whether fit has seen the users or not.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,), float64
-            Predicted ratings; inside the range of the training ratings where `clip=True`.
+        table : DataFrame of shape (n_recommendations, 4)
+            The user and item columns under their names in fit ("user" and "item" where there were none),
+            "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
+            the item ids; fewer than n rows for a user with fewer candidates left, and a warning where some
+            user has none.
 
         Raises
         ------
         ValueError
-            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None).
-
-        Examples
-        --------
-        >>> from sklearn_mf import MFRecommender
-        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
-        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4])
-        >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
-        (2,)
-        """
-        codes = self._read_codes(X)
-        ratings = self._model.predict(codes)
-        return np.clip(ratings, *self.target_range_) if self.clip else ratings
-
-    def score(
-        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Coefficient of determination R2 of the predictions.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_fields), or (n_samples, 3) without y
-            Ids; without `y` three columns user, item, rating, as in fit.
-        y : array-like of shape (n_samples,), default=None
-            True ratings.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-            R2 of `predict(X)` against `y`; 1 is perfect, 0 is predicting the mean.
+            Where n < 1, a candidate is unknown, the model has not two fields, a column of fit is called
+            "rank", "score" or "neighbor", or both users and ratings are given.
 
         Examples
         --------
         >>> import pandas as pd
         >>> from sklearn_mf import MFRecommender
-        >>> ratings = pd.DataFrame({"user": [1, 1, 2], "film": [7, 8, 7], "stars": [5.0, 1.0, 4.0]})
-        >>> MFRecommender(random_state=0).fit(ratings).score(ratings) > 0
-        True
+        >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2, 3], "film": ["up", "alien", "up", "heat", "heat"],
+        ...                         "stars": [5.0, 1.0, 4.0, 2.0, 3.0]})
+        >>> model = MFRecommender(random_state=0).fit(ratings)
+        >>> model.recommend(3, n=2)[["user", "film", "rank"]]
+           user   film  rank
+        0     3     up     1
+        1     3  alien     2
+        >>> new = pd.DataFrame({"user": ["new"], "film": ["up"], "stars": [5.0]})
+        >>> model.recommend(ratings=new, n=1)[["user", "rank"]]
+          user  rank
+        0  new     1
         """
-        X, y = split_ratings(self, X, y)
-        return super().score(X, y, sample_weight=sample_weight)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings)
+        return self._recommendations(query, self._rank_by_mean(query))
 
-    def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
-        check_is_fitted(self)
-        ids, _, _ = read_ids(self, X, reset=False)
-        codes = [self._codes(field, column.ids) for field, column in enumerate(ids)]
-        for field, column in enumerate(ids):
-            if (codes[field] < 0).all():
-                self._warn_all_unknown(field, column.ids[0])
-        return np.stack([part.take(column.numbers) for part, column in zip(codes, ids, strict=True)], axis=1)
+    @reads_one_fit
+    def similar_items(self, items: object, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
+        """Find the items whose embeddings are nearest.
 
-    def _warn_all_unknown(self, field: int, first: Any) -> None:
-        known = self.categories_[field]
-        warn_user(
-            f"Every id of {self._label(field)} is unknown, the first is {short_repr(first)} "
-            f"while fit saw {short_repr(known[0])} and others: if they are the same ids in another type, "
-            "convert them."
-        )
+        Parameters
+        ----------
+        items : id, or list, array, Series or Index of ids
+            Items to find neighbours of.
+        n : int, default=10
+            Neighbours of each.
+        metric : {"cosine", "dot"}, default="cosine"
+            Cosine or inner product of the embeddings, without the biases. An embedding of zeros has score 0.
 
+        Returns
+        -------
+        table : DataFrame of shape (n_neighbors, 4)
+            The item column under its name in fit, "neighbor", "rank" from 1, and "score". Best first, ties in
+            order of the ids, never the item itself.
+
+        Raises
+        ------
+        ValueError
+            Where n < 1, an item or the metric is unknown, or the model has not two fields.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.similar_items("up").columns.tolist()
+        ['item', 'neighbor', 'rank', 'score']
+        """
+        return self._similar("similar_items", 1, items, n, metric)
+
+    @reads_one_fit
+    def similar_users(self, users: object, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
+        """Find the users whose embeddings are nearest.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids
+            Users to find neighbours of.
+        n : int, default=10
+            Neighbours of each.
+        metric : {"cosine", "dot"}, default="cosine"
+            As in :meth:`similar_items`.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_neighbors, 4)
+            As :meth:`similar_items` returns it, for users.
+
+        Raises
+        ------
+        ValueError
+            As in :meth:`similar_items`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.similar_users("ann")[["user", "neighbor", "rank"]]
+          user neighbor  rank
+        0  ann      bob     1
+        """
+        return self._similar("similar_users", 0, users, n, metric)
+
+    @reads_one_fit
     def fold_in(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Bunch:
-        """Find embeddings and biases of users from their ratings, without touching the model.
+        """Find embeddings and biases of users from their ratings; the model stays unchanged.
 
-        The items stand still: each user's row is solved for in closed form. Users that fit has seen are
-        solved for by these ratings alone.
+        The items are held fixed, and each user's row has a closed form. The rows of users that fit has seen
+        come from these ratings alone.
 
         Parameters
         ----------
@@ -122,15 +243,16 @@ class BaseRecommender(Tables):
         Returns
         -------
         folded : Bunch
-            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, width of
-            `user_embeddings_`), and `biases`, of shape (n_users,), both float64 and to be used like
-            `user_embeddings_` and `user_biases_`. Ratings of items that fit has not seen are left out; a user
-            without others gets the average user's.
+            `ids`, ndarray of shape (n_users,), sorted; `embeddings`, of shape (n_users, embedding_dim), and
+            `biases`, of shape (n_users,), both float64 and to be used like `user_embeddings_` and
+            `user_biases_`. A Bayesian recommender adds `embedding_samples`, of shape (n_samples, n_users,
+            embedding_dim), and `bias_samples`, of shape (n_samples, n_users). Ratings of unknown items are
+            left out; a user without other ratings gets the row of the average user.
 
         Raises
         ------
         ValueError
-            Where the model has not two fields, where ratings or weights make no sense, and where an item is
+            Where the model has not two fields, where ratings or weights are invalid, and where an item is
             unknown and `handle_unknown="error"`.
 
         Examples
@@ -142,19 +264,122 @@ class BaseRecommender(Tables):
         >>> folded.ids.tolist(), folded.embeddings.shape, folded.biases.shape
         (['new'], (1, 8), (1,))
         """
-        self._check_two_fields("fold_in")
-        fold_in_ratings = self._read_fold_in(X, y, sample_weight)
-        embeddings, biases = self._fold_rows(fold_in_ratings)
-        return Bunch(ids=fold_in_ratings.ids, embeddings=embeddings, biases=biases)
+        fold_in = read_fold_in(self, X, "fold_in", y, sample_weight)
+        return Bunch(ids=fold_in.ids, **self._folded(fold_in))
 
-    def _read_fold_in(self, X: Any, y: Any, sample_weight: Any) -> FoldInRatings:
-        X, y = split_ratings(self, X, y)
-        (users, items), (dtype, _), X = read_ids(self, X, reset=False)
-        targets, weights = read_targets(y), read_weights(sample_weight, len(X))
-        check_length(targets, len(X), "ratings")
-        vocabulary, user_codes, _ = Vocabulary.learn(users, dtype, None)
-        item_codes = self._codes(1, items.ids).take(items.numbers)
-        kept = (item_codes >= 0) & (weights > 0)
-        codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
-        sizes = len(vocabulary.ids), len(self.categories_[1])
-        return FoldInRatings.of(vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes))
+    def _rank_by_mean(self, query: RecommendQuery) -> Ranking:
+        """Ranking of the query by predicted rating."""
+        vectors, item_bias = self._ranking_vectors(1), self.biases_[1]
+        if query.items is not None:
+            vectors, item_bias = vectors[query.items], item_bias[query.items]
+        rows, biases = self._query_rows(query)
+        ranking = top_n(
+            rows.astype(np.float64, copy=False),
+            vectors,
+            query.n,
+            query.excluded,
+            item_bias,
+            self._norm_bounds[1],
+        )
+        scores = self.intercept_ + self.scale_ * (ranking.scores + biases[ranking.rows])
+        return ranking._replace(scores=scores)
+
+    def _recommendations(self, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
+        """Table of a ranking of the query; warns of users whose list is empty."""
+        self._warn_of_empty_lists(query, ranking)
+        catalog = catalog_of(self, "recommend")
+        found = ranking.columns if query.items is None else query.items[ranking.columns]
+        columns = self._user_column(query, ranking.rows), catalog.vocabularies[1].column_of(found)
+        return ranking_table(dict(zip(catalog.names, columns, strict=True)), ranking)
+
+    def _user_column(self, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
+        """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
+        codes = query.codes[rows]
+        if (codes >= 0).all():
+            return self._vocabulary(0).column_of(codes)
+        return Vocabulary(query.ids, compatible_dtype(self.id_types_[0], query.ids)).column_of(rows)
+
+    def _warn_of_empty_lists(self, query: RecommendQuery, ranking: Ranking) -> None:
+        has_list = np.zeros(len(query.ids), dtype=bool)
+        has_list[ranking.rows] = True
+        if not has_list.all():
+            warn_user(
+                f"recommend found nothing for {np.count_nonzero(~has_list)} of {len(has_list)} users, the "
+                f"first is {short_repr(query.ids[np.argmin(has_list)])}, who has rated every candidate: pass "
+                "exclude_seen=False or more candidates."
+            )
+
+    def _similar(self, method: str, field: int, ids: object, n: int, metric: str) -> pd.DataFrame:
+        catalog = catalog_for_table(self, method, n)
+        if metric not in METRICS:
+            raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
+        codes = catalog.known_codes(field, ids, ("users", "items")[field])
+        ranking = nearest(self._ranking_vectors(field), codes, n, metric, self._norm_bounds[field])
+        vocabulary = catalog.vocabularies[field]
+        columns = {
+            catalog.names[field]: vocabulary.column_of(codes[ranking.rows]),
+            "neighbor": vocabulary.column_of(ranking.columns),
+        }
+        return ranking_table(columns, ranking)
+
+    def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""
+        check_is_fitted(self)
+        columns = read_ids_of(self, X).columns
+        codes = [self._codes(field, column.ids) for field, column in enumerate(columns)]
+        return np.stack(
+            [part.take(column.numbers) for part, column in zip(codes, columns, strict=True)], axis=1
+        )
+
+    def _codes(self, field: int, ids: NDArray[np.generic]) -> NDArray[np.intp]:
+        """Codes of distinct ids, -1 for an unknown one; warns where all are unknown."""
+        codes = self._vocabulary(field).codes(ids)
+        if self.handle_unknown == "error":
+            check_known(codes, ids, f"Ids of field {field} ({self._label(field)})")
+        warn_if_all_unknown(codes, ids, self.categories_[field], self._label(field))
+        return codes
+
+    def _label(self, field: int) -> str:
+        names = column_names(self)
+        return repr(names[field]) if field < len(names) else f"column {field}"
+
+    def _vocabulary(self, field: int) -> Vocabulary:
+        return Vocabulary(self.categories_[field], self.id_types_[field])
+
+    def _of_two_fields(self, parts: list[T], field: int) -> T:
+        if len(parts) != 2:
+            raise AttributeError(
+                f"Only a model of two fields has users and items, but fit saw {len(parts)}: "
+                "use categories_, embeddings_ and biases_."
+            )
+        return parts[field]
+
+    @property
+    def user_ids_(self) -> NDArray[np.generic]:
+        """Ids of the users, sorted: ndarray of shape (n_users,)."""
+        return self._of_two_fields(self.categories_, 0)
+
+    @property
+    def item_ids_(self) -> NDArray[np.generic]:
+        """Ids of the items, sorted: ndarray of shape (n_items,)."""
+        return self._of_two_fields(self.categories_, 1)
+
+    @property
+    def user_embeddings_(self) -> NDArray[np.float32]:
+        """Embeddings of the users: ndarray of shape (n_users, embedding_dim)."""
+        return self._of_two_fields(self.embeddings_, 0)
+
+    @property
+    def item_embeddings_(self) -> NDArray[np.float32]:
+        """Embeddings of the items: ndarray of shape (n_items, embedding_dim)."""
+        return self._of_two_fields(self.embeddings_, 1)
+
+    @property
+    def user_biases_(self) -> NDArray[np.float32]:
+        """Biases of the users: ndarray of shape (n_users,)."""
+        return self._of_two_fields(self.biases_, 0)
+
+    @property
+    def item_biases_(self) -> NDArray[np.float32]:
+        """Biases of the items: ndarray of shape (n_items,)."""
+        return self._of_two_fields(self.biases_, 1)

@@ -1,7 +1,5 @@
-"""BayesianMFRecommender: parameters, fit, and predictions with their uncertainty."""
+"""BayesianMFRecommender: draws of factorizations, and predictions with their uncertainty."""
 
-import copy
-from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -10,27 +8,29 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.callback import with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._diagnostics import split_r_hat
-from sklearn_mf.model._factors import Model
+from sklearn_mf.model._fold_in import (
+    FoldInRatings,
+    posterior_contributions,
+    posterior_rows,
+)
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
-from sklearn_mf.recommenders._bayesian_state import BayesianState, fitted_attributes, single_sample_posterior
-from sklearn_mf.recommenders._callbacks import Progress
-from sklearn_mf.recommenders._state import all_or_nothing
+from sklearn_mf.model._posterior import Draw, single_sample_posterior
+from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.recommenders import _chain_state as chain
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
+from sklearn_mf.retrieval._top_n import Ranking
 from sklearn_mf.solvers._registry import load_solver
-from sklearn_mf.solvers._training import GibbsOptions, train
-from sklearn_mf.solvers.gibbs._noise import ChainState
+from sklearn_mf.solvers._training import GibbsOptions, History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
-from sklearn_mf.utils._warnings import warn_user
-
-# Cells whose predictions are watched for convergence, and what of their split R-hat counts as poor.
-_N_WATCHED, _POOR = 1000, 1.2
 
 
-class BayesianMFRecommender(BayesianState):
+class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
     r"""Bayesian matrix factorization of ratings, sampled in TensorFlow.
 
     The model is that of :class:`MFRecommender`, with distributions in place of penalties:
@@ -41,10 +41,10 @@ class BayesianMFRecommender(BayesianState):
         c_{fj} \sim \Gamma(\nu_f / 2, \nu_f / 2)
 
     for the id j of each field f, with m and s the mean and standard deviation of the training ratings.
-    Nothing is tuned: means, precisions and noise are learnt together with the embeddings. Gibbs sampling [1]_
-    draws in turn, field by field, the prior of the field given its ids, then embedding and bias of each id
-    jointly given its ratings, then how noisy the ratings of each id are; at last the common noise.
-    Predictions are means over the kept draws.
+    Means, precisions and noise are learnt together with the embeddings, so there is no penalty to tune. Gibbs
+    sampling [1]_ goes field by field. It draws the prior of the field given its ids, then embedding and bias
+    of each id jointly given its ratings, then the noise of each id, and at the end of a sweep the common
+    noise. Predictions are means over the kept draws.
 
     Priors: :math:`(\mu_f, \Lambda_f)` is Normal-Wishart with :math:`\mu_0 = 0`, :math:`\beta_0 = 2`,
     :math:`W_0 = I` as in the code of [1]_ and with `embedding_dim + 1` degrees of freedom;
@@ -57,46 +57,40 @@ class BayesianMFRecommender(BayesianState):
     embedding_dim : int, default=32
         Length of the embeddings. 0 leaves the biases alone.
     max_iter : int, default=220
-        Sweeps: draws of everything, each from the one before.
+        Number of sweeps. One sweep draws every unknown once, given all others.
     burn_in : int, default=20
-        First sweeps of a new chain that are forgotten, at most half of `max_iter`.
+        First sweeps of a new chain that are discarded, at most half of `max_iter`.
     n_samples : int, default=100
         Draws to keep, evenly spaced over the sweeps after `burn_in`; fewer where there are fewer sweeps. They
         take 4 * n_samples * (embedding_dim + 2) bytes for each id.
     heteroscedastic : bool, default=True
-        Whether the noise differs from id to id: some people rate at random, about some films people agree.
+        Whether the noise differs between ids: some users rate at random, and users agree about some items.
         False sets all c to 1.
     clip : bool, default=True
         Keep the expected rating of each draw, and the bounds of intervals, inside the range of the training
         ratings. Scores of recommendations are never clipped.
     handle_unknown : {"ignore", "error"}, default="ignore"
-        What to do with an id that fit has not seen: answer with the prior of its field, or raise.
+        What to do with an unknown id, one that fit has not seen: use the prior of its field, or raise.
     warm_start : bool, default=False
-        Continue the chain of the last fit, without a further burn-in. New ids join it. With an int as
-        `random_state`, 50 sweeps and then 50 more are the same as 100; the draws of the last fit are
-        replaced.
+        Continue the chain of the last fit without a further burn-in; new ids are added. With an int as
+        `random_state`, 50 sweeps and then 50 more equal 100. The new draws replace those of the last fit.
     verbose : int, default=0
-        Above 0 prints a line a sweep.
+        Above 0, print one line for each sweep.
     random_state : int, RandomState instance or None, default=None
         Seed of the chain. With an int the same data give the same bits on the same machine's CPU.
 
     Attributes
     ----------
-    intercept_, scale_ : float
-        Mean m of the training ratings and their standard deviation s; 1 where they are constant.
-    categories_ : list of ndarray of shape (n_ids[f],)
-        Sorted ids of each field.
-    embedding_samples_ : list of ndarray of shape (n_ids[f], n_samples, embedding_dim), float32
-        Kept draws of the embeddings of each field.
-    bias_samples_ : list of ndarray of shape (n_ids[f], n_samples), float32
+    intercept_, scale_, categories_, id_types_, target_range_ : float and array
+        As in :class:`MFRecommender`.
+    embedding_samples_ : list of ndarray of shape (n_samples, n_ids[f], embedding_dim), float32
+        Kept draws of the embeddings of each field, in units of z. A property: it views the draws.
+    bias_samples_ : list of ndarray of shape (n_samples, n_ids[f]), float32
         Kept draws of the biases.
-    embeddings_ : list of ndarray of shape (n_ids[f], n_samples * embedding_dim), float32
-        The draws of an id side by side, divided by the square root of their number: inner products are
-        posterior means, in units of z.
-    biases_ : list of ndarray of shape (n_ids[f],), float32
-        Posterior means of the biases.
-    average_embeddings_, average_biases_ : ndarray of shape (n_fields, n_samples * embedding_dim), (n_fields,)
-        Prior means, as in `embeddings_` and `biases_`: what an unknown id is answered with.
+    embeddings_, biases_ : list of ndarray of shape (n_ids[f], embedding_dim) and (n_ids[f],), float32
+        Posterior means. Predictions are means over the draws, and not the inner products of these means.
+    average_embeddings_, average_biases_ : ndarray of shape (n_fields, embedding_dim) and (n_fields,)
+        Means of the prior means, the fallback for unknown ids.
     prior_means_ : ndarray of shape (n_samples, n_fields, embedding_dim + 1), float64
         Draws of the mean of embedding and bias of the ids of each field.
     prior_precisions_ : ndarray of shape (n_samples, n_fields, embedding_dim + 1, embedding_dim + 1), float64
@@ -106,9 +100,9 @@ class BayesianMFRecommender(BayesianState):
     noise_std_samples_ : ndarray of shape (n_samples,), float64
         Its draws.
     noise_factors_ : list of ndarray of shape (n_ids[f],), float32
-        How noisy the ratings of each id are: posterior mean of :math:`1 / \sqrt c`. The standard deviation of
-        the noise of a rating is the common one times those of its ids.
-    noise_factor_samples_ : list of ndarray of shape (n_ids[f], n_samples), float32
+        Posterior mean of :math:`1 / \sqrt c`, the noise of each id. The standard deviation of the noise of a
+        rating is the common one times the factors of its ids.
+    noise_factor_samples_ : list of ndarray of shape (n_samples, n_ids[f]), float32
         Its draws.
     noise_dof_ : ndarray of shape (n_samples, n_fields), float64
         Draws of :math:`\nu_f`: the smaller, the more ids differ in noise; infinite where they do not.
@@ -116,25 +110,18 @@ class BayesianMFRecommender(BayesianState):
         Log-likelihood of the training ratings after each sweep.
     r_hat_ : float
         Split R-hat of the expected ratings of 1000 cells drawn at random, the 95th percentile over the cells:
-        how much wider they are spread over the chain than over each half of it; 1 where the chain has
-        converged, nan with fewer than 4 draws. Above 1.2 fit warns.
+        the spread over the chain relative to the spread over each half of it. It is 1 where the chain has
+        converged and nan with fewer than 4 draws; above 1.2, fit warns.
     user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
         The two fields by name, where there are two.
-    id_types_ : list of str or dict
-        Column type of the ids of each field, for the tables.
-    target_range_ : ndarray of shape (2,)
-        Least and greatest training rating.
-    n_iter_ : int
-        Number of sweeps of the last fit.
-    n_features_in_ : int
-        Number of fields.
+    n_iter_, n_features_in_ : int
+        Number of sweeps of the last fit; number of fields.
     feature_names_in_ : ndarray of shape (n_fields,)
         Names of the id columns, where X has names that are all strings.
 
     See Also
     --------
     MFRecommender : One factorization in place of many: faster, smaller, less accurate.
-    sklearn.linear_model.BayesianRidge : Bayesian regression on features.
 
     References
     ----------
@@ -154,7 +141,7 @@ class BayesianMFRecommender(BayesianState):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "embedding_dim": [Interval(Integral, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "burn_in": [Interval(Integral, 0, None, closed="left")],
@@ -192,7 +179,6 @@ class BayesianMFRecommender(BayesianState):
         self.verbose = verbose
         self.random_state = random_state
 
-    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -215,10 +201,10 @@ class BayesianMFRecommender(BayesianState):
         Raises
         ------
         ValueError
-            Where ratings, weights or ids make no sense, where the chain diverges, or where a warm start does
-            not fit the last one. The estimator is then as it was before.
+            Where ratings, weights or ids are invalid, where the chain diverges, or where a warm start does
+            not match the last fit. The estimator is then as it was before.
         TypeError
-            Where ids cannot be hashed or put in order.
+            Where ids cannot be hashed or sorted.
 
         Examples
         --------
@@ -227,40 +213,20 @@ class BayesianMFRecommender(BayesianState):
         >>> model.fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).embedding_samples_[0].shape
         (2, 100, 2)
         """
-        previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
-        ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        solver, start = self._chain(ratings, known_codes, seed, previous)
-        del ratings
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **arguments)
-        progress = Progress(
-            self,
-            context,
-            arguments,
-            lambda draw: fitted_attributes(single_sample_posterior(draw, start)),
-            solver.unit,
-            solver.measure,
-        )
-        with solver:
-            draw, history = train(solver, self.max_iter, progress)
-        self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
-        self._store(fitted_attributes(solver.posterior()))
-        self._store_end_of_chain(draw)
-        self._diagnose(seed)
-        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        fit_recommender(self, X, y, sample_weight)
         return self
 
+    @reads_one_fit
     def predict(  # type: ignore[override]
         self, X: ArrayLike, return_std: bool = False
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predict the ratings of rows of ids: posterior means, and how far a rating may be from them.
+        """Predict ratings by posterior means, and optionally their predictive standard deviations.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_fields)
-            One row of ids for each rating to predict, columns as in fit. An id that fit has not seen has the
-            mean of its field's prior, and its spread.
+            One row of ids for each rating to predict, columns as in fit. An unknown id has the mean
+            and the spread of the prior of its field.
         return_std : bool, default=False
             Whether to return the standard deviation too.
 
@@ -288,10 +254,11 @@ class BayesianMFRecommender(BayesianState):
         codes = self._read_codes(X)
         limits = self.target_range_ if self.clip else None
         if not return_std:
-            return self._posterior.means(codes, limits)
-        summary = self._posterior.summary(codes, limits)
+            return chain.posterior_of(self).means(codes, limits)
+        summary = chain.posterior_of(self).summary(codes, limits)
         return summary.mean, np.sqrt(summary.variance)
 
+    @reads_one_fit
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold a rating with a given probability.
 
@@ -327,24 +294,25 @@ class BayesianMFRecommender(BayesianState):
         codes = self._read_codes(X)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        summary = self._posterior.summary(codes, None)
+        summary = chain.posterior_of(self).summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
         interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
 
+    @reads_one_fit
     def recommend(
         self,
-        users: Any = None,
+        users: object = None,
         n: int = 10,
         *,
         exclude_seen: bool = True,
-        candidates: Any = None,
-        ratings: Any = None,
+        candidates: object = None,
+        ratings: ArrayLike | None = None,
         by: str = "mean",
         quantile: float = 0.9,
         random_state: int | np.random.RandomState | None = None,
     ) -> pd.DataFrame:
-        """Recommend items to users: the n of highest predicted rating, or of highest hopes.
+        """Recommend items by posterior mean, by an upper quantile (UCB) or by Thompson sampling.
 
         Parameters
         ----------
@@ -359,19 +327,19 @@ class BayesianMFRecommender(BayesianState):
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
             In the place of `users`: user, item and rating of people, whether fit has seen them or not.
         by : {"mean", "upper", "sample"}, default="mean"
-            "mean": expected rating, the mean over the draws. "upper": a quantile of the expected rating over
-            the draws, so that what is little known gets a chance. "sample": expected rating under one draw
-            chosen at random (Thompson sampling): what could be best is shown as often as it is probably best.
+            "mean": mean of the expected rating over the draws. "upper": a quantile of it over the draws, so
+            that uncertain items are explored. "sample": expected rating under one draw chosen at random
+            (Thompson sampling), so that an item is shown as often as it is probably the best one.
         quantile : float, default=0.9
-            Which one where `by="upper"`; 0.5 is about the mean.
+            The quantile of `by="upper"`; 0.5 is about the mean.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draw where `by="sample"`, and where `by` is not "mean" of what is unknown of users who
-            come with ratings or whom fit has not seen, and of items without ratings.
+            Seed of the draw of `by="sample"`, and, unless `by` is "mean", of the draws of users who come with
+            ratings or are unknown, and of items without ratings.
 
         Returns
         -------
         table : DataFrame of shape (n_recommendations, 4)
-            As :meth:`MFRecommender.recommend` gives it; "score" is what the ranking is by.
+            As :meth:`MFRecommender.recommend` returns it; "score" is the number that ranks.
 
         Raises
         ------
@@ -388,58 +356,91 @@ class BayesianMFRecommender(BayesianState):
           user   item  rank
         0  bob  alien     1
         """
-        if by == "mean":
-            return super().recommend(
-                users, n, exclude_seen=exclude_seen, candidates=candidates, ratings=ratings
-            )
-        if by not in ("upper", "sample"):
+        if by not in ("mean", "upper", "sample"):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
-        self._check_table("recommend", n)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings)
+        if by == "mean":
+            return self._recommendations(query, self._rank_by_mean(query))
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        rank = {
-            "upper": partial(self._rank_by_quantile, rng=rng, quantile=quantile),
-            "sample": partial(self._rank_by_draw, rng=rng),
-        }[by]
-        query = self._recommend_query(users, ratings, rng)
-        return self._recommendations(query, n, exclude_seen, candidates, rank)
+        return self._recommendations(query, self._rank_by_draws(query, by, quantile, rng))
 
-    def _chain(
-        self, ratings: Ratings, known_codes: list[NDArray[np.int32]], seed: int, previous: Self | None
-    ) -> tuple[Any, Model]:
-        """New chain, or the one of the last fit over the ids of both; also where it begins."""
-        make: Any = load_solver("gibbs")  # TensorFlow is imported here, not before
-        centred = centre_and_scale(ratings, True)
-        start = fresh_start(ratings, *centred, int(self.embedding_dim), seed, make.start_std)
-        kept_after = tuple(self._kept_after(previous is not None))
-        options = GibbsOptions(seed, self.heteroscedastic, kept_after)
-        if previous is None:
-            return make(ratings, None, start, options), start
-        if np.isfinite(previous._end_noise_degrees).all() != self.heteroscedastic:
-            raise ValueError(
-                f"A warm start cannot change heteroscedastic to {self.heteroscedastic}: set warm_start=False "
-                "to start anew."
-            )
-        start = warm_start_model(start, previous._end_of_chain, known_codes)
-        state = ChainState(previous._noise_at_end(start, known_codes), previous._n_sweeps)
-        return make(ratings, None, start, options, state), start
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
+        """Begin a new chain, or continue that of the last fit over the ids of both."""
+        gibbs: Any = load_solver("gibbs")
+        start = fresh_start(
+            task.ratings,
+            *RatingStatistics.of(task.ratings).intercept_and_scale(True),
+            int(self.embedding_dim),
+            task.seed,
+            gibbs.start_std,
+        )
+        state = None
+        if task.previous is not None:
+            chain.check_same_noise(task.previous, self.heteroscedastic)
+            start = warm_start_model(start, chain.end_of_chain(task.previous), task.known_codes)
+            state = chain.chain_state(task.previous, start, task.known_codes)
+        burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if state is None else 0
+        kept = chain.kept_after(int(self.max_iter), burn_in, int(self.n_samples))
+        options = GibbsOptions(task.seed, self.heteroscedastic, kept)
+        return gibbs(task.ratings, None, start, options, state), None
 
-    def _kept_after(self, continues: bool) -> list[int]:
-        """Numbers of the sweeps after which a draw is kept."""
-        burn_in = 0 if continues else min(int(self.burn_in), int(self.max_iter) // 2)
-        n_sweeps = int(self.max_iter) - burn_in
-        n_kept = min(int(self.n_samples), n_sweeps)
-        return [burn_in + n_sweeps * (number + 1) // n_kept - 1 for number in range(n_kept)]
+    def _store_state(self, state: Draw) -> None:
+        chain.store_posterior(self, single_sample_posterior(state, state.model))
 
-    def _diagnose(self, seed: int) -> None:
-        """Split R-hat over some cells; warn where it is poor."""
-        rng = np.random.default_rng(seed)
-        codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in self.categories_], axis=1)
-        self.r_hat_ = split_r_hat(self._posterior.expected(codes))
-        if self.r_hat_ > _POOR:
-            warn_user(
-                f"The chain has not converged, split R-hat is {self.r_hat_:.2f} after {self._n_sweeps} "
-                f"sweeps: raise max_iter={self.max_iter} and burn_in={self.burn_in}.",
-                ConvergenceWarning,
-            )
+    def _store_run(self, state: Draw, solver: Any, history: History) -> None:
+        chain.store_posterior(self, solver.posterior())
+        chain.store_end_of_chain(self, state)
+        self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
+        chain.store_r_hat(self, solver.options.seed)
+
+    @property
+    def embedding_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the embeddings: list of ndarray of shape (n_samples, n_ids[f], embedding_dim)."""
+        return [draws.swapaxes(0, 1) for draws in self._embedding_draws]
+
+    @property
+    def bias_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the biases: list of ndarray of shape (n_samples, n_ids[f])."""
+        return [draws.T for draws in self._bias_draws]
+
+    @property
+    def noise_factor_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the noise factors: list of ndarray of shape (n_samples, n_ids[f])."""
+        return [draws.T for draws in self._noise_factor_draws]
+
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
+        return chain.posterior_of(self).stacked(field)
+
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        posterior = chain.posterior_of(self)
+        embeddings, biases = chain.user_rows(posterior, query)
+        means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
+        return means, biases.mean(axis=1, dtype=np.float64)
+
+    def _rank_by_draws(
+        self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
+    ) -> Ranking:
+        """Ranking by a quantile over the draws, or by one of them; rows without ratings are drawn."""
+        posterior = chain.posterior_of(self)
+        users = chain.drawn_user_rows(posterior, query, rng)
+        items = np.arange(len(self.categories_[1])) if query.items is None else query.items
+        if by == "sample":
+            ranking = rank_by_draw(posterior, users, items, query.n, query.excluded, rng)
+        else:
+            rows = posterior.drawn_rows(1, items, rng)
+            ranking = rank_by_quantile(users, rows, query.n, query.excluded, quantile)
+        return ranking._replace(scores=self.intercept_ + self.scale_ * ranking.scores)
+
+    def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
+        embeddings, biases = posterior_rows(fold_in, chain.posterior_of(self))
+        return {
+            "embeddings": embeddings.mean(axis=1),
+            "biases": biases.mean(axis=1),
+            "embedding_samples": embeddings.swapaxes(0, 1),
+            "bias_samples": biases.T,
+        }
+
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+        return posterior_contributions(fold_in, chain.posterior_of(self), item)

@@ -6,17 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import gen_batches
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._mf import MFRecommender
-from sklearn_mf.recommenders._state import all_or_nothing
 from sklearn_mf.utils._sklearn_compat import _check_feature_names_in, _fit_context, _routing_enabled
-
-# Ids whose rows are looked up at a time: those of a Bayesian recommender are long.
-_BATCH = 4096
 
 
 class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -55,8 +50,8 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
         embedding = MFEmbedding().fit(X_early, y_early)
         make_pipeline(FrozenEstimator(embedding), HistGradientBoostingRegressor()).fit(X_late, y_late)
 
-    Cross-fitting, the remedy of target encoding, is none here: each fit turns the coordinates in a way of its
-    own, so features from several fits do not go together.
+    Cross-fitting, as in TargetEncoder, does not help here: each fit has embeddings in coordinates of its own,
+    so features from several fits cannot be combined.
 
     The biases of the ids are no part of the features. They are in `recommender_.biases_`;
     :class:`~sklearn.preprocessing.TargetEncoder` gives features of the same kind.
@@ -78,7 +73,6 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
     def __init__(self, recommender: BaseRecommender | None = None) -> None:
         self.recommender = recommender
 
-    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -115,13 +109,15 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
             weights = process_routing(self, "fit", **weights).recommender.fit
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self.recommender_ = clone(self._unfitted)
+        recommender = clone(self._unfitted)
         task = context.subcontext(task_name="fit-recommender")
-        with task.propagate_callback_context(self.recommender_):
+        with task.propagate_callback_context(recommender):
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            self.recommender_.fit(X, y, **weights)
+            recommender.fit(X, y, **weights)
             task.call_on_fit_task_end(estimator=self, X=X, y=y)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        fitted = {"recommender_": recommender}
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=fitted)
+        self.recommender_ = recommender
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -152,8 +148,10 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
         (2, 64)
         """
         check_is_fitted(self)
-        codes = self.recommender_._read_codes(X)
-        return np.hstack([self._embeddings(field, column) for field, column in enumerate(codes.T)])
+        recommender = self.recommender_
+        codes = recommender._read_codes(X)
+        rows = zip(recommender.embeddings_, recommender.average_embeddings_, codes.T, strict=True)
+        return np.hstack([_rows(*field) for field in rows])
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Name the columns that `transform` gives.
@@ -177,7 +175,7 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
         ['user_embedding0', 'user_embedding1', 'film_embedding0', 'film_embedding1']
         """
         check_is_fitted(self)
-        numbers = range(self.recommender_._fitted_dim)
+        numbers = range(self.recommender_.embeddings_[0].shape[1])
         fields = _check_feature_names_in(self, input_features)
         return np.array(
             [f"{field}_embedding{number}" for field in fields for number in numbers], dtype=object
@@ -221,15 +219,9 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
     def _unfitted(self) -> BaseRecommender:
         return MFRecommender(random_state=0) if self.recommender is None else self.recommender
 
-    def _embeddings(self, field: int, codes: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Embeddings of ids, each distinct one looked up once, (n,) -> (n, embedding_dim)."""
-        known, places = np.unique(codes, return_inverse=True)
-        means = [self._means(field, known[batch]) for batch in gen_batches(len(known), _BATCH)]
-        return np.concatenate(means)[places]
 
-    def _means(self, field: int, codes: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Means over the draws, which stand side by side divided by the square root of their number."""
-        rows, _ = self.recommender_._model.rows(field, codes)
-        dim = self.recommender_._fitted_dim
-        draws = rows.reshape(len(rows), rows.shape[1] // max(dim, 1), dim)
-        return draws.sum(axis=1) / np.sqrt(draws.shape[1])
+def _rows(
+    embeddings: NDArray[np.float32], average: NDArray[np.float64], codes: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Rows of codes, the average for -1, (n_ids, dim), (dim,), (n,) -> (n, dim)."""
+    return np.where((codes < 0)[:, None], average, embeddings[codes].astype(np.float64))

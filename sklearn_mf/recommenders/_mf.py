@@ -1,30 +1,29 @@
-"""MFRecommender: parameters and fit."""
+"""MFRecommender: one factorization, trained by one of several solvers."""
 
-import copy
-from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
-from sklearn.utils import check_random_state
 
 from sklearn_mf.model._factors import Model, fill_unrated
-from sklearn_mf.model._fold_in import FoldInRatings, ridge_parts, ridge_rows
+from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
+from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.recommenders._callbacks import Progress
-from sklearn_mf.recommenders._state import all_or_nothing
+from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
+from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
-from sklearn_mf.solvers._training import ALSOptions, History, Penalty, SGDOptions, Solver, Stopping, train
+from sklearn_mf.solvers._training import ALSOptions, History, SGDOptions, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
 
-class MFRecommender(BaseRecommender):
+class MFRecommender(RatingRegressorMixin, BaseRecommender):
     r"""Matrix factorization of ratings, trained in TensorFlow.
 
     A rating of user u for item i is modelled as
@@ -59,24 +58,25 @@ class MFRecommender(BaseRecommender):
         this is non-negative matrix factorization over the observed ratings alone.
     solver : {"auto", "als", "sgd"}, default="auto"
         "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
-        ratings in the batch. Lasso takes proximal steps, and takes over from ridge in the course of the
-        first eight epochs.
+        ratings in the batch. A lasso penalty takes proximal steps; it replaces a ridge penalty gradually over
+        the first eight epochs.
 
         "als": alternating minimisation, field by field, embedding and bias of an id jointly; J never rises.
-        It needs no learning rate and fewer passes. Each id is held to where it was as if by a few ratings,
-        more of them from sweep to sweep: without that the minimum of J is reached, which is not where
-        predictions are best. With a lasso penalty, whose zeros are exact, nothing is held, and the first
-        sweep starts from some of ridge: it ends at a lower J than "sgd" does, and so wants a larger `alpha`.
+        It needs no learning rate and fewer passes. Updates are damped: each row is penalised for moving away
+        from its previous value, and the penalty grows from sweep to sweep. This acts as early stopping, since
+        the exact minimum of J overfits. With a lasso penalty, whose zeros are exact, there is no damping, and
+        the first sweep starts from a few sweeps of ridge. It then reaches a lower J than "sgd" does, so it
+        needs a larger `alpha`.
 
-        "auto" takes "als" where `fit_bias=False` and there is no lasso penalty, "sgd" otherwise: what
+        "auto" takes "als" where `fit_bias=False` and there is no lasso penalty, else "sgd": the solver that
         predicted held-out ratings better in benchmarks on MovieLens.
     learning_rate : float, default=0.06
-        Step of one rating in the first epoch of an id; it falls by 13 % an epoch, to a tenth. Used by "sgd".
+        Step of one rating in the first epoch of an id; it falls by 13 % per epoch to a tenth. Used by "sgd".
     batch_size : int or "auto", default="auto"
         Ratings in one step. "auto" takes 64 to 512, more where there are more ratings. Used by "sgd".
     max_iter : int, default=20
-        Most passes over the ratings: epochs of "sgd", sweeps over all fields of "als". More of them continue
-        the same run: the first ones are the same.
+        Maximum number of passes over the ratings: epochs of "sgd", sweeps over all fields of "als". A larger
+        number continues the same run.
     tol : float, default=1e-4
         Training ends when the objective fell by less than this share of itself in each of
         `n_iter_no_change` passes; with `early_stopping`, when the validation RMSE did not fall by as much
@@ -91,16 +91,16 @@ class MFRecommender(BaseRecommender):
     n_iter_no_change : int, default=5
         Passes in a row without improvement that end training.
     handle_unknown : {"ignore", "error"}, default="ignore"
-        What to do with an id that fit has not seen: answer with its field's average, or raise.
+        What to do with an unknown id, one that fit has not seen: use the average of its field, or raise.
     clip : bool, default=True
         Keep predictions inside the range of the training ratings. Scores of recommendations are never
         clipped.
     warm_start : bool, default=False
-        Continue from the last fit. Old ids keep their embeddings, also where the new data lack them, and
-        their learning rate goes on falling ("als": what holds them rises); new ids start fresh. On the same
-        data and with an int as `random_state`, 5 passes and then 5 more are the same as 10.
+        Continue from the last fit. Its ids keep their embeddings, also where the new data lack them, and
+        their learning rate keeps falling ("als": their damping keeps growing); new ids start fresh. On the
+        same data and with an int as `random_state`, 5 passes and then 5 more equal 10.
     verbose : int, default=0
-        Above 0 prints a line a pass.
+        Above 0, print one line for each pass.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, the visiting order and the held-out ratings. With an int the same data give the
         same bits on the same machine's CPU.
@@ -118,7 +118,7 @@ class MFRecommender(BaseRecommender):
     biases_ : list of ndarray of shape (n_ids[f],), float32
         Biases of each field, in units of z.
     average_embeddings_, average_biases_ : ndarray of shape (n_fields, embedding_dim) and (n_fields,)
-        Rating-weighted means of each field: what an unknown id is answered with.
+        Rating-weighted means of each field, the fallback for unknown ids.
     user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
         The two fields by name, where there are two.
     id_types_ : list of str or dict
@@ -143,8 +143,8 @@ class MFRecommender(BaseRecommender):
 
     Notes
     -----
-    Rows of weight 0 are dropped, repeated (user, item) rows are merged into their weighted mean, and ids are
-    sorted before training: the order of the rows does not matter, and a whole-number weight equals
+    Before training, rows of weight 0 are dropped, repeated (user, item) rows are merged into their weighted
+    mean, and ids are sorted. So the order of the rows does not matter, and a whole-number weight equals
     repetition.
 
     References
@@ -170,7 +170,7 @@ class MFRecommender(BaseRecommender):
     0  bob  heat     1
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "embedding_dim": [Interval(Integral, 0, None, closed="left")],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -235,7 +235,6 @@ class MFRecommender(BaseRecommender):
         self.verbose = verbose
         self.random_state = random_state
 
-    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -260,10 +259,10 @@ class MFRecommender(BaseRecommender):
         Raises
         ------
         ValueError
-            Where ratings, weights or ids make no sense, where training diverges, or where a warm start does
-            not fit the last one. The estimator is then as it was before.
+            Where ratings, weights or ids are invalid, where training diverges, or where a warm start does not
+            match the last fit. The estimator is then as it was before.
         TypeError
-            Where ids cannot be hashed or put in order.
+            Where ids cannot be hashed or sorted.
 
         Examples
         --------
@@ -271,37 +270,19 @@ class MFRecommender(BaseRecommender):
         >>> MFRecommender(random_state=0).fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).n_features_in_
         2
         """
-        previous = copy.copy(self) if self.warm_start and hasattr(self, "embeddings_") else None
-        # All but the solver's own arrays is let go before training, which is when memory peaks.
-        solver, finished, arguments = self._prepare(X, y, sample_weight, previous)
-        context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **arguments)
-        progress = Progress(
-            self, context, arguments, lambda model: self._model_attributes(finished(model)), solver.unit
-        )
-        with solver:
-            stopping = Stopping(self.tol, self.n_iter_no_change)
-            model, history = train(solver, self.max_iter, progress, stopping)
-        self._store(self._model_attributes(finished(model)))
-        self._store_history(history)
-        context.call_on_fit_task_end(estimator=self, **arguments, reconstruction_attributes={})
+        fit_recommender(self, X, y, sample_weight)
         return self
 
-    def _prepare(
-        self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None, previous: Self | None
-    ) -> tuple[Solver[Model], Callable[[Model], Model], dict[str, Any]]:
-        """Number the ids, merge the ratings, choose the start; also what callbacks get."""
-        ratings, known_codes, arguments = self._read(X, y, sample_weight, previous)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        training, held_out = self._hold_out(ratings, seed)
-        centred = centre_and_scale(training, self.fit_bias)
-        id_weights = [training.id_weights(field) for field in range(training.n_fields)]
-        make = load_solver(self._chosen_solver)  # TensorFlow is imported here, not before
-        start = fresh_start(training, *centred, int(self.embedding_dim), seed, make.start_std, self.positive)
-        if previous is not None:
-            start = warm_start_model(start, previous._model, known_codes, self.positive)
-        solver = make(training, held_out, start, self._options(seed))
-        return solver, partial(fill_unrated, id_weights=id_weights), arguments
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
+        training, held_out = self._hold_out(task.ratings, task.seed)
+        statistics = RatingStatistics.of(training)
+        self._id_weights = statistics.id_weights
+        solver: Any = load_solver(self._chosen_solver)
+        dim, centred = int(self.embedding_dim), statistics.intercept_and_scale(self.fit_bias)
+        start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
+        if task.previous is not None:
+            start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
+        return solver(training, held_out, start, self._options(task.seed)), self._stopping
 
     @property
     def _chosen_solver(self) -> str:
@@ -309,31 +290,21 @@ class MFRecommender(BaseRecommender):
             return self.solver
         return "sgd" if self.fit_bias or self.penalty in ("l1", "elasticnet") else "als"
 
-    def _fold_rows(
-        self, fold_in_ratings: FoldInRatings, rng: np.random.Generator | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ridge with the whole of alpha, also where fit used the lasso."""
-        return ridge_rows(fold_in_ratings, self._model, self._charged_alpha, self.fit_bias, self.positive)
-
-    def _fold_parts(self, fold_in_ratings: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return ridge_parts(fold_in_ratings, self._model, self._charged_alpha, self.fit_bias)
+    @property
+    def _stopping(self) -> Stopping:
+        return Stopping(self.tol, self.n_iter_no_change)
 
     @property
     def _charged_alpha(self) -> float:
         return 0.0 if self.penalty is None else float(self.alpha)
 
-    def _store_history(self, history: History) -> None:
-        self.loss_curve_ = history.curve
-        self.validation_scores_ = history.validation_scores
-        self.n_iter_ = history.n_iter
-
-    def _options(self, seed: int) -> Penalty:
+    def _options(self, seed: int) -> ALSOptions | SGDOptions:
         alpha = self._charged_alpha
         l1_share = {"l1": 1.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty or "", 0.0)
         penalty = alpha * l1_share, alpha * (1 - l1_share), self.positive, self.fit_bias
         if self._chosen_solver == "als":
             return ALSOptions(*penalty)
-        return SGDOptions(*penalty, self.learning_rate, self.batch_size, seed, self.max_iter)
+        return SGDOptions(*penalty, self.learning_rate, self.batch_size, seed, int(self.max_iter))
 
     def _hold_out(self, ratings: Ratings, seed: int) -> tuple[Ratings, Ratings | None]:
         if not self.early_stopping:
@@ -346,3 +317,48 @@ class MFRecommender(BaseRecommender):
                 "training on all of them without it."
             )
         return train, held_out
+
+    def _store_state(self, state: Model) -> None:
+        model = fill_unrated(state, self._id_weights)
+        self.intercept_, self.scale_ = model.intercept, model.scale
+        self.embeddings_, self.biases_ = model.embeddings, model.biases
+        self.average_embeddings_, self.average_biases_ = model.average_embeddings, model.average_biases
+        self._epochs = model.epochs
+        self._norm_bounds = list(map(norm_bound, model.embeddings))
+
+    def _store_run(self, state: Model, solver: Any, history: History) -> None:
+        self._store_state(state)
+        self.loss_curve_ = history.curve
+        self.validation_scores_ = history.validation_scores
+        self.n_iter_ = history.n_iter
+
+    @property
+    def _model(self) -> Model:
+        return Model(
+            self.intercept_,
+            self.scale_,
+            self.embeddings_,
+            self.biases_,
+            self.average_embeddings_,
+            self.average_biases_,
+            self._epochs,
+        )
+
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
+        return self.embeddings_[field]
+
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if query.fold_in is None:
+            return self._model.rows(0, query.codes)
+        return self._fold_in_rows(query.fold_in)
+
+    def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
+        embeddings, biases = self._fold_in_rows(fold_in)
+        return {"embeddings": embeddings, "biases": biases}
+
+    def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ridge with the whole of alpha, also where fit used the lasso."""
+        return ridge_rows(fold_in, self._model, self._charged_alpha, self.fit_bias, self.positive)
+
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+        return ridge_contributions(fold_in, self._model, self._charged_alpha, self.fit_bias, item)

@@ -1,8 +1,8 @@
 """Exact top-n by inner product, in blocks of bounded memory, on all cores; no TensorFlow.
 
-All scores are computed in float32, where a matrix product is fastest. What rounding could have kept out of a
-list is kept in, by a bound on the error: these few contenders are scored in float64, and that decides. So a
-list depends on its query alone, not on the block it is in, nor on the number of threads.
+All scores are computed in float32, where a matrix product is fastest. Candidates within the float32 error
+bound of the n-th score are rescored in float64, and the float64 scores decide. So a list depends on its query
+alone, not on the block it is in, nor on the number of threads.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import idamax, isamax
+from sklearn.preprocessing import normalize
 
+from sklearn_mf.utils._batches import batches
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS, n_threads
 
 # Bytes of float32 scores that a thread holds, whatever the number of candidates, and the most queries in a
 # block: a matrix product of fewer is slower, the scores of more leave the cache.
 _BLOCK_BYTES = 32 * 2**20
 _BLOCK_ROWS = 256
-# Cells looked at and contenders scored at a time: bounds the memory where scores tie by the thousand.
+# Scores from which on one block is worth splitting among the threads.
+_SPLIT_FROM = 2**19
+# Entries of a matrix up to which OpenBLAS multiplies it by a vector in the calling thread.
+_VECTOR_PRODUCT = 9216
+# Cells compared and candidates rescored at a time: bounds the memory where scores tie by the thousand.
 _CELLS = 2**19
 _CHUNK = 2**14
 # Entries that BLAS counts in 32 bits.
 _BLAS_LENGTH = 2**30
 
 Cells = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows and columns
+Excluded = Callable[[slice], Cells] | None  # cells of a block of queries that must not be found
 
 
 class Ranking(NamedTuple):
@@ -48,25 +55,25 @@ class Ranking(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """What all blocks share; see :func:`top_n`."""
+    """Arguments that all blocks share; see :func:`top_n`."""
 
     queries: NDArray[np.float64]
     candidates: NDArray[np.floating]
     offsets: NDArray[np.floating] | None
     n: int
-    excluded: Callable[[slice], Cells] | None
-    rough: NDArray[np.float32]  # candidates, and perhaps their offsets as a further column
-    longest: float  # bound on the length of a candidate
-    shift: float  # bound on an offset
+    excluded: Excluded
+    candidates32: NDArray[np.float32]  # candidates, and perhaps their offsets as a further column
+    max_norm: float  # bound on the norm of a candidate
+    max_offset: float  # bound on an offset
 
 
 def top_n(
     queries: NDArray[np.float64],
     candidates: NDArray[np.floating],
     n: int,
-    excluded: Callable[[slice], Cells] | None = None,
+    excluded: Excluded = None,
     offsets: NDArray[np.floating] | None = None,
-    longest: float | None = None,
+    max_norm: float | None = None,
 ) -> Ranking:
     """Find the n candidates of largest inner product for each query; ties go by candidate order.
 
@@ -75,16 +82,16 @@ def top_n(
     queries : ndarray of shape (n_queries, width), float64
         One row for each result list.
     candidates : ndarray of shape (n_candidates, width), float32 or float64
-        What can be found, with scores that float32 can hold.
+        Rows to choose from, with scores that float32 can hold.
     n : int
         Length of a list; shorter where fewer candidates are left.
     excluded : callable, default=None
         Given a slice of queries, the cells (row within the slice, column) that must not be found.
     offsets : ndarray of shape (n_candidates,), float32 or float64, default=None
         Added to the scores of each candidate.
-    longest : float, default=None
-        What :func:`length_bound` gives for the candidates, where it is known: for one query, finding it
-        takes longer than all else.
+    max_norm : float, default=None
+        :func:`norm_bound` of the candidates where it is known: for one query, finding it takes longer than
+        the search.
 
     Returns
     -------
@@ -96,35 +103,20 @@ def top_n(
         return Ranking(nothing, nothing, nothing, np.empty(0))
     n = int(n)
     depth, n_groups = _shape(len(candidates), n)
-    blocks = _blocks(len(queries), _BLOCK_BYTES // (4 * depth * n_groups))
-    rough = candidates
+    blocks = _blocks(len(queries), len(candidates), _BLOCK_BYTES // (4 * depth * n_groups))
+    candidates32 = candidates
     if offsets is not None and len(blocks) > 1:  # worth a copy, it saves a pass over all scores
-        rough = np.column_stack([candidates, offsets])
-    rough = rough.astype(np.float32, copy=False)
-    longest = length_bound(candidates) if longest is None else longest
-    shift = 0.0 if offsets is None else _largest_entry(offsets)
-    search = _Search(queries, candidates, offsets, n, excluded, rough, longest, shift)
+        candidates32 = np.column_stack([candidates, offsets])
+    candidates32 = candidates32.astype(np.float32, copy=False)
+    max_norm = norm_bound(candidates) if max_norm is None else max_norm
+    max_offset = 0.0 if offsets is None else _largest_entry(offsets)
+    search = _Search(queries, candidates, offsets, n, excluded, candidates32, max_norm, max_offset)
     shape = blocks[0].stop, depth, n_groups
     return _joined(_in_threads(lambda block, scores: _top_n_of_block(search, block, scores), blocks, shape))
 
 
 def best_n(scores: NDArray[np.float64], n: int, excluded: Cells | None) -> Ranking:
-    """Find the n columns of largest score in each row; ties go by column.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_rows, n_columns), float64
-        Finite; written to.
-    n : int
-        Length of a list; shorter where fewer columns are left.
-    excluded : tuple of rows and columns, or None
-        Cells that must not be found.
-
-    Returns
-    -------
-    ranking : Ranking
-        All lists, one after another.
-    """
+    """Find the n largest of each row, ties by column; `scores`, (n_rows, n_columns), is overwritten."""
     if excluded is not None:
         scores[excluded] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
@@ -133,72 +125,14 @@ def best_n(scores: NDArray[np.float64], n: int, excluded: Cells | None) -> Ranki
     return Ranking(rows, columns, places + 1, scores[rows, columns])
 
 
-def seen_cells(
-    starts: NDArray[np.integer],
-    items: NDArray[np.integer],
-    codes: NDArray[np.integer],
-    positions: NDArray[np.integer] | None = None,
-) -> Cells:
-    """Cells to exclude because they were rated.
-
-    Parameters
-    ----------
-    starts : ndarray of shape (n_users + 1,), integer
-        Where the items of each user start in `items`.
-    items : ndarray of shape (n_ratings,), integer
-        The rated items of all users, one user after another.
-    codes : ndarray of shape (n_rows,), integer
-        Users, -1 for an unknown one.
-    positions : ndarray of shape (n_items,), integer, default=None
-        Column of each item among the candidates, -1 for none; None where all items are candidates.
-
-    Returns
-    -------
-    rows, columns : ndarray of shape (n_cells,), intp
-        Row in `codes` and column among the candidates.
-    """
-    first, last = starts[codes], np.where(codes < 0, starts[codes], starts[codes + 1])
-    counts = last - first
-    places = np.arange(counts.sum()) + np.repeat(last - np.cumsum(counts), counts)
-    rows, columns = np.repeat(np.arange(len(codes)), counts), items[places].astype(np.intp)
-    if positions is None:
-        return rows, columns
-    columns = positions[columns]
-    return rows[columns >= 0], columns[columns >= 0]
-
-
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Scale rows to length 1.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, width), float32 or float64
-        Rows; a row of zeros stays zero.
-
-    Returns
-    -------
-    unit : ndarray of shape (n, width), float64
-        Rows of length 1 or 0.
-    """
-    unit = vectors.astype(np.float64)
-    length = np.sqrt(np.einsum("nk,nk->n", unit, unit))
-    unit /= np.where(length > 0, length, 1)[:, None]
-    return unit
+    """Scale rows to norm 1 in float64, (n, width) -> (n, width); a row of zeros stays zero."""
+    unit: NDArray[np.float64] = vectors.astype(np.float64)
+    return normalize(unit, copy=False) if unit.size else unit
 
 
-def length_bound(vectors: NDArray[np.floating]) -> float:
-    """Bound on the length of any row: quicker than the lengths.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, width), float32 or float64
-        Rows.
-
-    Returns
-    -------
-    bound : float
-        Largest absolute entry times the square root of the width.
-    """
+def norm_bound(vectors: NDArray[np.floating]) -> float:
+    """Bound on the norm of any row, (n, width) -> scalar: the largest entry times the root of the width."""
     return float(np.sqrt(vectors.shape[1])) * _largest_entry(vectors)
 
 
@@ -208,18 +142,19 @@ def _shape(n_candidates: int, n: int) -> tuple[int, int]:
     return -(-n_candidates // n_groups), n_groups
 
 
-def _blocks(n_queries: int, most: int) -> list[slice]:
+def _blocks(n_queries: int, n_candidates: int, most: int) -> list[slice]:
     """Rows to score at a time, in equal parts so that all threads end at about the same time."""
     n_blocks = -(-n_queries // min(max(most, 1), _BLOCK_ROWS))
-    size = -(-n_queries // n_blocks)
-    return [slice(first, min(first + size, n_queries)) for first in range(0, n_queries, size)]
+    if n_blocks == 1 and n_queries * n_candidates >= _SPLIT_FROM:
+        n_blocks = n_threads(n_queries)
+    return batches(n_queries, -(-n_queries // n_blocks))
 
 
 def _largest_entry(values: NDArray[np.floating]) -> float:
-    """Largest absolute value, of an array of any shape; in one pass, which max and min are not."""
+    """Largest absolute value, of an array of any shape; in one pass, unlike max and min."""
     flat = values.ravel()
     find = isamax if flat.dtype == np.float32 else idamax
-    parts = (flat[first : first + _BLAS_LENGTH] for first in range(0, len(flat), _BLAS_LENGTH))
+    parts = (flat[part] for part in batches(len(flat), _BLAS_LENGTH))
     return max((abs(float(part[find(part)])) for part in parts), default=0.0)
 
 
@@ -237,28 +172,31 @@ def _in_threads(
         buffers.append(scores)
         return ranking
 
-    if threads == 1:
+    if shape[0] == 1:  # products with a vector, which use the calling thread alone
         return [work_in_a_buffer(block) for block in blocks]
-    with SINGLE_THREADED_BLAS, ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work_in_a_buffer, blocks))
+    with SINGLE_THREADED_BLAS:
+        if threads == 1:
+            return [work_in_a_buffer(block) for block in blocks]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(work_in_a_buffer, blocks))
 
 
 def _top_n_of_block(search: _Search, block: slice, scores: NDArray[np.float32]) -> Ranking:
     """Lists of the queries of a block; scores: buffer of shape (n_block, depth, n_groups)."""
     queries = search.queries[block]
-    _rough_scores(search, queries, scores)
+    _float32_scores(search, queries, scores)
     if search.excluded is not None:
         rows, columns = search.excluded(block)
         scores.reshape(-1)[rows * scores[0].size + columns] = -np.inf
     maxima = scores.max(axis=1)
     margin = _margin(search, queries)
-    least = _least(maxima, search.n, margin)
-    parts = _parts(np.count_nonzero(maxima >= least[:, None]) * scores.shape[1], len(queries))
+    threshold = _thresholds(maxima, search.n, margin)
+    parts = _parts(np.count_nonzero(maxima >= threshold[:, None]) * scores.shape[1], len(queries))
     found = []
     for part in parts:
-        rows, columns = _contenders(scores[part], maxima[part], least[part])
+        rows, columns = _contenders(scores[part], maxima[part], threshold[part])
         if len(parts) > 1:
-            last = np.where(margin[part] > 0, -np.inf, least[part])
+            last = np.where(margin[part] > 0, -np.inf, threshold[part])
             rows, columns = _without_late_ties(scores[part], rows, columns, last, search.n)
         exact = _exact_scores(search, queries[part], rows, columns)
         lists = _ranked(rows, columns, exact, len(queries[part]), search.n)
@@ -268,25 +206,43 @@ def _top_n_of_block(search: _Search, block: slice, scores: NDArray[np.float32]) 
 
 def _parts(n_cells: int, n_rows: int) -> list[slice]:
     """Rows to look for contenders in at a time: all of them unless scores tie by the thousand."""
-    step = -(-n_rows // (1 + n_cells // _CELLS))
-    return [slice(first, first + step) for first in range(0, n_rows, step)]
+    return batches(n_rows, -(-n_rows // (1 + n_cells // _CELLS)))
 
 
 def _joined(rankings: list[Ranking]) -> Ranking:
     return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
 
-def _rough_scores(search: _Search, queries: NDArray[np.float64], scores: NDArray[np.float32]) -> None:
+def _float32_scores(search: _Search, queries: NDArray[np.float64], scores: NDArray[np.float32]) -> None:
     """Write float32 scores, (n_block, k) -> (n_block, depth, n_groups)."""
     out = scores.reshape(len(queries), -1)[:, : len(search.candidates)]
     queries32 = queries.astype(np.float32)
-    if search.rough.shape[1] > queries.shape[1]:
+    if search.candidates32.shape[1] > queries.shape[1]:
         queries32 = np.column_stack([queries32, np.ones(len(queries), dtype=np.float32)])
-        np.matmul(queries32, search.rough.T, out=out)
+        np.matmul(queries32, search.candidates32.T, out=out)
         return
-    np.matmul(queries32, search.rough.T, out=out)
+    if len(queries) == 1:
+        _vector_products(queries32, search.candidates32, out)
+    else:
+        np.matmul(queries32, search.candidates32.T, out=out)
     if search.offsets is not None:
         out += search.offsets.astype(np.float32, copy=False)
+
+
+def _vector_products(
+    query: NDArray[np.float32], candidates: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Write the scores of one query, (1, k), (n, k) -> (1, n), by products too small for threads of BLAS.
+
+    Threads of BLAS wait by spinning: with several users at a time, each from a thread of the caller, they
+    took eight times the time of one after another.
+    """
+    n, width = candidates.shape
+    size = max(1, (_VECTOR_PRODUCT - 1) // max(width, 1))
+    n_tiled = n - n % size
+    tiles = candidates[:n_tiled].reshape(n_tiled // size, size, width).transpose(0, 2, 1)
+    np.matmul(query, tiles, out=out[:, :n_tiled].reshape(n_tiled // size, 1, size))
+    np.matmul(query, candidates[n_tiled:].T, out=out[:, n_tiled:])
 
 
 def _margin(search: _Search, queries: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -298,35 +254,35 @@ def _margin(search: _Search, queries: NDArray[np.float64]) -> NDArray[np.float64
     float32. Nothing is rounded where all factors are zero, as an L1 penalty leaves them, but the offsets.
     """
     numbers = np.finfo(np.float32)
-    size = np.sqrt(np.einsum("nk,nk->n", queries, queries)) * search.longest + search.shift
+    size = np.sqrt(np.einsum("nk,nk->n", queries, queries)) * search.max_norm + search.max_offset
     margin = (queries.shape[1] + 8) * (float(numbers.eps) * size + float(numbers.tiny))
     if search.offsets is None or search.offsets.dtype == np.float32:
-        margin[~(queries.any(axis=1) & (search.longest > 0))] = 0
+        margin[~(queries.any(axis=1) & (search.max_norm > 0))] = 0
     return margin
 
 
-def _least(maxima: NDArray[np.float32], n: int, margin: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Float32 score that the n best have at least, (n_block, n_groups), (n_block,) -> (n_block,).
+def _thresholds(maxima: NDArray[np.float32], n: int, margin: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Least float32 score of the n best, (n_block, n_groups), (n_block,) -> (n_block,).
 
-    At least n cells reach the n-th largest of the maxima of the groups: what is below it by more than the
+    At least n cells reach the n-th largest of the maxima of the groups: a score below it by more than the
     margin is not among the n best.
     """
     place = max(maxima.shape[1] - n, 0)
-    least = np.partition(maxima, place, axis=1)[:, place] - margin
+    threshold = np.partition(maxima, place, axis=1)[:, place] - margin
     # Never -inf: that is what excluded cells and the filling behind the last candidate have.
-    return np.maximum(least, np.finfo(np.float32).min).astype(np.float32)
+    return np.maximum(threshold, np.finfo(np.float32).min).astype(np.float32)
 
 
 def _contenders(
-    scores: NDArray[np.float32], maxima: NDArray[np.float32], least: NDArray[np.float32]
+    scores: NDArray[np.float32], maxima: NDArray[np.float32], threshold: NDArray[np.float32]
 ) -> Cells:
-    """Cells that reach `least`, (n_rows, depth, n_groups), (n_rows, n_groups), (n_rows,) -> cells in order.
+    """Cells that reach the threshold of their row, in order, (n_rows, depth, n_groups), (n_rows, n_groups).
 
-    Column c is in group c % n_groups; only groups whose maximum reaches so far are looked at.
+    Column c is in group c % n_groups; only groups whose maximum reaches the threshold are searched.
     """
     _, depth, n_groups = scores.shape
-    rows, groups = np.divmod(np.flatnonzero(maxima >= least[:, None]), n_groups)
-    reached = np.flatnonzero(scores[rows, :, groups] >= least[rows, None])
+    rows, groups = np.divmod(np.flatnonzero(maxima >= threshold[:, None]), n_groups)
+    reached = np.flatnonzero(scores[rows, :, groups] >= threshold[rows, None])
     group, level = np.divmod(reached, depth)
     cells = (rows[group] * depth + level) * n_groups + groups[group]
     cells.sort()
@@ -353,8 +309,7 @@ def _exact_scores(
 ) -> NDArray[np.float64]:
     """Scores of cells in float64, (n_block, k), (n_cells,), (n_cells,) -> (n_cells,)."""
     exact = np.empty(len(rows))
-    for first in range(0, len(rows), _CHUNK):
-        part = slice(first, first + _CHUNK)
+    for part in batches(len(rows), _CHUNK):
         found = search.candidates[columns[part]].astype(np.float64, copy=False)
         # Not a matrix product, whose rounding depends on the place of a row.
         exact[part] = np.einsum("nk,nk->n", queries[rows[part]], found)

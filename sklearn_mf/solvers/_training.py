@@ -122,7 +122,7 @@ class ObjectiveScale:
     @classmethod
     def of(cls, ratings: Ratings, held_out: Ratings | None, scale: float) -> Self:
         """Take the sums from the ratings; none of their arrays is kept."""
-        constant_loss = 0.5 * ratings.spread / scale**2 / ratings.total_weight
+        constant_loss = 0.5 * ratings.within_square_sum / scale**2 / ratings.total_weight
         held_out_weight = 0.0 if held_out is None else held_out.total_weight
         return cls(len(ratings.targets), constant_loss, held_out_weight, scale)
 

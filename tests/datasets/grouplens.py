@@ -1,4 +1,4 @@
-"""Made archives in the layout of each MovieLens set, and a server on loopback that serves them."""
+"""Artificial archives in the layout of each MovieLens data set, and a server on loopback for them."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ RATINGS = [(1, 10, 4, 978300760), (1, 20, 3, 978300761), (2, 10, 5, 978300000), 
 HALVES = [(user, item, rating - 0.5, time) for user, item, rating, time in RATINGS]
 TITLES = ["Amélie, or: not (2001)", 'Up "2" (2009)', "NA"]
 GENRES = ["Comedy|Romance", "Drama", "unknown"]
-BALLAST = np.random.default_rng(0).bytes(200_000)  # so that an archive can be cut in the middle
+BALLAST = np.random.default_rng(0).bytes(200_000)  # the download can be interrupted in the middle
 
 
 def lines(rows, separator):
@@ -71,7 +71,7 @@ FILES = {
 
 
 def archive(folder, files):
-    """A zip archive with what an attacker might add."""
+    """A zip archive with files outside its folder, as an attacker might add them."""
     buffer = io.BytesIO()
     with ZipFile(buffer, "w", ZIP_DEFLATED) as made:
         made.writestr("../outside.txt", b"outside")
@@ -87,16 +87,16 @@ def md5(content):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `pages` (path to bytes) and notes the requests.
+    """Serves `pages` (path to bytes) and records the requests.
 
     Parameters
     ----------
     ranges : bool
-        Whether it knows ranges.
+        Whether it supports range requests.
     cuts : list of int
-        After how many bytes each of the next answers is cut.
+        Number of bytes after which each of the next responses is interrupted.
     errors : list of int
-        Status of the next answers.
+        Status codes of the next responses.
     """
 
     def __init__(self):

@@ -1,7 +1,12 @@
-"""load_ratings understands the files that people have, and says what it does not understand."""
+"""load_ratings reads common files as they are meant, and names the fault of any other file."""
 
+import bz2
+import csv
 import gzip
+import io
+import lzma
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -21,7 +26,7 @@ def text(separator, header=""):
 
 
 PLAIN = ["user", "item", "rating"]
-# Content of a file, and the names of the columns that it should give.
+# Content of a file, and the expected names of the columns.
 FILES = {
     "u.data": (text("\t"), PLAIN),
     "ratings.dat": (text("::"), PLAIN),
@@ -66,7 +71,7 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("name", FILES)
-def test_files_that_people_have(write, name, compressed):
+def test_common_files(write, name, compressed):
     content, names = FILES[name]
     content = gzip.compress(content.encode()) if compressed else content
     ratings = load_ratings(str(write(content, name + ".gz" * compressed)))
@@ -92,7 +97,7 @@ def test_ratings_are_ready_for_fit(write):
 
 @pytest.mark.parametrize("separator", [",", "::", "\t"])
 @pytest.mark.parametrize("header", ["", "user,item,rating\n"])
-def test_ids_that_are_text_stay_as_they_stand(write, header, separator):
+def test_ids_that_are_text_stay_unchanged(write, header, separator):
     content = header + "ann,7,3\nNA,007,2\n3,x,4\nnan,None,1\n"
     ratings = load_ratings(write(content.replace(",", separator)))
     assert ratings["user"].tolist() == ["ann", "NA", "3", "nan"]
@@ -100,7 +105,7 @@ def test_ids_that_are_text_stay_as_they_stand(write, header, separator):
     assert ratings["rating"].tolist() == [3, 2, 4, 1]
 
 
-def test_ids_that_are_text_far_down(write):
+def test_ids_that_are_text_after_many_numbers(write):
     content = "".join(f"{number:03},1,3\n" for number in range(100_000)) + "x,1,3\n"
     users = load_ratings(write(content))["user"]
     assert users[7] == "007" and users.iloc[-1] == "x"
@@ -186,7 +191,7 @@ def test_separator_of_spaces(write):
     assert load_ratings(path, sep=r"\s+").to_numpy().tolist() == [["ann", 10, 4], ["bob", 20, 3]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(
@@ -227,7 +232,8 @@ REFUSED = [
     (b"user,item,rating\n", "it holds no rating, only the header"),
     (
         b"user item rating\n1 1 10 4\n2 1 20 3\n",
-        r"header \['user', 'item', 'rating'\] names 3 columns, but its first row \['1', .*\] has 4",
+        r"line 2 has 4 fields, \['1', '1', '10', '4'\], but its header \['user', 'item', 'rating'\] names 3: "
+        "name all columns, quote fields that contain a space",
     ),
     (b"1,2,3\n1,2,good\n", "ratings are not all numbers, 'good' in row 1 is not"),
     (b"1,2,3\n1,2,NA\n", "ratings are not all numbers, 'NA' in row 1"),
@@ -235,10 +241,21 @@ REFUSED = [
     (b"1,2,3\n1,2,inf\n", "ratings are not all numbers, one is infinite"),
     (b"1,2,3\n1,,3\n", "row 1 lacks a value: {'user': 1, 'item': nan, 'rating': 3}"),
     (b"ann,2,3\n,2,3\n", "row . lacks a value"),
-    (b"1,2,3\n1,2,3,4,5\n1,2\n", "row . lacks a value"),
-    (b"1,2,3\n" * 30 + b"1,2\n", "row 30 lacks a value"),
-    (b"\xff\xfe\x00", "decode"),
-    (b"ann,2,3\n\xe9va,2,3\n", "decode"),
+    (b"1,2,3\n1,2,3,4,5\n1,2\n", r"line 2 has 5 fields, \['1', .*'5'\], but most of its lines have 3"),
+    (b"1,2,3\n" * 30 + b"1,2\n", r"line 31 has 2 fields, \['1', '2'\], but most of its lines have 3"),
+    (b"1,2\n1,2,3\n4,5,6\n", "line 1 has 2 fields"),
+    (b"\n1,2,3\n \n\n4,5,6\n1,2,3,4\n", "line 6 has 4 fields"),
+    (b"user,item,rating\n1,10,4\n1,11,3,5\n1,1,1\n", r"line 3 has 4 fields, .* names 3: .* decimal point"),
+    (b"user,item,rating\n1,11,3,5\n1,10,4,0\n", "line 2 has 4 fields"),
+    (b"user,item,rating\n1,10,4\n1,234,10,5\n", "line 3 has 4 fields"),
+    (b"user,item,rating,time\n1,10,4,7\n1,10,4\n", "line 3 has 3 fields, .* names 4"),
+    (b"user,item,rating,time\n1,10,4\n1,10,4\n", "line 2 has 3 fields, .* names 4"),
+    (b"user,item,rating\n1,10,4\n1,10,4,\n", "line 3 has 4 fields"),
+    (b"1::2::3\n1::2::3::4\n4::5::6\n", r"line 2 has 4 fields.*fields that contain '::'"),
+    (b"1;2;3,5\n1;2;4\n", r"'3,5' in row 0 is not: .*\['user', 'item', 'rating'\].* decimal point"),
+    (b"\xff\xfe\x00", "decoded as utf-16-le"),
+    (b"ann,2,3\n\xe9va,2,3\n", "byte 0xe9 in its line 2 cannot be decoded as utf-8: .*encoding='latin-1'"),
+    ("ann,2,3\n".encode("utf-16-le"), "NUL bytes.*encoding='utf-16'"),
 ]
 
 
@@ -282,16 +299,198 @@ def test_refuses_a_file_without_a_time(write):
         load_ratings(write("1,2,3\n"), return_time=True)
 
 
-def test_broken_compression(write):
-    with pytest.raises(ValueError, match=r"ratings\.csv\.gz is not understood: Not a gzipped file"):
-        load_ratings(write(text(","), "ratings.csv.gz"))
-    whole = gzip.compress("".join(f"{n},{n * 7919 % 1000},3\n" for n in range(20_000)).encode())
-    with pytest.raises(ValueError, match=r"ratings\.csv\.gz is not understood: .*end"):
-        load_ratings(write(whole[: len(whole) // 2], "ratings.csv.gz"))
+def zipped(**files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+COMPRESSED = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zip": lambda content: zipped(**{"folder/": b"", "folder/u.data": content, "__MACOSX/u.data": b"\0"}),
+}
+
+
+@pytest.mark.parametrize("ending", ["", ".txt", "its own"])
+@pytest.mark.parametrize("suffix", COMPRESSED)
+def test_compressed_files(write, suffix, ending):
+    content = COMPRESSED[suffix](text(",", "user,item,rating,time").encode())
+    ratings = load_ratings(write(content, "ratings" + (suffix if ending == "its own" else ending)))
+    pd.testing.assert_frame_equal(ratings, pd.DataFrame(RATINGS, columns=PLAIN))
+
+
+@pytest.mark.parametrize("suffix", COMPRESSED)
+def test_damaged_compression(write, suffix):
+    whole = COMPRESSED[suffix]("".join(f"{n},{n * 7919 % 1000},3\n" for n in range(5_000)).encode())
     middle = len(whole) // 2
-    broken = whole[:middle] + bytes(1000) + whole[middle + 1000 :]
-    with pytest.raises(ValueError, match=r"ratings\.csv\.gz is not understood: "):
-        load_ratings(write(broken, "ratings.csv.gz"))
+    broken = whole[:middle] + b"broken" * 20 + whole[middle + 120 :]
+    for content in (whole[:middle], broken):
+        with pytest.raises(
+            ValueError, match=rf"is not understood: it cannot be decompressed by {suffix[1:2]}"
+        ):
+            load_ratings(write(content))
+
+
+@pytest.mark.parametrize("suffix", COMPRESSED)
+def test_name_of_a_compressed_file_with_other_content(write, suffix):
+    message = (
+        rf"ratings\.csv{suffix} is not understood: it is no .* file, although its name ends in '{suffix}'"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_ratings(write(text(","), f"ratings.csv{suffix}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zipped(a=b"1,2,3", b=b""), r"it is a zip archive of 2 files, \['a', 'b'\]: unpack it"),
+        (zipped(), "it is a zip archive of 0 files"),
+        (zipped(**{"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "read it with pandas.read_excel"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "read it with pandas.read_excel"),
+        (b"ARROW1\0\0", "read it with pandas.read_feather"),
+        (b"SQLite format 3\0", "read it with pandas.read_sql"),
+        (b"\x28\xb5\x2f\xfd\x00", "compressed by Zstandard: decompress it first"),
+        (b"\x93NUMPY\x01\x00", "byte 0x93 in its line 1 cannot be decoded"),
+    ],
+)
+def test_other_formats(write, content, message):
+    with pytest.raises(ValueError, match=rf"ratings\.csv is not understood: .*{message}"):
+        load_ratings(write(content))
+
+
+ACCENTS = [("eva", "é", 3.5), ("josé", "ü", 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("utf-8-sig", "utf-8"),
+        ("utf-8", "UTF8"),
+        ("utf-16", "utf-8"),  # with a byte order mark, as the next one
+        ("utf-32", "latin-1"),
+        ("utf-16-be", "utf-16-be"),
+        ("latin-1", "latin-1"),
+        ("cp1252", "windows-1252"),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", "\t", "::"])
+def test_encodings(write, written, read, delimiter):
+    content = "".join(delimiter.join(map(str, row)) + "\r\n" for row in ACCENTS).encode(written)
+    expected = pd.DataFrame(ACCENTS, columns=PLAIN)
+    pd.testing.assert_frame_equal(load_ratings(write(content), encoding=read), expected)
+    pd.testing.assert_frame_equal(load_ratings(write(gzip.compress(content)), encoding=read), expected)
+
+
+def test_byte_order_mark_of_the_other_order(write):
+    content = b"\xfe\xff" + "ann,2,3\n".encode("utf-16-be")
+    assert load_ratings(write(content)).to_numpy().tolist() == [["ann", 2, 3]]
+
+
+def test_unknown_encoding(write):
+    with pytest.raises(ValueError, match="encoding='utf-9' is not known to Python"):
+        load_ratings(write("1,2,3\n"), encoding="utf-9")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends(write, end):
+    ratings = load_ratings(write(end.join(["user,item,rating", "1,2,3", "", "4,5,1.5"])))
+    assert ratings.to_numpy().tolist() == [[1, 2, 3], [4, 5, 1.5]]
+
+
+class TestQuotationMarks:
+    """No quotation mark makes a rating disappear."""
+
+    @pytest.mark.parametrize("place", [0, 1, 3])
+    @pytest.mark.parametrize("header", ["", "user item rating note\n"])
+    @pytest.mark.parametrize("delimiter", ["\t", "::", "|", "^"])
+    def test_ordinary_characters(self, write, delimiter, header, place):
+        rows = [[f"u{n}", f"i{n}", 1 + n % 5, "a"] for n in range(60)]
+        for n, words in {1: '"Heroes"', 20: '"Heroes', 30: '7" single', 40: '"Low', 50: '""'}.items():
+            rows[n][place] = words
+        content = header.replace(" ", delimiter) + "".join(
+            delimiter.join(map(str, row)) + "\n" for row in rows
+        )
+        ratings = load_ratings(write(content), sep=delimiter)
+        assert ratings.to_numpy().tolist() == [row[:3] for row in rows]
+
+    def test_title_in_quotation_marks(self, write):
+        ratings = load_ratings(write('u1\t"Heroes"\t5\nu2\t"Heroes"\t4\nu3\tLow\t3\n'))
+        assert ratings["item"].tolist() == ['"Heroes"', '"Heroes"', "Low"]
+
+    def test_between_spaces(self, write):
+        assert len(load_ratings(write('u1 "a 5\nu2 b 3\nu3 "c 3\nu4 d 2\n'))) == 4
+
+    @pytest.mark.parametrize(
+        "quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC], ids=["minimal", "all", "text"]
+    )
+    @pytest.mark.parametrize("header", [None, PLAIN])
+    @pytest.mark.parametrize("delimiter", [*list(",;\t| "), "::"])
+    def test_quoted_fields(self, write, delimiter, header, quoting):
+        items = ["Up", 'Up "2"', f"Up{delimiter}up", '"', "NA", "Up"]
+        rows = [(f"ann {n}", item, n + 0.5) for n, item in enumerate(items)]
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, delimiter="\0" if delimiter == "::" else delimiter, quoting=quoting)
+        if delimiter == "::":  # the writer cannot know that the delimiter needs quotation marks
+            rows[2] = ("ann 2", "Up", 2.5)
+        writer.writerows([header, *rows] if header else rows)
+        ratings = load_ratings(write(buffer.getvalue().replace("\0", delimiter)), sep=delimiter)
+        assert ratings.to_numpy().tolist() == [list(row) for row in rows]
+
+    def test_quoted_text_and_bare_missing_value(self, write):
+        content = '"user" "item" "note" "rating"\n"a b" "x" NA 5\n"c" "y" "z" 4\n'
+        assert load_ratings(write(content)).to_numpy().tolist() == [["a b", "x", 5], ["c", "y", 4]]
+
+    def test_inch_marks_in_a_file_with_commas(self, write):
+        ratings = load_ratings(write('u1,27" TV,5\nu2,5\' 10",3\n'))
+        assert ratings["item"].tolist() == ['27" TV', "5' 10\""]
+
+    @pytest.mark.parametrize("delimiter", [",", ";"])
+    @pytest.mark.parametrize("place", [0, 1, 3])
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {20: '"Heroes'},
+            {20: '"Heroes', 40: '"Low'},
+            {20: '"Heroes', 40: 'Low"'},
+            {20: '"Weird" Al'},
+            {59: '"'},
+        ],
+    )
+    def test_unbalanced(self, write, fields, place, delimiter):
+        rows = [[f"u{n}", f"i{n}", 1 + n % 5, "a"] for n in range(60)]
+        for n, words in fields.items():
+            rows[n][place] = words
+        content = "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
+        message = f"its line {min(fields) + 1} has an unbalanced quotation mark"
+        with pytest.raises(ValueError, match=message):
+            load_ratings(write(content))
+
+    def test_line_breaks(self, write):
+        content = 'user,review,item,rating\n1,"good,\n\nvery good",a,5\n2,bad,"b\nc",1\n'
+        ratings = load_ratings(write(content))
+        assert ratings.to_numpy().tolist() == [[1, "a", 5], [2, "b\nc", 1]]
+        with pytest.raises(ValueError, match=r"its line 7 has 3 fields, \['3', 'd', '4'\]"):
+            load_ratings(write(content + "3,d,4\n"))
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        rows=st.lists(st.tuples(*[st.text('"a 0', min_size=1)] * 3), min_size=1, max_size=8),
+        delimiter=st.sampled_from(["::", "\t", ";", ",", "|"]),
+    )
+    def test_every_line_is_a_rating_or_named(self, tmp_path_factory, rows, delimiter):
+        path = tmp_path_factory.mktemp("ratings") / "ratings.csv"
+        lines = [delimiter.join([f"x{user}", item, "3", note]) for user, item, note in rows]
+        path.write_text("\n".join(lines))
+        try:
+            ratings = load_ratings(path, sep=delimiter, columns=[0, 1, 2])
+        except ValueError as error:
+            assert "its line" in str(error) or "lacks a value" in str(error)
+        else:
+            assert ratings["user"].str.rstrip().tolist() == [f"x{user}".rstrip() for user, _, _ in rows]
 
 
 def test_no_such_file(tmp_path):
@@ -300,7 +499,9 @@ def test_no_such_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"columns": 3}, {"sep": 1}, {"return_time": "yes"}], ids=["columns", "sep", "return_time"]
+    "arguments",
+    [{"columns": 3}, {"sep": 1}, {"return_time": "yes"}, {"encoding": None}],
+    ids=["columns", "sep", "return_time", "encoding"],
 )
 def test_parameters_are_checked(write, arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
@@ -345,6 +546,12 @@ class TestParquet:
         pd.DataFrame(columns).to_parquet(path)
         with pytest.raises(ValueError, match=rf"ratings\.parquet is not understood: .*{message}"):
             load_ratings(path)
+
+    def test_is_recognised_by_its_content(self, tmp_path):
+        path = tmp_path / "ratings.csv"
+        table = pd.DataFrame({"user": ["ann"], "item": [2], "rating": [3]})
+        table.to_parquet(path)
+        pd.testing.assert_frame_equal(load_ratings(path), table)
 
     def test_refuses_what_is_not_parquet(self, tmp_path):
         path = tmp_path / "ratings.parquet"

@@ -1,4 +1,4 @@
-"""fetch_movielens against a server on loopback that serves small made archives, whole and broken."""
+"""fetch_movielens with a server on loopback that serves small artificial archives, intact and damaged."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ QUICK = {"delay": 1e-3}
 
 @pytest.fixture
 def server(monkeypatch):
-    """GroupLens on loopback, with all sets; the known sums are those of the made archives."""
+    """GroupLens on loopback with all data sets; the known MD5 sums are those of the artificial archives."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Server()
     for name, (stem, folder, files) in FILES.items():
@@ -54,7 +54,7 @@ def test_each_set(server, fetch, name):
     pd.testing.assert_frame_equal(data.ratings, ratings)
     times = pd.to_datetime(expected["time"], unit="s").astype("datetime64[s]")
     pd.testing.assert_series_equal(data.time, times)
-    assert data["items"] is data.films
+    assert sorted(data) == ["DESCR", "films", "ratings", "time", "users"]
     assert data.films["item"].tolist() == [10, 20, 30]
     titles = [title.replace(",", "") for title in TITLES] if name in ("1m", "10m") else TITLES
     assert data.films["title"].tolist() == titles
@@ -106,15 +106,14 @@ def test_second_call_needs_no_server(server, fetch, name):
 
 def test_second_call_reads_the_ratings_from_the_cache(server, fetch, tmp_path, monkeypatch):
     first = fetch()
-    read = []
-    table = _movielens.read_table
+    parsed, read = [], _movielens._read
     monkeypatch.setattr(
         _movielens,
-        "read_table",
-        lambda stream, **options: read.append(stream.name) or table(stream, **options),
+        "_read",
+        lambda archive, folder, file, dtype: parsed.append(file.name) or read(archive, folder, file, dtype),
     )
     pd.testing.assert_frame_equal(first.ratings, fetch().ratings)
-    assert read == ["ml-1m/movies.dat", "ml-1m/users.dat"]
+    assert parsed == ["movies.dat", "users.dat"]
 
 
 def test_another_archive_gets_another_cache(server, fetch, tmp_path):
@@ -146,7 +145,7 @@ def test_missing_without_download(fetch, tmp_path):
     assert listed(tmp_path) == []
 
 
-def test_archive_put_there_by_hand(server, fetch, tmp_path):
+def test_archive_put_in_the_folder_by_hand(server, fetch, tmp_path):
     (tmp_path / "movielens").mkdir()
     (tmp_path / "movielens" / "ml-1m.zip").write_bytes(server.pages["/ml-1m.zip"])
     assert len(fetch(download_if_missing=False).ratings) == 4
@@ -159,18 +158,18 @@ def test_logs_the_download(server, fetch, caplog):
     assert f"Downloading {server.address}ml-1m.zip" in caplog.text
 
 
-# What goes wrong on the way
+# Failures of the download
 
 
 def test_corrupt_archive(server, fetch, tmp_path):
     known, broken = md5(server.pages["/ml-1m.zip"]), server.pages["/ml-1m.zip"][::-1]
     server.pages["/ml-1m.zip"] = broken
-    with pytest.raises(OSError, match=rf"ml-1m\.zip\.part is {md5(broken)}, not {known}.*removed"):
+    with pytest.raises(OSError, match=rf"ml-1m\.zip\.part is {md5(broken)} instead of {known}.*removed"):
         fetch()
     assert listed(tmp_path) == []
 
 
-def test_archive_that_went_bad_on_the_disk(server, fetch, tmp_path):
+def test_archive_damaged_on_the_disk(server, fetch, tmp_path):
     fetch()
     path = tmp_path / "movielens" / "ml-1m.zip"
     path.write_bytes(path.read_bytes()[:-1])
@@ -180,7 +179,7 @@ def test_archive_that_went_bad_on_the_disk(server, fetch, tmp_path):
     assert len(fetch().ratings) == 4
 
 
-def test_cut_download_goes_on(server, fetch):
+def test_interrupted_download_is_resumed(server, fetch):
     server.cuts = [100_000, 50_000]
     with pytest.warns(UserWarning, match=r"Trying .*ml-1m\.zip again, . times at most, after: cut") as caught:
         data = fetch()
@@ -189,7 +188,7 @@ def test_cut_download_goes_on(server, fetch):
     assert [warning.filename for warning in caught] == [__file__] * 2
 
 
-def test_cut_download_goes_on_in_the_next_call(server, fetch, tmp_path):
+def test_interrupted_download_is_resumed_in_the_next_call(server, fetch, tmp_path):
     server.cuts = [100_000, 0]
     with pytest.warns(UserWarning, match="again"), pytest.raises(OSError, match=r"tried 2 times: cut after"):
         fetch(n_retries=1)
@@ -280,7 +279,7 @@ def test_server_that_is_down(server, fetch, monkeypatch):
     assert "ml-1m.zip could not be downloaded, tried 4 times: " in str(failed.value)
 
 
-def test_server_that_falls_silent(server, fetch, monkeypatch):
+def test_server_that_stops_answering(server, fetch, monkeypatch):
     monkeypatch.setattr(_download, "TIMEOUT", 0.05)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -297,7 +296,7 @@ def test_sum_beside_the_archive(server, fetch, tmp_path):
 
 def test_sum_beside_the_archive_that_differs(server, fetch, tmp_path):
     server.pages["/ml-latest-small.zip.md5"] = b"0123456789abcdef0123456789abcdef  ml-latest-small.zip\n"
-    with pytest.raises(OSError, match=r"not 0123456789abcdef0123456789abcdef"):
+    with pytest.raises(OSError, match=r"instead of 0123456789abcdef0123456789abcdef"):
         fetch("latest-small")
     assert listed(tmp_path) == []
 
@@ -328,7 +327,7 @@ def test_archive_of_something_else(server, fetch, content, message):
 
 
 def test_many_at_once(server, tmp_path):
-    """Processes that start together, as those of a search do, end with one whole archive."""
+    """Processes that start together, as those of a search do, leave one complete archive."""
     results = []
 
     def work():

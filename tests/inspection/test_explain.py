@@ -1,5 +1,8 @@
 """Contributions of a user's ratings add up to the score."""
 
+import copy
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +26,7 @@ KINDS = [
     BayesianMFRecommender(4, max_iter=60, n_samples=13, random_state=0),
     BayesianMFRecommender(0, max_iter=60, heteroscedastic=False, random_state=0),
 ]
+PLAIN, BAYESIAN = 0, 9
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +34,20 @@ def ratings():
     return make_ratings(n_users=80, n_items=60, n_ratings=2400, random_state=0)
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=repr)
-def model(request, ratings):
-    return request.param.fit(ratings)
-
-
 @pytest.fixture(scope="module")
-def plain(ratings):
-    return MFRecommender(4, random_state=0).fit(ratings)
+def fitted(ratings):
+    """The models by number, each fitted once."""
+    return functools.cache(lambda number: KINDS[number].fit(ratings))
+
+
+@pytest.fixture(params=range(len(KINDS)), ids=map(repr, KINDS))
+def model(request, fitted):
+    return fitted(request.param)
+
+
+@pytest.fixture
+def plain(fitted):
+    return fitted(PLAIN)
 
 
 def scores(model, ratings):
@@ -78,8 +88,8 @@ def test_a_contribution_goes_with_its_own_rating_alone(model, ratings):
     assert abs(change[own.loc[2, "item"]]) > 1e-7
 
 
-def test_the_first_row_of_a_bayesian_model_is_the_average_user(ratings):
-    model = BayesianMFRecommender(4, max_iter=60, clip=False, random_state=0).fit(ratings)
+def test_the_first_row_of_a_bayesian_model_is_the_average_user(fitted, ratings):
+    model = copy.copy(fitted(BAYESIAN)).set_params(clip=False)
     stranger = model.predict(pd.DataFrame({"user": [-1, 0], "item": 9}))[0]
     assert explain(model, 5, 9, ratings).loc[0, "contribution"] == pytest.approx(stranger, rel=1e-6)
 
@@ -117,24 +127,24 @@ def test_ids_that_make_no_sense_say_so(plain, ratings, user, item, message):
 
 
 def test_models_that_cannot_be_explained_say_so(ratings):
-    positive = MFRecommender(4, positive=True, random_state=0).fit(ratings)
+    positive = MFRecommender(4, positive=True, max_iter=1, random_state=0).fit(ratings)
     with pytest.raises(ValueError, match="positive=True a score is not a sum"):
         explain(positive, 5, 7, ratings)
-    pipeline = make_pipeline(MFRecommender(2, random_state=0)).fit(
-        ratings[["user", "item"]], ratings["rating"]
-    )
+    recommender = MFRecommender(4, max_iter=1, random_state=0)
+    pipeline = make_pipeline(recommender).fit(ratings[["user", "item"]], ratings["rating"])
     with pytest.raises(TypeError, match="got Pipeline"):
         explain(pipeline, 5, 7, ratings)
     X = np.random.default_rng(0).integers(0, 5, (60, 3))
-    three = MFRecommender(2, random_state=0).fit(X, X.sum(1).astype(float))
+    three = MFRecommender(2, max_iter=1, random_state=0).fit(X, X.sum(1).astype(float))
     with pytest.raises(ValueError, match="explain needs a model of two fields"):
         explain(three, 1, 1, X)
     renamed = ratings.set_axis(["user", "rating", "stars"], axis=1)
-    named = MFRecommender(2, random_state=0).fit(renamed)
+    named = MFRecommender(4, max_iter=1, random_state=0).fit(renamed)
     with pytest.raises(ValueError, match="column 'rating' of its own"):
         explain(named, 5, 7, renamed)
 
 
+@pytest.mark.filterwarnings("ignore:Every id of 'item' is unknown")
 def test_a_user_without_known_items_says_so(plain):
     with pytest.raises(ValueError, match="rated no item that fit has seen"):
         explain(plain, 5, 7, pd.DataFrame({"user": [5], "item": [-3], "rating": [4.0]}))

@@ -77,17 +77,19 @@ def test_rows_are_conditional_means_under_each_draw(model, newcomers):
     folded = model.fold_in(newcomers)
     own = newcomers[newcomers["user"] == "zoe"]
     items = np.searchsorted(model.item_ids_, own["item"])
-    n = len(model.noise_std_samples_)
-    rows = folded.embeddings[1].reshape(n, -1) * np.sqrt(n)
-    for draw in (0, n - 1):
-        X = np.column_stack([model.embedding_samples_[1][items, draw], np.ones(len(items))]).astype(float)
+    assert folded.embedding_samples.shape == (len(model.noise_std_samples_), 2, 4)
+    np.testing.assert_allclose(folded.embeddings, folded.embedding_samples.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(folded.biases, folded.bias_samples.mean(axis=0), rtol=1e-12)
+    for draw in (0, len(model.noise_std_samples_) - 1):
+        X = np.column_stack([model.embedding_samples_[1][draw, items], np.ones(len(items))]).astype(float)
         z = (own["rating"].to_numpy() - model.intercept_) / model.scale_
-        z = z - model.bias_samples_[1][items, draw]
-        std = model.noise_std_samples_[draw] / model.scale_ * model.noise_factor_samples_[1][items, draw]
+        z = z - model.bias_samples_[1][draw, items]
+        std = model.noise_std_samples_[draw] / model.scale_ * model.noise_factor_samples_[1][draw, items]
         precision, mean = model.prior_precisions_[draw, 0], model.prior_means_[draw, 0]
         G = X.T @ (X / std[:, None] ** 2) + precision
         expected = np.linalg.solve(G, X.T @ (z / std**2) + precision @ mean)
-        np.testing.assert_allclose(rows[draw], expected[:-1], rtol=1e-3, atol=1e-4)
+        row = np.append(folded.embedding_samples[draw, 1], folded.bias_samples[draw, 1])
+        np.testing.assert_allclose(row, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_order_of_the_rows_repetition_and_weights(model, newcomers):
@@ -101,11 +103,20 @@ def test_the_order_of_the_rows_repetition_and_weights(model, newcomers):
     np.testing.assert_allclose(twice.biases, weighted.biases, rtol=1e-9, atol=1e-12)
 
 
+def products(folded, model):
+    """Inner products of all folded users and items, their means over the draws of a Bayesian model."""
+    if not hasattr(model, "embedding_samples_"):
+        return folded.embeddings @ model.item_embeddings_.T
+    return np.einsum("suk,sik->ui", folded.embedding_samples, model.embedding_samples_[1]) / len(
+        model.noise_std_samples_
+    )
+
+
 def test_people_with_ratings_are_recommended_what_their_rows_say(model, newcomers):
     table = model.recommend(ratings=newcomers, n=4)
     assert table["user"].unique().tolist() == ["abe", "zoe"]
     folded = model.fold_in(newcomers)
-    scores = folded.embeddings @ model.item_embeddings_.T + folded.biases[:, None] + model.item_biases_
+    scores = products(folded, model) + folded.biases[:, None] + model.item_biases_
     scores = model.intercept_ + model.scale_ * scores
     for number, name in enumerate(folded.ids):
         rated = newcomers.loc[newcomers["user"] == name, "item"]
@@ -125,7 +136,7 @@ def test_a_folded_user_predicts_held_out_ratings_better_than_the_average_user(mo
     known, left = own.iloc[::2], own.iloc[1::2]
     folded = model.fold_in(known)
     users, items = np.searchsorted(folded.ids, left["user"]), np.searchsorted(model.item_ids_, left["item"])
-    z = (folded.embeddings[users] * model.item_embeddings_[items]).sum(1)
+    z = products(folded, model)[users, items]
     z += folded.biases[users] + model.item_biases_[items]
     predicted = model.intercept_ + model.scale_ * z
     average = model.predict(pd.DataFrame({"user": -1, "item": left["item"]}))

@@ -6,27 +6,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_mf.ratings import _ratings
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale, hold_out
+from sklearn_mf.ratings._ratings import Ratings, hold_out
 
 
-def merge(cells, targets, weights, n_ids=(5, 4)):
+def merge(cells, targets, weights, n_ids=(5, 4), how="mean"):
     codes = [np.array(column, dtype=np.int32) for column in zip(*cells, strict=True)]
-    return Ratings.merge(codes, np.array(targets, float), np.array(weights, float), n_ids)
+    return Ratings.merge(codes, np.array(targets, float), np.array(weights, float), n_ids, how)
 
 
 def same(one, other):
     return all(
         np.array_equal(getattr(one, name), getattr(other, name))
-        for name in ("codes", "targets", "weights", "spread")
+        for name in ("codes", "targets", "weights", "within_squares")
     )
 
 
-def test_cells_are_sorted_and_merged_with_mean_and_spread():
+def test_cells_are_sorted_and_merged_with_mean_and_within_squares():
     ratings = merge([(1, 0), (0, 2), (1, 0)], [5, 3, 2], [1, 1, 2])
     assert ratings.codes.tolist() == [[0, 2], [1, 0]]
     assert ratings.targets.tolist() == [3, 3]
     assert ratings.weights.tolist() == [1, 3]
-    assert ratings.spread == 1 * (5 - 3) ** 2 + 2 * (2 - 3) ** 2
+    assert ratings.within_squares.tolist() == [0, 1 * (5 - 3) ** 2 + 2 * (2 - 3) ** 2]
+    assert ratings.within_square_sum == 6
     assert ratings.total_weight == 4
     assert ratings.id_weights(0).tolist() == [1, 3, 0, 0, 0]
 
@@ -43,7 +44,7 @@ rows = st.tuples(st.integers(0, 4), st.integers(0, 3), st.floats(-5, 5, allow_na
 
 
 @given(st.lists(rows, min_size=1, max_size=30), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60, derandomize=True)
 def test_whole_weights_equal_repetition_and_row_order_does_not_matter(table, random):
     cells, targets, weights = [row[:2] for row in table], [row[2] for row in table], [row[3] for row in table]
     weighted = merge(cells, targets, weights)
@@ -58,25 +59,28 @@ def test_whole_weights_equal_repetition_and_row_order_does_not_matter(table, ran
     )
 
 
-@given(st.lists(rows, min_size=1, max_size=30))
-@settings(deadline=None)
-def test_centre_and_scale_are_those_of_the_raw_rows(table):
-    targets, weights = np.array([row[2] for row in table]), np.array([row[3] for row in table], float)
-    mean, scale = centre_and_scale(merge([row[:2] for row in table], targets, weights), True)
-    np.testing.assert_allclose(mean, np.average(targets, weights=weights), atol=1e-12)
-    std = np.sqrt(np.average((targets - np.average(targets, weights=weights)) ** 2, weights=weights))
-    if std > 1e-6:
-        np.testing.assert_allclose(scale, std)
+@given(st.lists(rows, min_size=1, max_size=30), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=50, derandomize=True)
+def test_counts_add_up_and_whole_weights_equal_repetition(table, random):
+    repeated = [row for row in table for _ in range(row[3])]
+    random.shuffle(repeated)
+    cells, targets, weights = [row[:2] for row in table], [row[2] for row in table], [row[3] for row in table]
+    summed = merge(cells, targets, weights, how="sum")
+    ones = np.ones(len(repeated))
+    assert same(summed, merge([row[:2] for row in repeated], [row[2] for row in repeated], ones, how="sum"))
+    expected = np.zeros((5, 4))
+    np.add.at(expected, tuple(np.transpose(cells)), np.multiply(targets, weights))
+    np.testing.assert_allclose(summed.targets, expected[tuple(summed.codes.T)], atol=1e-12)
+    assert len(summed.targets) == len(set(cells))
+    assert (summed.weights == 1).all()
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e6 + 0.1, -3.3])
-def test_constant_ratings_have_scale_one(value):
-    mean, scale = centre_and_scale(merge([(0, 0), (1, 1), (2, 2)], [value] * 3, [1, 2, 3]), True)
-    assert (mean, scale) == (value, 1.0)
-
-
-def test_without_centring_the_scale_is_the_root_mean_square():
-    assert centre_and_scale(merge([(0, 0), (1, 1)], [3, 4], [1, 1]), False) == (0.0, np.sqrt(12.5))
+def test_ratings_are_standardized():
+    ratings = merge([(0, 0), (1, 1), (2, 2)], [1, 2, 6], [1, 2, 3])
+    assert ratings.mean_weight == 2
+    assert ratings.standardized(2.0, 4.0).tolist() == [-0.25, 0, 1]
+    assert ratings.standardized(2.0, 4.0, np.array([2, 0])).tolist() == [1, -0.25]
+    assert ratings.targets.tolist() == [1, 2, 6]
 
 
 def test_more_cells_than_an_integer_can_number():
@@ -94,3 +98,8 @@ def test_hold_out_splits_without_loss():
     assert sorted([*train.targets, *held_out.targets]) == list(range(20))
     assert all((train.id_weights(field) > 0).all() for field in range(2))
     assert hold_out(ratings, 0.04, seed=0) == (ratings, None)
+
+
+def test_the_only_rating_of_an_id_is_not_held_out():
+    ratings = merge([(u, 0) for u in range(5)], range(5), np.ones(5), n_ids=(5, 1))
+    assert hold_out(ratings, 0.5, seed=0) == (ratings, None)

@@ -1,6 +1,8 @@
 """The same ratings by every way in: the same model, bit for bit, and ids in the type they were given."""
 
 import pickle
+import warnings
+from collections import deque
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_mf import MFRecommender
+from sklearn_mf.ratings._columns import read_id_list
 
 N_USERS, N_ITEMS = 6, 5
 # Every user and item is rated, one rating is 0, no cell repeats, rows are in no order.
@@ -228,6 +231,55 @@ def test_containers_of_ids(container):
     pd.testing.assert_frame_equal(fitted.recommend(container(["u3", "u0"]), n=2), expected)
 
 
+SEVERAL = {
+    "range": range(2, 4),
+    "set": {2, 3},
+    "frozenset": frozenset([2, 3]),
+    "keys": {2: "a", 3: "b"}.keys(),
+    "values": {"a": 2, "b": 3}.values(),
+    "generator": lambda: (number for number in (2, 3)),
+    "map": lambda: map(int, "23"),
+    "deque": deque([2, 3]),
+}
+
+
+@pytest.mark.parametrize("ids", SEVERAL.values(), ids=SEVERAL)
+def test_what_holds_several_ids(ids, reference):
+    read = read_id_list(ids() if callable(ids) else ids, "users")
+    assert sorted(read.tolist()) == [2, 3]
+
+
+def test_a_tuple_is_one_id(reference):
+    with pytest.warns(
+        UserWarning, match=r"Every id of 'user' is unknown, the first is \(2, 3\) while fit saw 0"
+    ):
+        assert reference.recommend((2, 3), n=1).user.tolist() == [(2, 3)]
+
+
+def test_a_mask_is_refused_unless_ids_are_booleans():
+    assert read_id_list([True, False], "users", np.array([False, True])).tolist() == [True, False]
+    assert read_id_list(np.True_, "users").tolist() == [True]
+    assert read_id_list([True, 2], "users").tolist() == [True, 2]
+    fitted = model().fit(pd.DataFrame({"user": CELLS[:, 0] < 3, "item": CELLS[:, 1]}), STARS)
+    assert fitted.recommend([True, False], n=1, exclude_seen=False).user.tolist() == [True, False]
+    with pytest.raises(ValueError, match="candidates is a list of 5 booleans"):
+        fitted.recommend(True, candidates=fitted.item_ids_ > 2)
+
+
+def test_ids_of_another_type_warn(reference):
+    message = "Every id of 'item' is unknown, the first is '1' while fit saw 0"
+    rated = [["u", "1", 5.0]]
+    for call in (lambda: reference.recommend(ratings=rated), lambda: reference.fold_in(rated)):
+        with pytest.warns(UserWarning, match=message) as caught:
+            call()
+        assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="Every id of 'user' is unknown, the first is '1' while fit saw 0"):
+        reference.recommend(["1", "2"], n=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reference.recommend([99, 1], n=2)
+
+
 # ---------------------------------------------------------------------- sparse
 
 FORMATS = ["coo", "csr", "csc", "lil", "dok"]
@@ -394,6 +446,7 @@ SMALLEST = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:All .* ratings are")
 @pytest.mark.parametrize("parameters", [{}, {"penalty": "l1"}, {"fit_bias": False, "penalty": None}], ids=str)
 @pytest.mark.parametrize("data", SMALLEST.values(), ids=SMALLEST.keys())
 def test_the_smallest_data_fit(data, parameters):

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
+from sklearn_mf.recommenders._chain_state import kept_after, posterior_of
 from tests.conftest import low_rank_ratings
 
 pytestmark = pytest.mark.filterwarnings(
@@ -38,8 +39,8 @@ def model(ratings):
 def draws_of(model, user, item):
     """Expected rating of a known pair under each draw, term by term."""
     u, i = (np.searchsorted(ids, id_) for ids, id_ in zip(model.categories_, (user, item), strict=True))
-    v, w = model.embedding_samples_[0][u].astype(float), model.embedding_samples_[1][i].astype(float)
-    biases = model.bias_samples_[0][u].astype(float) + model.bias_samples_[1][i]
+    v, w = model.embedding_samples_[0][:, u].astype(float), model.embedding_samples_[1][:, i].astype(float)
+    biases = model.bias_samples_[0][:, u].astype(float) + model.bias_samples_[1][:, i]
     return model.intercept_ + model.scale_ * ((v * w).sum(1) + biases)
 
 
@@ -48,7 +49,7 @@ def test_predictions_are_means_of_clipped_draws_and_std_their_spread_and_the_noi
     for user, item in ratings[["user", "item"]].to_numpy()[:5]:
         draws = draws_of(model, user, item)
         u, i = (np.searchsorted(ids, id_) for ids, id_ in zip(model.categories_, (user, item), strict=True))
-        factors = model.noise_factor_samples_[0][u].astype(float) * model.noise_factor_samples_[1][i]
+        factors = model.noise_factor_samples_[0][:, u].astype(float) * model.noise_factor_samples_[1][:, i]
         variance = draws.var() + ((model.noise_std_samples_ * factors) ** 2).mean()
         mean, std = model.predict([[user, item]], return_std=True)
         np.testing.assert_allclose(mean, np.clip(draws, low, high).mean(), rtol=1e-5)
@@ -57,17 +58,18 @@ def test_predictions_are_means_of_clipped_draws_and_std_their_spread_and_the_noi
 
 def test_shapes_and_summaries_of_the_draws(model):
     n_users, n_items = map(len, model.categories_)
-    assert [part.shape for part in model.embedding_samples_] == [(n_users, 40, 4), (n_items, 40, 4)]
-    assert [part.shape for part in model.bias_samples_] == [(n_users, 40), (n_items, 40)]
+    assert [part.shape for part in model.embedding_samples_] == [(40, n_users, 4), (40, n_items, 4)]
+    assert [part.shape for part in model.bias_samples_] == [(40, n_users), (40, n_items)]
     assert model.prior_means_.shape == (40, 2, 5)
     assert model.prior_precisions_.shape == (40, 2, 5, 5)
     assert len(model.log_likelihood_curve_) == model.n_iter_ == 60
     assert {part.dtype for part in (*model.embedding_samples_, *model.bias_samples_)} == {
         np.dtype(np.float32)
     }
-    product = model.user_embeddings_ @ model.item_embeddings_.T
-    expected = np.einsum("usk,isk->ui", *model.embedding_samples_) / 40
-    np.testing.assert_allclose(product, expected, atol=1e-4)
+    for means, draws in zip(model.embeddings_, model.embedding_samples_, strict=True):
+        np.testing.assert_allclose(means, draws.mean(axis=0), rtol=1e-4, atol=1e-6)
+    for means, draws in zip(model.biases_, model.bias_samples_, strict=True):
+        np.testing.assert_allclose(means, draws.mean(axis=0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(model.noise_std_, model.noise_std_samples_.mean())
 
 
@@ -78,12 +80,12 @@ def test_shapes_and_summaries_of_the_draws(model):
 def test_draws_kept(max_iter, burn_in, n_samples, kept, ratings):
     model = fit(ratings[:200], max_iter=max_iter, burn_in=burn_in, n_samples=n_samples)
     assert len(model.noise_std_samples_) == kept
-    assert model._kept_after(False)[-1] == max_iter - 1
+    assert kept_after(max_iter, min(burn_in, max_iter // 2), n_samples)[-1] == max_iter - 1
 
 
 def test_memory_of_the_draws_is_what_the_docstring_says(model):
     n_ids = sum(map(len, model.categories_))
-    parts = (*model.embeddings_, *model.bias_samples_, *model.noise_factor_samples_)
+    parts = (*model.embedding_samples_, *model.bias_samples_, *model.noise_factor_samples_)
     assert sum(part.nbytes for part in parts) == 4 * 40 * (4 + 2) * n_ids
 
 
@@ -111,9 +113,9 @@ def test_spread_of_unknown_ids_equals_that_of_simulated_ones(n_fields):
     rng, unknown = np.random.default_rng(0), np.arange(n_fields) != 1
     codes = np.where(unknown, -1, X[0])
     _, std = model.predict(codes[None], return_std=True)
-    posterior, repeats = model._posterior, 4000
+    posterior, repeats = posterior_of(model), 4000
     rows = [
-        posterior.prior_rows(field, repeats, rng)
+        posterior.prior_draws(field, repeats, rng)
         if unknown[field]
         else np.concatenate([part[..., None] if part.ndim == 2 else part for part in known], axis=2)
         for field in range(n_fields)
@@ -242,7 +244,7 @@ def test_warm_start_goes_on_with_the_chain(ratings):
     parts = BayesianMFRecommender(4, max_iter=6, burn_in=0, n_samples=3, warm_start=True, random_state=0)
     parts.fit(some).fit(some)
     for ours, theirs in zip(parts.embedding_samples_, whole.embedding_samples_, strict=True):
-        np.testing.assert_allclose(ours, theirs[:, 3:], rtol=1e-6)
+        np.testing.assert_allclose(ours, theirs[3:], rtol=1e-6)
     np.testing.assert_array_equal(parts.noise_std_samples_, whole.noise_std_samples_[3:])
 
 

@@ -137,7 +137,8 @@ def test_scoring_monitor_in_a_search_and_a_pipeline():
 
 def test_nothing_is_copied_out_of_tensorflow_without_a_callback_that_asks(monkeypatch):
     copies = []
-    monkeypatch.setattr(sgd, "unpack", lambda *parts, unpack=sgd.unpack: copies.append(1) or unpack(*parts))
+    snapshot = sgd.SGD.snapshot
+    monkeypatch.setattr(sgd.SGD, "snapshot", lambda solver: copies.append(1) or snapshot(solver))
     X, y = low_rank_ratings()
     model().fit(X, y)
     assert len(copies) == 1, "only the result"

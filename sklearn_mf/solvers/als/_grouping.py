@@ -97,7 +97,7 @@ def group_by_field(
     that only one is in memory twice.
     """
     order, starts = sorted_by(rows[field][ratings.codes[:, field]], len(ids[field]))
-    mean_weight = ratings.total_weight / len(ratings.targets)
+    mean_weight = ratings.mean_weight
     row_weights = ratings.id_weights(field)[ids[field]] / mean_weight
     return RatingsByField(
         other_ids=convert(_other_ids(ratings, field, ids, rows, order)),
@@ -126,10 +126,7 @@ def _other_ids(
 
 
 def _standardized(ratings: Ratings, start: Model) -> NDArray[np.float32]:
-    """z of each rating, with one temporary array."""
-    z = ratings.targets - start.intercept
-    z /= start.scale
-    return z.astype(np.float32)
+    return ratings.standardized(start.intercept, start.scale).astype(np.float32)
 
 
 def block_bounds(

@@ -47,10 +47,10 @@ class WithinCellVariation(NamedTuple):
         cls, ratings: Ratings, rows: list[NDArray[np.int32]], n_rows: tuple[int, ...], scale: float
     ) -> Self:
         """Find the cells of merged ratings, given the row of each id and the unit of z."""
-        cells = np.flatnonzero(ratings.spreads)
+        cells = np.flatnonzero(ratings.within_squares)
         codes = ratings.codes[cells].T
         cell_rows = [row[column] for row, column in zip(rows, codes, strict=True)]
-        return cls(cell_rows, ratings.spreads[cells] / scale**2, n_rows)
+        return cls(cell_rows, ratings.within_squares[cells] / scale**2, n_rows)
 
     @property
     def total(self) -> float:

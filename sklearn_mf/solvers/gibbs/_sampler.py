@@ -117,7 +117,7 @@ class Gibbs(Solver[Draw]):
         self.n_sweeps = self.n_before = 0 if state is None else state.n_sweeps
         self.field_tables = FieldTables(ratings, start, "cholesky")
         self.total_weight = ratings.total_weight
-        self.mean_weight = ratings.total_weight / len(ratings.targets)
+        self.mean_weight = ratings.mean_weight
         tables = self.field_tables
         self.weights = [ratings.id_weights(field)[ids] for field, ids in enumerate(tables.ids)]
         n_rows = tuple(map(len, tables.ids))

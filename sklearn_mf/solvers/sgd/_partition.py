@@ -252,7 +252,7 @@ def pack_ratings(
     those of the held-out ratings are negated, in padding they are 0. All numbers of a rating lie side by
     side: visiting in random order is one access to memory per rating.
     """
-    divisors = sources[0].total_weight / len(sources[0].targets), -1.0
+    divisors = sources[0].mean_weight, -1.0
     packed = aligned((layout.n_padded, sources[0].n_fields + 2))
     packed[:] = *(n - 1 for n in layout.n_tables), 0, 0
     for number, rows, place in segments:
@@ -260,6 +260,6 @@ def pack_ratings(
         # take: with brackets, int32 rows of a 2-D array cost several times as much.
         np.floor_divide(source.codes.take(rows, axis=0), layout.n_parts, out=part[:, :-2])
         reals = part[:, -2:].view(np.float32)
-        reals[:, 0] = (source.targets.take(rows) - intercept) / scale
+        reals[:, 0] = source.standardized(intercept, scale, rows)
         reals[:, 1] = source.weights[rows] / divisors[number]
     return packed

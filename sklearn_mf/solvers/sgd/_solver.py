@@ -77,7 +77,7 @@ class SGD(Solver[Model]):
         self.programs = programs(self.layout.n_padded, self.layout.batch_size, table_bytes)
         by_id = [training.id_weights(field) for field in range(training.n_fields)]
         self.is_trained = [weights > 0 for weights in by_id]
-        mean_weight = training.total_weight / len(training.targets)
+        mean_weight = training.mean_weight
         self.id_weights = self._scattered([(weights / mean_weight).astype(np.float32) for weights in by_id])
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from sklearn_mf import MFRecommender
 from sklearn_mf.model._initialization import fresh_start
-from sklearn_mf.ratings._ratings import centre_and_scale, hold_out
+from sklearn_mf.ratings._ratings import hold_out
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.solvers._training import train
 from sklearn_mf.solvers.als import _field_tables as field_tables
 from sklearn_mf.solvers.als import _least_squares as least_squares
@@ -74,7 +75,7 @@ def test_sweeps_follow_the_reference(n_fields, penalty, positive, dim, exact):
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
     follow(reference, start, l1, l2, choice.max_iter, positive)
-    spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+    spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-4)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -84,13 +85,13 @@ def test_sweeps_follow_the_reference(n_fields, penalty, positive, dim, exact):
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
 def test_sweeps_without_biases_follow_the_reference(n_fields, penalty, exact):
     ratings, start = problem(n_fields, n_ratings=500)
-    start = replace(start, intercept=0.0, scale=centre_and_scale(ratings, False)[1])
+    start = replace(start, intercept=0.0, scale=RatingStatistics.of(ratings).intercept_and_scale(False)[1])
     l1, l2 = PENALTIES[penalty]
     choice = options(l1, l2, fit_bias=False, max_iter=2)
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2, has_bias=False)
     follow(reference, start, l1, l2, choice.max_iter, False)
-    spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+    spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-4)
     assert all((biases == 0).all() for biases in model.biases)
     for ours, theirs in zip(model.embeddings, reference.tables, strict=True):

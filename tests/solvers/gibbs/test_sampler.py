@@ -367,7 +367,7 @@ class Simulation:
         for field, order in enumerate(self.orders):
             targets = tf.constant(means[order], tf.float32)
             chain.field_tables.fields[field] = chain.field_tables.fields[field]._replace(targets=targets)
-        squares = spreads[self.ratings.spreads > 0]
+        squares = spreads[self.ratings.within_squares > 0]
         chain.within_cells = chain.within_cells._replace(squares=squares)
 
     def put_unknowns(self, unknowns):

@@ -89,7 +89,7 @@ def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monke
     for epoch in range(choice.max_iter):
         rate = float(_solver.rates(choice.learning_rate, np.int32(epoch)))
         reference.epoch(visited(ratings, choice, epoch), rate, _solver.ridge_share(epoch))
-    spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+    spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -105,7 +105,7 @@ def test_converged_objective_equals_the_reference(penalty):
     for epoch in range(choice.max_iter):
         rate = float(_solver.rates(choice.learning_rate, np.int32(epoch)))
         reference.epoch(visited(ratings, choice, epoch), rate, _solver.ridge_share(epoch))
-    spread = 0.5 * ratings.spread / start.scale**2 / ratings.total_weight
+    spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
 
 
@@ -171,7 +171,7 @@ def test_held_out_ratings_are_scored_and_not_learnt_from(n_fields, n_parts):
     np.testing.assert_allclose(rmse, np.sqrt(np.average(error**2, weights=held_out.weights)), rtol=1e-4)
     reference = reference_of(training, start, 0.0, 0.05)
     reference.tables = tables_of(model)
-    spread = 0.5 * training.spread / start.scale**2 / training.total_weight
+    spread = 0.5 * training.within_square_sum / start.scale**2 / training.total_weight
     np.testing.assert_allclose(loss, reference.objective() + spread, rtol=1e-4)
 
 

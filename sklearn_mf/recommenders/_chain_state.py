@@ -1,0 +1,131 @@
+"""The draws and the end of the chain of a Bayesian recommender, as its fitted attributes hold them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_mf.model._diagnostics import split_r_hat
+from sklearn_mf.model._factors import Model
+from sklearn_mf.model._fold_in import drawn_posterior_rows, posterior_rows
+from sklearn_mf.model._posterior import Draw, Noise, Posterior
+from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.retrieval._posterior_ranking import DrawnRows
+from sklearn_mf.retrieval._top_n import norm_bound
+from sklearn_mf.solvers.gibbs._noise import ChainState
+from sklearn_mf.utils._warnings import warn_user
+
+# Cells whose predictions are watched for convergence, and the split R-hat above which it is poor.
+_N_WATCHED, _POOR = 1000, 1.2
+
+
+def kept_after(max_iter: int, burn_in: int, n_samples: int) -> tuple[int, ...]:
+    """Numbers of the sweeps after which a draw is kept: evenly spaced after the burn-in."""
+    n_sweeps = max_iter - burn_in
+    n_kept = min(n_samples, n_sweeps)
+    return tuple(burn_in + n_sweeps * (number + 1) // n_kept - 1 for number in range(n_kept))
+
+
+def store_posterior(fitted: Any, posterior: Posterior) -> None:
+    """Set the attributes that the draws give."""
+    fitted.intercept_, fitted.scale_ = posterior.intercept, posterior.scale
+    fitted._embedding_draws, fitted._bias_draws = posterior.embeddings, posterior.biases
+    fitted._noise_factor_draws = posterior.noise_factors
+    fitted.embeddings_, fitted.biases_ = _means(posterior.embeddings), _means(posterior.biases)
+    fitted.noise_factors_ = _means(posterior.noise_factors)
+    averages = posterior.prior_means.mean(axis=0)
+    fitted.average_embeddings_, fitted.average_biases_ = averages[:, :-1], averages[:, -1]
+    fitted.prior_means_, fitted.prior_precisions_ = posterior.prior_means, posterior.prior_precisions
+    fitted.noise_std_samples_ = posterior.scale / np.sqrt(posterior.noise_precisions)
+    fitted.noise_std_ = float(fitted.noise_std_samples_.mean())
+    fitted.noise_dof_ = posterior.noise_dof
+    fitted._rated = posterior.rated
+    fitted._norm_bounds = [norm_bound(posterior.stacked(field)) for field in range(len(posterior.embeddings))]
+
+
+def posterior_of(fitted: Any) -> Posterior:
+    """The draws that :func:`store_posterior` has stored."""
+    return Posterior(
+        fitted.intercept_,
+        fitted.scale_,
+        fitted._embedding_draws,
+        fitted._bias_draws,
+        fitted._noise_factor_draws,
+        fitted._rated,
+        fitted.prior_means_,
+        fitted.prior_precisions_,
+        (fitted.scale_ / fitted.noise_std_samples_) ** 2,
+        fitted.noise_dof_,
+    )
+
+
+def store_end_of_chain(fitted: Any, draw: Draw) -> None:
+    """Keep the draw that a warm start continues from."""
+    fitted._epochs = draw.model.epochs
+    fitted._end_embeddings, fitted._end_biases = draw.model.embeddings, draw.model.biases
+    fitted._end_noise_precision, fitted._end_noise_factors = draw.noise.precision, draw.noise.factors
+    fitted._end_noise_dof, fitted._n_sweeps = draw.noise.degrees, draw.n_sweeps
+
+
+def end_of_chain(fitted: Any) -> Model:
+    """Model of the last draw."""
+    return Model(
+        fitted.intercept_,
+        fitted.scale_,
+        fitted._end_embeddings,
+        fitted._end_biases,
+        fitted.average_embeddings_,
+        fitted.average_biases_,
+        fitted._epochs,
+    )
+
+
+def chain_state(fitted: Any, start: Model, known_codes: list[NDArray[np.int32]]) -> ChainState:
+    """Noise at the end of the chain, in units and over the ids of the fit that continues it."""
+    factors = [np.ones(len(rows)) for rows in start.embeddings]
+    for factor, codes, known in zip(factors, known_codes, fitted._end_noise_factors, strict=True):
+        factor[codes] = known
+    precision = fitted._end_noise_precision * (start.scale / fitted.scale_) ** 2
+    return ChainState(Noise(precision, factors, fitted._end_noise_dof), fitted._n_sweeps)
+
+
+def check_same_noise(previous: Any, heteroscedastic: bool) -> None:
+    """Refuse a warm start with another model of the noise."""
+    if np.isfinite(previous._end_noise_dof).all() != heteroscedastic:
+        raise ValueError(
+            f"A warm start cannot change heteroscedastic to {heteroscedastic}: set warm_start=False "
+            "to start anew."
+        )
+
+
+def user_rows(posterior: Posterior, query: RecommendQuery) -> DrawnRows:
+    """Rows of the users of a query under each draw: means, where they are not known from fit."""
+    if query.fold_in is None:
+        return posterior.rows(0, query.codes)
+    return posterior_rows(query.fold_in, posterior)
+
+
+def drawn_user_rows(posterior: Posterior, query: RecommendQuery, rng: np.random.Generator) -> DrawnRows:
+    """Rows of the users of a query under each draw: drawn, where they are not known from fit."""
+    if query.fold_in is None:
+        return posterior.drawn_rows(0, query.codes, rng)
+    return drawn_posterior_rows(query.fold_in, posterior, rng)
+
+
+def store_r_hat(fitted: Any, seed: int) -> None:
+    """Set split R-hat over cells drawn at random, with a warning where it is poor."""
+    rng = np.random.default_rng(seed)
+    codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in fitted.categories_], axis=1)
+    fitted.r_hat_ = split_r_hat(posterior_of(fitted).expected(codes))
+    if fitted.r_hat_ > _POOR:
+        warn_user(
+            f"The chain has not converged, split R-hat is {fitted.r_hat_:.2f} after {fitted._n_sweeps} "
+            f"sweeps: raise max_iter={fitted.max_iter} and burn_in={fitted.burn_in}.",
+            ConvergenceWarning,
+        )
+
+
+def _means(draws: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Means over the draws, (n_ids, n_samples, ...) -> (n_ids, ...)."""
+    return [rows.mean(axis=1, dtype=np.float64).astype(np.float32) for rows in draws]

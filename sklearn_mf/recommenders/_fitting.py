@@ -1,0 +1,214 @@
+"""The one fit of all recommenders: read, number, solve, report and store; all or nothing.
+
+A fit works on a shallow copy of the estimator, and the attributes of the copy replace those of the estimator
+at the end, all at once. So a fit that fails or is interrupted leaves the estimator as it was, and another
+thread that predicts meanwhile sees the last fit until the new one is complete.
+"""
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from sklearn_mf.ratings._columns import IdType
+from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._validation import TrainingInput, read_ratings
+from sklearn_mf.ratings._vocabulary import Vocabulary
+from sklearn_mf.recommenders._callbacks import Progress
+from sklearn_mf.solvers._training import History, Solver, Stopping, train
+
+Arguments = dict[str, object]  # of scikit-learn's callbacks: X, y, metadata
+S = TypeVar("S")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class FitTask(NamedTuple):
+    """Input of a run.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Merged training ratings.
+    seed : int
+        Seed of every random number.
+    previous : estimator or None
+        The last fit, where this one is a warm start.
+    known_codes : list of ndarray of shape (n_previous_ids[f],), int32
+        Code of each id of the last fit; empty arrays where there is none.
+    """
+
+    ratings: Ratings
+    seed: int
+    previous: Any
+    known_codes: list[NDArray[np.int32]]
+
+
+class Recommender(Protocol):
+    """The members of a recommender that its fit uses."""
+
+    embedding_dim: int
+    max_iter: int
+    verbose: int
+    warm_start: bool
+    random_state: int | np.random.RandomState | None
+    n_features_in_: int
+    intercept_: float
+    embeddings_: list[NDArray[np.float32]]
+    biases_: list[NDArray[np.float32]]
+    categories_: list[NDArray[np.generic]]
+    id_types_: list[IdType]
+    target_range_: NDArray[np.float64]
+    _seen_starts: NDArray[np.integer]
+    _seen_items: NDArray[np.integer]
+
+    def _init_callback_context(self, *, max_subtasks: int) -> Any: ...
+    def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]: ...
+    def _store_state(self, state: Any) -> None: ...
+    def _store_run(self, state: Any, solver: Any, history: History) -> None: ...
+
+
+def reads_one_fit(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Make a method read the attributes of one fit, also where another thread fits meanwhile."""
+
+    @functools.wraps(method)
+    def on_copy(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(copy.copy(self), *args, **kwargs)
+
+    return on_copy
+
+
+def fit_recommender(
+    estimator: Recommender, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
+) -> None:
+    """Fit an estimator: all of its attributes change at the end, or none."""
+    fitted = copy.copy(estimator)
+    # Free the input before training: memory peaks there.
+    solver, stopping, arguments = _prepare(fitted, estimator, X, y, sample_weight)
+    with solver:
+        context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+        context.call_on_fit_task_begin(estimator=estimator, **arguments)
+        attributes = functools.partial(_attributes_of_state, fitted)
+        progress = Progress(estimator, context, arguments, attributes, solver.unit, solver.measure)
+        state, history = train(solver, int(estimator.max_iter), progress, stopping)
+        fitted._store_run(state, solver, history)
+        context.call_on_fit_task_end(
+            estimator=estimator, **arguments, reconstruction_attributes=lambda: vars(fitted)
+        )
+    _replace_attributes(estimator, fitted)
+
+
+def _prepare(
+    fitted: Recommender,
+    estimator: Recommender,
+    X: ArrayLike,
+    y: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+) -> tuple[Solver, Stopping | None, Arguments]:
+    """Read the input, store its ids, and make the solver; also the arguments of the callbacks."""
+    previous = estimator if estimator.warm_start and hasattr(estimator, "embeddings_") else None
+    observed = read_ratings(X, y, sample_weight, type(estimator).__name__)
+    validate_data(fitted, observed.X, skip_check_array=True, reset=True)
+    if previous is not None:
+        _check_warm_start(previous, fitted, observed)
+    has_callbacks = hasattr(estimator, "_skl_callbacks")
+    arguments = observed.for_callbacks(sample_weight is not None) if has_callbacks else {}
+    ratings, known_codes = _store_ids(fitted, observed, previous)
+    del observed
+    _store_seen(fitted, ratings, previous, known_codes)
+    seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
+    solver, stopping = fitted._make_solver(FitTask(ratings, seed, previous, known_codes))
+    return solver, stopping, arguments
+
+
+def _store_ids(
+    fitted: Recommender, observed: TrainingInput, previous: Recommender | None
+) -> tuple[Ratings, list[NDArray[np.int32]]]:
+    """Number the ids and merge the ratings; also the code of each id of the last fit."""
+    n_fields = len(observed.ids)
+    before = [None] * n_fields if previous is None else previous.categories_
+    learnt = [
+        Vocabulary.learn(ids, dtype, _known_ids(old, more))
+        for ids, dtype, old, more in zip(observed.ids, observed.dtypes, before, observed.known, strict=True)
+    ]
+    fitted.categories_ = [vocabulary.ids for vocabulary, _, _ in learnt]
+    fitted.id_types_ = [vocabulary.dtype for vocabulary, _, _ in learnt]
+    ranges = [observed.targets] if previous is None else [observed.targets, previous.target_range_]
+    fitted.target_range_ = np.array([min(map(np.min, ranges)), max(map(np.max, ranges))])
+    n_ids = tuple(map(len, fitted.categories_))
+    ratings = Ratings.merge([codes for _, codes, _ in learnt], observed.targets, observed.weights, n_ids)
+    n_old = [0] * n_fields if previous is None else [len(ids) for ids in previous.categories_]
+    return ratings, [codes[:n] for (_, _, codes), n in zip(learnt, n_old, strict=True)]
+
+
+def _store_seen(
+    fitted: Recommender,
+    ratings: Ratings,
+    previous: Recommender | None,
+    known_codes: list[NDArray[np.int32]],
+) -> None:
+    """Store the rated items of each user, of this fit and of the one that a warm start continues."""
+    for name in ("_seen_starts", "_seen_items"):  # of an earlier fit
+        vars(fitted).pop(name, None)
+    if ratings.n_fields != 2:
+        return
+    seen = SeenItems.of(ratings)
+    if previous is not None:
+        older = SeenItems(previous._seen_starts, previous._seen_items, len(previous.categories_[1]))
+        seen = seen.joined(older, known_codes)
+    fitted._seen_starts, fitted._seen_items = seen.starts, seen.items
+
+
+def _known_ids(
+    old: NDArray[np.generic] | None, more: NDArray[np.generic] | None
+) -> NDArray[np.generic] | None:
+    """Ids that a field has whatever the ratings: first those of the last fit, then those of a matrix."""
+    if old is None or more is None:
+        return more if old is None else old
+    return np.asarray(pd.unique(np.concatenate([old, more])))
+
+
+def _check_warm_start(previous: Recommender, fitted: Recommender, observed: TrainingInput) -> None:
+    """Refuse a warm start from another model."""
+    old_dim = previous.embeddings_[0].shape[1]
+    advice = "set warm_start=False to start anew."
+    if old_dim != fitted.embedding_dim:
+        raise ValueError(
+            f"A warm start cannot change embedding_dim from {old_dim} to {fitted.embedding_dim}: {advice}"
+        )
+    has_bias = previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)
+    if has_bias and not getattr(fitted, "fit_bias", True):
+        raise ValueError(f"A warm start cannot leave out the biases that the last fit learnt: {advice}")
+    old, new = (
+        list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, fitted)
+    )
+    if old != new:
+        raise ValueError(f"A warm start cannot change the columns from {old} to {new}: {advice}")
+    for name, known, column in zip(new, previous.categories_, observed.ids, strict=True):
+        ids = column.ids
+        numbers = {known.dtype.kind, ids.dtype.kind} <= set("biuf")
+        if known.dtype != ids.dtype and (known.dtype.kind in "mM" or not numbers):
+            raise ValueError(
+                f"A warm start cannot change the type of the ids in column {name!r} from {known.dtype} "
+                f"to {ids.dtype}: convert them, or {advice}"
+            )
+
+
+def _attributes_of_state(fitted: Recommender, state: object) -> dict[str, object]:
+    """Fitted attributes as if the fit had stopped at a state of the solver."""
+    stopped = copy.copy(fitted)
+    stopped._store_state(state)
+    return vars(stopped)
+
+
+def _replace_attributes(estimator: object, fitted: object) -> None:
+    """Give an estimator the attributes of its fitted copy, in one step; those of its callbacks stay."""
+    of_callbacks = {name: value for name, value in vars(estimator).items() if "callback" in name}
+    estimator.__dict__ = {**vars(fitted), **of_callbacks}
