@@ -85,14 +85,10 @@ def test_a_refit_on_other_data_leaves_nothing_of_the_last_fit():
 @pytest.mark.filterwarnings("ignore:The chain has not converged")
 def test_score_takes_the_weights_that_fit_takes(model):
     column = pd.DataFrame({"weight": np.ones(len(Y))})
-    with pytest.raises(
-        ValueError, match=r"Sample weights must be a 1d array, got .* shape \(300, 1\)"
-    ):
+    with pytest.raises(ValueError, match=r"Sample weights must be a 1d array, got .* shape \(300, 1\)"):
         model.fit(X, Y, column)
     model.fit(X, Y)
-    with pytest.raises(
-        ValueError, match=r"Sample weights must be a 1d array, got .* shape \(300, 1\)"
-    ):
+    with pytest.raises(ValueError, match=r"Sample weights must be a 1d array, got .* shape \(300, 1\)"):
         model.score(X, Y, column)
     assert model.score(X, Y, column["weight"]) == pytest.approx(model.score(X, Y))
 
