@@ -117,7 +117,7 @@ IDS = {
     "polars Decimal": pl.Series(PRICES),
     "polars Date": pl.Series(DATES),
     "polars Time": pl.Series(TIMES),
-    "polars instants": pl.Series(INSTANTS.to_pydatetime()).dt.convert_time_zone(NEW_YORK),
+    "polars instants": pl.Series(INSTANTS.to_pydatetime().tolist()).dt.convert_time_zone(NEW_YORK),
 }
 
 
