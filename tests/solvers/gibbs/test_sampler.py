@@ -84,7 +84,7 @@ class Slow:
         return self.model.errors_and_partners(np.arange(len(self.weights)))
 
     def precisions(self, but=None):
-        """Of each row, the common precision and the factors of one field left out."""
+        """Weight of each row times the noise factors of its ids, but for those of one field."""
         picked = [f[self.codes[:, g]] for g, f in enumerate(self.noise.factors) if g != but]
         return self.weights * np.prod(picked, axis=0) if picked else self.weights
 
@@ -268,7 +268,7 @@ def test_biases_of_one_field_have_the_posterior_of_a_random_intercept(dim):
     prior = priors.Prior(np.linspace(-1, 0.5, dim + 1), root @ root.T)
     chain.priors[0], chain.noise = prior, chain.noise._replace(precision=0.3)
     draws = []
-    for _ in range(2000):
+    for _ in range(1000):
         chain._draw_rows(0)
         chain.n_sweeps += 1
         draws.append(chain.field_tables.tables[0].numpy())
