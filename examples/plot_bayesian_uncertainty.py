@@ -34,8 +34,8 @@ IDS = ["userId", "movieId"]
 
 ratings, _ = load_demo()
 busy = ratings["userId"].value_counts().head(240).index.to_series()
-fold_in_ratings = ratings["userId"].isin(busy.sample(80, random_state=0))
-train, test = train_test_split(ratings[~fold_in_ratings], test_size=0.5, random_state=0)
+newcomers = ratings["userId"].isin(busy.sample(80, random_state=0))
+train, test = train_test_split(ratings[~newcomers], test_size=0.5, random_state=0)
 
 plain = MFRecommender(random_state=0).fit(train)
 model = BayesianMFRecommender(16, max_iter=120, n_samples=50, random_state=0).fit(train)
@@ -138,7 +138,7 @@ print(pd.Series(model.noise_factors_[0]).quantile([0.05, 0.5, 0.95]).round(2).to
 # - "any" recommends any film, for comparison.
 
 known = train["movieId"].value_counts().head(400).index
-films = ratings[fold_in_ratings & ratings["movieId"].isin(known)].sample(frac=1, random_state=0)
+films = ratings[newcomers & ratings["movieId"].isin(known)].sample(frac=1, random_state=0)
 shown, unseen = train_test_split(films, test_size=0.5, random_state=0)
 first, offered = shown.drop_duplicates("userId"), shown[shown["userId"].duplicated()]
 unseen = unseen[unseen["userId"].isin(first["userId"])]
@@ -160,7 +160,9 @@ def error_on_unseen(answers):
     rows = np.searchsorted(people.ids, unseen["userId"])
     columns = np.searchsorted(model.item_ids_, unseen["movieId"])
     z = people.biases[rows] + model.item_biases_[columns]
-    z += (people.embeddings[rows] * model.item_embeddings_[columns]).sum(1)
+    # The mean over the draws of the inner products is not the inner product of the means.
+    users, films = people.embedding_samples[:, rows], model.embedding_samples_[1][:, columns]
+    z += (users * films).sum(axis=2).mean(axis=0)
     return np.sqrt(np.mean((model.intercept_ + model.scale_ * z - unseen["rating"]) ** 2))
 
 

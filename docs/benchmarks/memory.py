@@ -25,7 +25,7 @@ if __name__ == "__main__":
         print(f"{solver}: fit adds {watch.peak_mb - watch.before_mb:.0f} MB at its peak")
     with Watch() as watch:
         model = BayesianMFRecommender(max_iter=40, n_samples=20, random_state=0).fit(X, y)
-    parts = (*model.embeddings_, *model.bias_samples_, *model.noise_factor_samples_)
+    parts = (*model.embedding_samples_, *model.bias_samples_, *model.noise_factor_samples_)
     kept = sum(part.nbytes for part in parts) / 2**20
     added = watch.peak_mb - watch.before_mb
     print(f"Bayesian: fit adds {added:.0f} MB at its peak, of which {kept:.0f} MB are the kept draws")

@@ -139,13 +139,20 @@ BUGS = (
                 "return lambda block: seen_cells(starts, seen, rows[block], positions)",
                 "return lambda block: seen_cells(starts, seen, rows[: block.stop - block.start], positions)",
             ),
+            (
+                "return lambda block: seen.of_users(users[block])",
+                "return lambda block: seen.of_users(users[: block.stop - block.start])",
+            ),
         ),
         ("tests/retrieval/test_tables.py", "tests/test_tables.py"),
     ),
     Bug(
         "solvers",
         "SGD: a step forgets the weight of its rating",
-        (("(w * left * step)[:, None] * partner", "(left * step)[:, None] * partner"),),
+        (
+            ("(w * left * step)[:, None] * partner", "(left * step)[:, None] * partner"),
+            ("(w * errors * step)[:, None] * gradient", "(errors * step)[:, None] * gradient"),
+        ),
         ("tests/solvers/sgd/test_solver.py", "tests/core/test_sgd.py"),
     ),
     Bug(
@@ -157,13 +164,19 @@ BUGS = (
     Bug(
         "solvers",
         "ALS: damping has the wrong sign in the gradient",
-        (("- ridge * t - pull * (t - block.start)", "- ridge * t + pull * (t - block.start)"),),
+        (
+            ("- ridge * t - pull * (t - block.start)", "- ridge * t + pull * (t - block.start)"),
+            ("- ridge * rows - damping * (rows - start)", "- ridge * rows + damping * (rows - start)"),
+        ),
         ("tests/solvers/als/test_least_squares.py", "tests/core/test_row_systems.py"),
     ),
     Bug(
         "solvers",
         "ALS: the biases of the other fields are not subtracted",
-        (("    y -= tf.reduce_sum(tf.gather(partners.biases, picked), 2)\n", ""),),
+        (
+            ("    y -= tf.reduce_sum(tf.gather(partners.biases, picked), 2)\n", ""),
+            ("    y -= tf.reduce_sum(tf.gather(linked_rows.biases, ids), 2)\n", ""),
+        ),
         ("tests/solvers/als/test_solver.py", "tests/core/test_als.py"),
     ),
     Bug(
@@ -176,6 +189,13 @@ BUGS = (
                 "half = tf.linalg.triangular_solve(factor, r[..., None])\n"
                 "    t = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]\n"
                 "    t += tf.linalg.triangular_solve(factor, noise[..., None])[..., 0]",
+            ),
+            (
+                "half = tf.linalg.triangular_solve(factor, r[..., None]) + noise[..., None]\n"
+                "    rows = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]",
+                "half = tf.linalg.triangular_solve(factor, r[..., None])\n"
+                "    rows = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]\n"
+                "    rows += tf.linalg.triangular_solve(factor, noise[..., None])[..., 0]",
             ),
         ),
         (
@@ -194,19 +214,31 @@ BUGS = (
     Bug(
         "solvers",
         "early stopping returns the last epoch instead of the best",
-        (("return best or solver.model(), history", "return solver.model(), history"),),
+        (
+            ("return best or solver.model(), history", "return solver.model(), history"),
+            (
+                "return solver.snapshot() if best is None else best, history",
+                "return solver.snapshot(), history",
+            ),
+        ),
         ("tests/solvers/test_training.py", "tests/core/test_training.py"),
     ),
     Bug(
         "recommenders",
         "a failed fit leaves nothing, for want of a copy",
-        (("before = self.__dict__.copy()", "before = self.__dict__"),),
+        (
+            ("before = self.__dict__.copy()", "before = self.__dict__"),
+            ("    fitted = copy.copy(estimator)\n", "    fitted = estimator\n"),
+        ),
         ("tests/recommenders/test_fitted_object.py", "tests/test_fitted_object.py"),
     ),
     Bug(
         "recommenders",
         "elastic net: the ridge part has the whole of alpha",
-        (("l2=alpha * (1 - l1_share)", "l2=alpha"),),
+        (
+            ("l2=alpha * (1 - l1_share)", "l2=alpha"),
+            ("alpha * l1_share, alpha * (1 - l1_share)", "alpha * l1_share, alpha"),
+        ),
         ("tests/recommenders/test_mf.py", "tests/test_recommender.py"),
     ),
     Bug(

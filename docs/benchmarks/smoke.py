@@ -9,12 +9,12 @@ import json
 from unittest.mock import patch
 
 import numpy as np
-import tensorflow as tf
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.retrieval import _top_n
+from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers.als import _sweep as sweep
 from sklearn_mf.solvers.sgd import _programs as steps
 
@@ -32,11 +32,10 @@ def search(solver: str) -> None:
 
 def compilations() -> int:
     """Compiled programs of a search with SGD, in a process that may have compiled some before."""
-    parts = (tf.function(part, jit_compile=True, autograph=False) for part in (steps._learn, steps._score))
-    compiled = steps.CompiledSteps(*parts)
+    compiled = steps.CompiledSteps(*(Graph(part, jit_compile=True) for part in (steps._learn, steps._score)))
     with patch.object(steps, "_compiled", compiled):
         search("sgd")
-    return sum(part.experimental_get_tracing_count() for part in compiled)
+    return sum(part.n_traces() for part in compiled)
 
 
 def traces() -> int:
@@ -44,7 +43,7 @@ def traces() -> int:
     sweep.program.cache_clear()
     search("als")
     programs = (sweep.program(2, method) for method in ("cholesky", "gradient", "descent"))
-    return sum(program.experimental_get_tracing_count() for program in programs)
+    return sum(program.n_traces() for program in programs)
 
 
 def score_buffers() -> dict[str, int]:

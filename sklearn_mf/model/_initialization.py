@@ -26,11 +26,15 @@ def fresh_start(
     A small `std` lets the directions of largest variance grow first.
     """
     rng = np.random.default_rng(seed)
-    draws = [rng.standard_normal((n, embedding_dim), dtype=np.float32) for n in ratings.n_ids]
+    embeddings = [rng.standard_normal((n, embedding_dim), dtype=np.float32) for n in ratings.n_ids]
+    for draws in embeddings:  # in place: a matrix can have many more ids than ratings
+        draws *= np.float32(_POSITIVE_STD if positive else std)
+        if positive:
+            np.abs(draws, out=draws)
     return Model(
         intercept,
         scale,
-        [np.float32(_POSITIVE_STD) * np.abs(draw) if positive else np.float32(std) * draw for draw in draws],
+        embeddings,
         [np.zeros(n, dtype=np.float32) for n in ratings.n_ids],
         np.zeros((ratings.n_fields, embedding_dim)),
         np.zeros(ratings.n_fields),

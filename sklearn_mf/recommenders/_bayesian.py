@@ -211,7 +211,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         >>> from sklearn_mf import BayesianMFRecommender
         >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0)
         >>> model.fit([[1, 7], [1, 8], [2, 7]], [5, 1, 4]).embedding_samples_[0].shape
-        (2, 100, 2)
+        (100, 2, 2)
         """
         fit_recommender(self, X, y, sample_weight)
         return self

@@ -4,17 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import sys
-
-
-class _Fork:
-    """Whether this process was forked from one in which TensorFlow had started."""
-
-    after_start = False
-
-    @classmethod
-    def note(cls) -> None:
-        """Called in each forked child: TensorFlow's threads do not survive a fork, so that it would hang."""
-        cls.after_start = cls.after_start or _has_started()
+import threading
 
 
 def _has_started() -> bool:
@@ -31,6 +21,26 @@ def _has_started() -> bool:
         return True
     threading.set_inter_op_parallelism_threads(n_threads)
     return False
+
+
+def _lacks_threads() -> bool:
+    """Whether this process has none of the threads of TensorFlow, where the system tells."""
+    try:
+        return len(os.listdir("/proc/self/task")) <= threading.active_count()
+    except OSError:
+        return False
+
+
+class _Fork:
+    """Whether this process was forked from one in which TensorFlow had started."""
+
+    # The fork may have preceded the import of this module: the threads of TensorFlow are then missing.
+    after_start = _has_started() and _lacks_threads()
+
+    @classmethod
+    def note(cls) -> None:
+        """Called in each forked child: TensorFlow's threads do not survive a fork, so that it would hang."""
+        cls.after_start = cls.after_start or _has_started()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -49,9 +49,10 @@ def test_ids_come_sorted_and_the_model_is_untouched(model, newcomers):
 
 
 @pytest.mark.parametrize("model", KINDS[:5], indirect=True, ids=repr)
-def test_rows_minimise_the_objective(model, newcomers):
-    folded = model.fold_in(newcomers)
-    own = newcomers[newcomers["user"] == "zoe"]
+def test_rows_minimise_the_weighted_objective(model, newcomers):
+    weights = np.arange(len(newcomers)) % 4 + 0.5
+    folded = model.fold_in(newcomers[["user", "item"]], newcomers["rating"], sample_weight=weights)
+    own, w = newcomers[newcomers["user"] == "zoe"], weights[newcomers["user"] == "zoe"]
     items = np.searchsorted(model.item_ids_, own["item"])
     X, biases = model.item_embeddings_[items].astype(float), model.item_biases_[items].astype(float)
     z = (own["rating"].to_numpy() - model.intercept_) / model.scale_ - biases
@@ -59,8 +60,8 @@ def test_rows_minimise_the_objective(model, newcomers):
 
     def objective(row):
         """Half the squared errors and the penalty of the embedding and bias."""
-        left = z - X @ row[:-1] - (row[-1] if model.fit_bias else 0.0)
-        return 0.5 * (left**2).sum() + 0.5 * alpha * len(z) * (row**2).sum()
+        residuals = z - X @ row[:-1] - (row[-1] if model.fit_bias else 0.0)
+        return 0.5 * (w * residuals**2).sum() + 0.5 * alpha * w.sum() * (row**2).sum()
 
     ours = objective(np.append(folded.embeddings[1], folded.biases[1]))
     bounds = [(0 if model.positive else None, None)] * X.shape[1] + [(None, None)]

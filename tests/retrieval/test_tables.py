@@ -217,3 +217,14 @@ def test_prediction_writes_nothing(model, frame):
     before = pickle.dumps(vars(model))
     model.predict(frame[["user", "film"]]), model.recommend(), model.similar_items(105), model.score(frame)
     assert pickle.dumps(vars(model)) == before
+
+
+def test_nobody_is_shown_what_they_rated_in_any_block_of_users():
+    rng = np.random.default_rng(0)
+    cells = np.unique(
+        np.column_stack([rng.integers(0, 2 * _top_n._BLOCK_ROWS, 8_000), rng.integers(0, 60, 8_000)]), axis=0
+    )
+    ratings = pd.DataFrame(cells, columns=["user", "film"]).assign(stars=rng.normal(size=len(cells)))
+    table = MFRecommender(2, max_iter=1, random_state=0).fit(ratings).recommend(n=60)
+    assert len(table.merge(ratings, on=["user", "film"])) == 0
+    assert len(table) + len(ratings) == 60 * ratings["user"].nunique()

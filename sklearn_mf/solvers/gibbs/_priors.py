@@ -4,17 +4,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg import solve_triangular
 from scipy.special import gammaln
+from scipy.stats import wishart
 
-# Normal-Wishart prior of the mean and precision of the ids of a field. Its mean has the weight of two ids
-# around 0 (beta0 = 2, mu0 = 0, W0 = I, as the authors' code of Salakhutdinov and Mnih 2008 has it); the
-# degrees of freedom are as few as the width of [embedding, bias] allows.
+# Normal-Wishart prior of the mean and precision of the ids of a field: its mean has the weight of two ids
+# around 0 (beta0 = 2, mu0 = 0, W0 = I, as the code of Salakhutdinov and Mnih 2008 has it), and it has as few
+# degrees of freedom as the width of [embedding, bias] allows.
 _BETA0 = 2.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
 _SHAPE, _RATE = 0.5, 0.5
-# Degrees of freedom that the noise of the ids of a field can have, all as probable: from ids that differ by a
-# factor of two or more to ids that hardly do.
+# Degrees of freedom that the noise of the ids of a field can have, all equally probable: from ids that differ
+# by a factor of two or more to ids that hardly differ.
 DEGREES = np.geomspace(4.0, 400.0, 60)
 
 
@@ -34,7 +35,7 @@ class Prior(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """What the prior of a field depends on.
+    """Moments of the ids of a field, on which its prior depends.
 
     Parameters
     ----------
@@ -52,60 +53,25 @@ class Moments(NamedTuple):
 
 
 def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
-    """Draw mean and precision of the ids of a field, given the ids.
+    """Draw mean and precision of the ids of a field, given the ids; without ids, from their own prior.
 
-    The conjugate update of Salakhutdinov and Mnih (2008, eq. 14), with the Wishart distribution drawn by
-    Bartlett's decomposition.
-
-    Parameters
-    ----------
-    moments : Moments
-        Of the embeddings and biases; without ids this draws from the prior's own prior.
-    rng : Generator
-        Consumed.
-
-    Returns
-    -------
-    prior : Prior
-        A draw.
+    The conjugate update of Salakhutdinov and Mnih (2008, eq. 14).
     """
     n, mean, scatter = moments
     width, beta = len(mean), _BETA0 + n
     inverse_scale = np.eye(width) + scatter + (_BETA0 * n / beta) * np.outer(mean, mean)
-    factor = _draw_wishart_factor(inverse_scale, width + n, rng)  # precision = factor @ factor.T
-    deviation = dtrtri(factor)[0].T @ rng.standard_normal(width)
-    return Prior(n * mean / beta + deviation / np.sqrt(beta), factor @ factor.T)
-
-
-def _draw_wishart_factor(
-    inverse_scale: NDArray[np.float64], degrees: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Upper triangular U, U U^T ~ Wishart(inverse_scale^-1, degrees), (width, width) -> (width, width)."""
-    width = len(inverse_scale)
-    bartlett = np.triu(rng.standard_normal((width, width)), 1)
-    # Upper rather than lower triangular: the degrees of freedom then rise from the first coordinate on.
-    bartlett[np.diag_indices(width)] = np.sqrt(rng.chisquare(degrees - np.arange(width)[::-1]))
-    # inverse_scale = L L^T, so L^-T is an upper triangular root of the scale.
-    return dtrtri(np.linalg.cholesky(inverse_scale), lower=1)[0].T @ bartlett
+    drawn = wishart.rvs(width + n, np.linalg.inv(inverse_scale), random_state=rng)
+    precision = np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
+    root = np.linalg.cholesky(precision)
+    deviation = solve_triangular(root, rng.standard_normal(width), lower=True, trans="T")
+    return Prior(n * mean / beta + deviation / np.sqrt(beta), precision)
 
 
 def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Generator) -> float:
-    """Draw the precision of the noise, given the errors.
+    """Draw the precision of the noise, in units of z^-2, given the errors.
 
-    Parameters
-    ----------
-    squares : float
-        Weighted squared errors of all ratings in units of z, the spread inside merged cells included, each
-        times the factors of its ids.
-    total_weight : float
-        Sum of the sample weights.
-    rng : Generator
-        Consumed.
-
-    Returns
-    -------
-    precision : float
-        A draw, in units of z^-2.
+    `squares` are the weighted squared errors of all ratings in units of z, including those inside merged
+    cells, each times the noise factors of its ids; `total_weight` is the sum of the sample weights.
     """
     return float(rng.gamma(_SHAPE + total_weight / 2) / (_RATE + squares / 2))
 
@@ -117,47 +83,18 @@ def draw_factors(
     degrees: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Draw how much more precise the ratings of each id of a field are than others, given their errors.
+    """Draw the noise factor of each id of a field, (n_ids,): its precision relative to the common one.
 
     Gamma(degrees / 2, degrees / 2) is the prior of a factor (Lakshminarayanan, Bouchard and Archambeau,
-    "Robust Bayesian matrix factorisation", AISTATS 2011).
-
-    Parameters
-    ----------
-    squares : ndarray of shape (n_ids,), float64
-        Weighted squared errors of the ratings of each id, each times the factors of the other ids.
-    weights : ndarray of shape (n_ids,), float64
-        Summed weight of the ratings of each id.
-    noise_precision : float
-        Common precision.
-    degrees : float
-        Degrees of freedom of the field.
-    rng : Generator
-        Consumed.
-
-    Returns
-    -------
-    factors : ndarray of shape (n_ids,), float64
-        Draws.
+    "Robust Bayesian matrix factorisation", AISTATS 2011). `squares`, (n_ids,), are the weighted squared
+    errors of the ratings of each id times the factors of their other ids; `weights`, (n_ids,), their summed
+    weights.
     """
     return rng.gamma((degrees + weights) / 2) / ((degrees + noise_precision * squares) / 2)
 
 
 def draw_degrees(factors: NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Draw the degrees of freedom of a field, given the factors of its ids.
-
-    Parameters
-    ----------
-    factors : ndarray of shape (n_ids,), float64
-        Factors of the precision.
-    rng : Generator
-        Consumed.
-
-    Returns
-    -------
-    degrees : float
-        One of `DEGREES`.
-    """
+    """Draw the degrees of freedom of a field, one of `DEGREES`, given the factors (n_ids,) of its ids."""
     half = DEGREES / 2
     log_density = len(factors) * (half * np.log(half) - gammaln(half))
     log_density += (half - 1) * np.log(factors).sum() - half * factors.sum()
@@ -168,27 +105,12 @@ def draw_degrees(factors: NDArray[np.float64], rng: np.random.Generator) -> floa
 def draw_rescaling(
     factors: NDArray[np.float64], degrees: float, noise_precision: float, rng: np.random.Generator
 ) -> float:
-    """Draw what the factors of a field are multiplied by, and the common precision is divided by.
+    """Draw the multiplier of the factors (n_ids,) of a field, by which the common precision is divided.
 
     The likelihood depends on the products alone, so the chain moves along them slowly without this step
     (Liu and Sabatti, "Generalised Gibbs sampler", Biometrika 2000). The density of the multiplier c is
-    proportional to c^(p - 1) exp(-r c - b / c): proposed from Gamma(p, r), accepted by the rest.
-
-    Parameters
-    ----------
-    factors : ndarray of shape (n_ids,), float64
-        Factors of the precision.
-    degrees : float
-        Degrees of freedom of the field.
-    noise_precision : float
-        Common precision.
-    rng : Generator
-        Consumed.
-
-    Returns
-    -------
-    multiplier : float
-        1 where the proposal is not accepted.
+    proportional to c^(p - 1) exp(-r c - b / c): proposed from Gamma(p, r), accepted by the rest; 1 where the
+    proposal is not accepted.
     """
     proposal = rng.gamma(len(factors) * degrees / 2 - _SHAPE) / (degrees * factors.sum() / 2)
     log_ratio = _RATE * noise_precision * (1 - 1 / proposal)

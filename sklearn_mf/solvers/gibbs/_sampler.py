@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._posterior import Draw, Noise, Posterior, SampleStore
+from sklearn_mf.model._posterior import Draw, Noise, Posterior, SampleStore, single_sample_posterior
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._tensors import Tensor
@@ -204,10 +204,9 @@ class Gibbs(Solver[Draw]):
 
     def posterior(self) -> Posterior:
         """Posterior of the kept draws; of the present draw where none is kept."""
-        store = self.sample_store
-        if not store.n_kept:
-            store = SampleStore(self.start, 1).add(self.snapshot())
-        return store.posterior()
+        if self.sample_store.n_kept:
+            return self.sample_store.posterior()
+        return single_sample_posterior(self.snapshot(), self.start)
 
     def close(self) -> None:
         """Do nothing: a chain has no threads of its own."""

@@ -36,9 +36,9 @@ def tensors(block):
 
 
 def value(block, t):
-    """What each row minimises."""
-    left = block.y - np.einsum("nlk,nk->nl", block.X, t)
-    parts = (block.w * left**2).sum(1) / 2, block.l1 * np.abs(t).sum(1), block.ridge / 2 * (t**2).sum(1)
+    """Objective of each row."""
+    residuals = block.y - np.einsum("nlk,nk->nl", block.X, t)
+    parts = (block.w * residuals**2).sum(1) / 2, block.l1 * np.abs(t).sum(1), block.ridge / 2 * (t**2).sum(1)
     value = sum(parts) + block.damping / 2 * ((t - block.start) ** 2).sum(1)
     if block.prior_precision is None:
         return value
@@ -46,7 +46,7 @@ def value(block, t):
 
 
 def gram(block, least=0.0):
-    """Normal equations of each row; `least` is damping as a share of the trace."""
+    """Normal equations of each row; `least` is the diagonal loading as a share of the trace."""
     G = np.einsum("nlk,nl,nlj->nkj", block.X, block.w, block.X)
     damping = block.damping + least * np.trace(G, axis1=1, axis2=2)
     r = np.einsum("nlk,nl->nk", block.X, block.w * block.y) + damping[:, None] * block.start
@@ -67,8 +67,8 @@ def descent(block, floor, n_passes=1000):
     t = np.maximum(block.start, floor)
     for _ in range(n_passes):
         for k in range(t.shape[1]):
-            free = r[:, k] - (G[:, k] * t).sum(1) + G[:, k, k] * t[:, k]
-            shrunk = np.sign(free) * np.maximum(np.abs(free) - block.l1, 0)
+            partial_residual = r[:, k] - (G[:, k] * t).sum(1) + G[:, k, k] * t[:, k]
+            shrunk = np.sign(partial_residual) * np.maximum(np.abs(partial_residual) - block.l1, 0)
             t[:, k] = np.maximum(shrunk / G[:, k, k], floor[k])
     return t
 
@@ -97,7 +97,7 @@ METHODS = ["cholesky", "conjugate_gradient", "coordinate_descent"]
 def test_cholesky_is_the_damped_ridge_solution(l2, damping):
     block = problems(l2=l2, damping=damping)
     rows, _ = solve("cholesky", block)
-    undamped = l2 == damping == 0  # the least damping then settles what the ratings leave open
+    undamped = l2 == damping == 0  # only the diagonal loading then determines flat directions
     np.testing.assert_allclose(rows, ridge(block, least_squares._LEAST), atol=0.1 if undamped else 1e-4)
     np.testing.assert_allclose(value(block, rows), value(block, ridge(block, 1e-9)), rtol=1e-3, atol=1e-4)
 
@@ -164,7 +164,7 @@ def test_conjugate_gradient_stays_at_the_solution():
     assert (solve("conjugate_gradient", still)[0] == 0).all()
 
 
-def test_scales_of_the_columns_pay(monkeypatch):
+def test_scales_of_the_columns_precondition(monkeypatch):
     monkeypatch.setattr(least_squares, "_STEPS", 2)
     block = problems(damping=0.0, l2=1e-3, length=80)
     scales = np.array([1000.0, 100.0, 10.0, 1.0, 0.1])
@@ -198,7 +198,9 @@ def test_coordinate_descent_converges_to_the_plain_loop(l1, l2, damping, floor, 
 
 @pytest.mark.parametrize("floor", [FREE, POSITIVE], ids=["free", "positive"])
 @pytest.mark.parametrize(("l1", "l2", "damping"), [(0.1, 0.0, 0.0), (0.1, 0.2, 0.0), (0.0, 0.1, 4.0)])
-def test_coordinate_descent_as_it_is_set_nearly_meets_the_conditions_of_the_minimum(l1, l2, damping, floor):
+def test_coordinate_descent_with_its_default_limits_nearly_meets_the_conditions_of_the_minimum(
+    l1, l2, damping, floor
+):
     block = problems(l1=l1, l2=l2, damping=damping, n_rows=30, length=40)
     rows, _ = solve("coordinate_descent", block, floor)
     G, r = gram(block)
@@ -223,11 +225,11 @@ def test_rows_are_never_worse_than_the_start(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_errors_are_what_the_rows_leave_unexplained(method):
+def test_the_residuals_are_those_of_the_rows(method):
     block = problems()
     rows, errors = solve(method, block)
-    left = block.y - np.einsum("nlk,nk->nl", block.X, rows)
-    np.testing.assert_allclose(errors[block.w > 0], left[block.w > 0], atol=1e-5)
+    residuals = block.y - np.einsum("nlk,nk->nl", block.X, rows)
+    np.testing.assert_allclose(errors[block.w > 0], residuals[block.w > 0], atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -255,7 +257,7 @@ def test_a_weight_of_two_is_the_rating_twice(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_full_damping_holds_a_row_where_it_is(method):
+def test_large_damping_keeps_a_row_at_its_start(method):
     block = problems(damping=1e9)
     np.testing.assert_allclose(solve(method, block)[0], block.start, atol=1e-5)
 
