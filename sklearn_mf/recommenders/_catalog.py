@@ -13,7 +13,7 @@ from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import check_length, read_id_list, read_targets, read_weights
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._seen_items import SeenItems
-from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, split_ratings
+from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table, split_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
 
@@ -67,9 +67,9 @@ def column_names(recommender: BaseEstimator) -> list[Hashable]:
 
 def read_ids_of(recommender: BaseEstimator, X: ArrayLike) -> IdTable:
     """Check a table of ids, and that its columns are those of fit."""
-    table = read_ids(X)
-    validate_data(recommender, table.X, skip_check_array=True, reset=False)
-    return table
+    table = read_table(X)
+    validate_data(recommender, table, skip_check_array=True, reset=False)
+    return read_ids(table)
 
 
 def catalog_for_table(recommender: Any, method: str, n: int) -> Catalog:

@@ -56,7 +56,8 @@ class RatingRegressorMixin(RegressorMixin):
         >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
         (2,)
         """
-        ratings = self._model.predict(self._read_codes(X))
+        codes = self._read_codes(X)
+        ratings = self._model.predict(codes)
         return np.clip(ratings, *self.target_range_) if self.clip else ratings
 
     def score(
