@@ -13,7 +13,7 @@ from sklearn_mf.utils._sklearn_compat import _safe_indexing
 
 def id_columns(X: ArrayLike, n_fields: int) -> list[IdColumn]:
     """The first n_fields columns of X as ids; other columns are ignored."""
-    first = _safe_indexing(X if hasattr(X, "shape") else as_table(X), slice(n_fields), axis=1)
+    first = _safe_indexing(as_table(X), slice(n_fields), axis=1)
     ids = read_ids(first).columns
     if len(ids) < n_fields:
         raise ValueError(f"X has {len(ids)} column: pass users in the first column and items in the second.")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sklearn_mf import MFRecommender
-from sklearn_mf.model_selection import LeaveLastOut
+from sklearn_mf.model_selection import LeaveLastOut, PerUserKFold
 from sklearn_mf.ratings._columns import read_id_list, read_targets, read_weights
 from sklearn_mf.ratings._frames import as_pandas
 from sklearn_mf.ratings._validation import read_ids, read_ratings
@@ -82,6 +82,13 @@ def test_a_model_of_an_arrow_table_finds_its_ids_again():
     expected = fitted.predict(TABLE.to_pandas())
     for frame in (TABLE, record_batch(TABLE), pl.from_arrow(TABLE), nw.from_native(TABLE)):
         np.testing.assert_array_equal(fitted.predict(frame), expected)
+
+
+@pytest.mark.parametrize("frame", [name for name in FRAMES if "Reader" not in name])
+def test_splitters_take_frames(frame):
+    folds = [test.tolist() for _, test in PerUserKFold(2, random_state=0).split(FRAMES[frame](TABLE))]
+    expected = PerUserKFold(2, random_state=0).split(TABLE.to_pandas())
+    assert folds == [test.tolist() for _, test in expected]
 
 
 def test_times_of_a_splitter_are_of_any_library():
