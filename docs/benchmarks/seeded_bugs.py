@@ -82,7 +82,10 @@ BUGS = (
     Bug(
         "ratings",
         "repeated cells are not merged",
-        (("ratings = _merge_cells(ratings) if repeated else ratings\n", "ratings = ratings\n"),),
+        (
+            ("ratings = _merge_cells(ratings) if repeated else ratings\n", "ratings = ratings\n"),
+            ("ratings = _averaged_cells(ratings) if repeated else ratings\n", "ratings = ratings\n"),
+        ),
         ("tests/ratings/test_ratings.py", "tests/test_ratings.py"),
     ),
     Bug(

@@ -73,6 +73,14 @@ def test_rows_minimise_the_weighted_objective(model, newcomers):
         assert (folded.embeddings >= 0).all()
 
 
+def test_a_user_whose_ratings_have_weight_0_is_the_average_user(model, newcomers):
+    weights = (newcomers["user"] != "zoe").astype(float)
+    folded = model.fold_in(newcomers[["user", "item"]], newcomers["rating"], sample_weight=weights)
+    without_ratings = model.fold_in(pd.DataFrame({"user": ["zoe"], "item": [-1], "rating": [3.0]}))
+    np.testing.assert_allclose(folded.embeddings[1], without_ratings.embeddings[0])
+    np.testing.assert_allclose(folded.biases[1], without_ratings.biases[0])
+
+
 @pytest.mark.parametrize("model", KINDS[5:], indirect=True, ids=repr)
 def test_rows_are_conditional_means_under_each_draw(model, newcomers):
     folded = model.fold_in(newcomers)
