@@ -488,7 +488,9 @@ class TestQuotationMarks:
         try:
             ratings = load_ratings(path, sep=delimiter, columns=[0, 1, 2])
         except ValueError as error:
-            assert "its line" in str(error) or "lacks a value" in str(error)
+            named = "its line" in str(error) or "lacks a value" in str(error)
+            # The marks of a single line can enclose one field, which then is text as in a header.
+            assert named or (len(rows) == 1 and "only the header" in str(error))
         else:
             assert ratings["user"].str.rstrip().tolist() == [f"x{user}".rstrip() for user, _, _ in rows]
 
