@@ -103,10 +103,10 @@ def everybody(who: str, name: str) -> dict[str, float]:
 def one_user(repeats: int = 300) -> dict[str, float]:
     """Median milliseconds for one user of Gowalla: all of recommend(), and its ranking alone."""
     from sklearn_mf import MFRecommender
-    from sklearn_mf.recommenders import _tables
+    from sklearn_mf.recommenders import _base
 
     model = MFRecommender(64, max_iter=2, random_state=0).fit(ratings("gowalla"))
-    spent, whole, search = [], [], _tables.top_n
+    spent, whole, search = [], [], _base.top_n
 
     def timed(*args, **kwargs):
         start = time.perf_counter()
@@ -114,7 +114,7 @@ def one_user(repeats: int = 300) -> dict[str, float]:
         spent.append(time.perf_counter() - start)
         return found
 
-    _tables.top_n = timed
+    _base.top_n = timed
     for user in range(repeats):
         start = time.perf_counter()
         model.recommend(user)
