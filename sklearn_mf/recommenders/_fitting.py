@@ -80,6 +80,7 @@ def reads_one_fit(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenat
 
     @functools.wraps(method)
     def on_copy(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the method on a shallow copy."""
         return method(copy.copy(self), *args, **kwargs)
 
     return on_copy

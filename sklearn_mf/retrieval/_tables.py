@@ -40,6 +40,7 @@ def excluded_cells(seen: SeenItems, users: NDArray[np.intp], items: NDArray[np.i
     positions[items] = np.arange(len(items))
 
     def among_items(block: slice) -> Cells:
+        """Cells of a block, with the columns counted among the items."""
         rows, columns = seen.of_users(users[block])
         columns = positions[columns]
         return rows[columns >= 0], columns[columns >= 0]

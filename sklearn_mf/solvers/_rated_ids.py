@@ -1,5 +1,6 @@
 """Ids with ratings: a solver's tables hold no others, so that a fit costs what the ratings cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
@@ -73,14 +74,17 @@ class RatedIds:
             return rated
         return replace(
             rated,
-            embeddings=self._replaced(model.embeddings, rated.embeddings),
-            biases=self._replaced(model.biases, rated.biases),
-            epochs=self._replaced(model.epochs, rated.epochs),
+            embeddings=put_back(rated.embeddings, self.codes, model.embeddings),
+            biases=put_back(rated.biases, self.codes, model.biases),
+            epochs=put_back(rated.epochs, self.codes, model.epochs),
         )
 
-    def _replaced(self, arrays: list[NDArray[Scalar]], rated: list[NDArray[Scalar]]) -> list[NDArray[Scalar]]:
-        """Copies of arrays (n_ids[f], ...) with the rows (n_rated[f], ...) of the rated ids put in."""
-        copies = [array.copy() for array in arrays]
-        for copy, codes, rows in zip(copies, self.codes, rated, strict=True):
-            copy[codes] = rows
-        return copies
+
+def put_back(
+    rows: Sequence[NDArray[Scalar]], codes: Sequence[NDArray[np.integer]], arrays: Sequence[NDArray[Scalar]]
+) -> list[NDArray[Scalar]]:
+    """Copies of arrays (n_ids[f], ...) over all ids, with rows (n[f], ...) in the places of codes (n[f],)."""
+    copies = [array.copy() for array in arrays]
+    for copy, places, values in zip(copies, codes, rows, strict=True):
+        copy[places] = values
+    return copies

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._objective import lower_bounds
+from sklearn_mf.solvers._rated_ids import put_back
 from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, rank_ids, rows_of
@@ -103,7 +104,4 @@ class FieldTables:
 
     def put_back(self, rows: list[NDArray[Scalar]], arrays: list[NDArray[Scalar]]) -> list[NDArray[Scalar]]:
         """Copies of arrays over all ids, (n_ids[f], ...), with the rows of the tables, (n_rows[f], ...)."""
-        copies = [array.copy() for array in arrays]
-        for copy, ids, values in zip(copies, self.ids, rows, strict=True):
-            copy[ids] = values
-        return copies
+        return put_back(rows, self.ids, arrays)
