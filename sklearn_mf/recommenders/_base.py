@@ -12,13 +12,10 @@ from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._fold_in import FoldInRatings
-from sklearn_mf.ratings._columns import (
-    IdType,
-    short_repr,
-)
+from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import check_known
-from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
+from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._catalog import (
     catalog_for_table,
     catalog_of,
@@ -27,7 +24,7 @@ from sklearn_mf.recommenders._catalog import (
     read_ids_of,
 )
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
-from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.recommenders._query import RecommendQuery, read_query, user_column, warn_of_empty_lists
 from sklearn_mf.retrieval._tables import (
     METRICS,
     nearest,
@@ -35,7 +32,6 @@ from sklearn_mf.retrieval._tables import (
 )
 from sklearn_mf.retrieval._top_n import Ranking, top_n
 from sklearn_mf.solvers._training import History, Stopping
-from sklearn_mf.utils._warnings import warn_user
 
 T = TypeVar("T")
 
@@ -102,6 +98,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         *,
         exclude_seen: bool = True,
         candidates: object = None,
+        exclude: object = None,
         ratings: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Recommend the n items of highest predicted rating to each user.
@@ -115,8 +112,15 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Items for each user.
         exclude_seen : bool, default=True
             Leave out the items that the user has rated.
-        candidates : id, or list, array, Series or Index of ids, default=None
-            Items to choose from. None is every item of fit.
+        candidates : id, or list, array, Series or Index of ids, or table of shape (n_rows, 2), default=None
+            Items to choose from. None is every item of fit. A table (DataFrame, 2D array or list of lists)
+            has one row for each user and item, and gives each user candidates of their own; a user without
+            rows gets no list. A frame with the column names of fit is read by name and may have other columns
+            as well; else the first of two columns holds the users.
+        exclude : id, or list, array, Series or Index of ids, or table of shape (n_rows, 2), default=None
+            Items that are never shown: to anybody, or with a table, as in `candidates`, to the user beside
+            them. A table of an earlier call of recommend excludes what was shown. Unknown ids and repeated
+            rows have no effect.
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
@@ -151,7 +155,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
           user  rank
         0  new     1
         """
-        query = read_query(self, users, n, exclude_seen, candidates, ratings)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
         return self._recommendations(query, self._rank_by_mean(query))
 
     @reads_one_fit
@@ -280,34 +284,18 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             query.excluded,
             item_bias,
             self._norm_bounds[1],
+            query.cells,
         )
         scores = self.intercept_ + self.scale_ * (ranking.scores + biases[ranking.rows])
         return ranking._replace(scores=scores)
 
     def _recommendations(self, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
         """Table of a ranking of the query; warns of users whose list is empty."""
-        self._warn_of_empty_lists(query, ranking)
+        warn_of_empty_lists(query, ranking)
         catalog = catalog_of(self, "recommend")
         found = ranking.columns if query.items is None else query.items[ranking.columns]
-        columns = self._user_column(query, ranking.rows), catalog.vocabularies[1].column_of(found)
+        columns = user_column(self, query, ranking.rows), catalog.vocabularies[1].column_of(found)
         return ranking_table(dict(zip(catalog.names, columns, strict=True)), ranking)
-
-    def _user_column(self, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
-        """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
-        codes = query.codes[rows]
-        if (codes >= 0).all():
-            return self._vocabulary(0).column_of(codes)
-        return Vocabulary(query.ids, compatible_dtype(self.id_types_[0], query.ids)).column_of(rows)
-
-    def _warn_of_empty_lists(self, query: RecommendQuery, ranking: Ranking) -> None:
-        has_list = np.zeros(len(query.ids), dtype=bool)
-        has_list[ranking.rows] = True
-        if not has_list.all():
-            warn_user(
-                f"recommend found nothing for {np.count_nonzero(~has_list)} of {len(has_list)} users, the "
-                f"first is {short_repr(query.ids[np.argmin(has_list)])}, who has rated every candidate: pass "
-                "exclude_seen=False or more candidates."
-            )
 
     def _similar(self, method: str, field: int, ids: object, n: int, metric: str) -> pd.DataFrame:
         catalog = catalog_for_table(self, method, n)
