@@ -1,7 +1,7 @@
 """The base of all recommenders: ids in, tables out."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from sklearn_mf.recommenders._catalog import (
     read_ids_of,
 )
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
+from sklearn_mf.recommenders._forget import forget_ids
 from sklearn_mf.recommenders._query import RecommendQuery, read_query, user_column, warn_of_empty_lists
 from sklearn_mf.retrieval._tables import (
     METRICS,
@@ -270,6 +271,47 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """
         fold_in = read_fold_in(self, X, "fold_in", y, sample_weight)
         return Bunch(ids=fold_in.ids, **self._folded(fold_in))
+
+    def forget(self, users: object = None, items: object = None) -> Self:
+        """Remove users and items from the fitted estimator, in place.
+
+        Their ids, rated items and rows of all fitted arrays are deleted, so lists, neighbours and pickles no
+        longer contain them. The rows of all other ids keep their values. The intercept, the scale and the
+        averages that are the fallback for unknown ids stay as learnt, also from the removed ratings; only a
+        new fit without these ratings removes their influence.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids, default=None
+            Users to remove.
+        items : id, or list, array, Series or Index of ids, default=None
+            Items to remove.
+
+        Returns
+        -------
+        self : estimator
+            The estimator, changed in place.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown, all users or all items would be removed, neither are given, or the model
+            has not two fields. The estimator is then as it was before.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.forget(users="ann", items=["alien"]).user_ids_.tolist()
+        ['bob']
+        """
+        forget_ids(self, users, items)
+        return self
+
+    def _id_arrays(self) -> list[str]:
+        """Names of the fitted attributes that hold, for each field, an array with a row for each id."""
+        return ["categories_", "embeddings_", "biases_", "_epochs"]
 
     def _rank_by_mean(self, query: RecommendQuery) -> Ranking:
         """Ranking of the query by predicted rating."""

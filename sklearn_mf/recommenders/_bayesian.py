@@ -10,11 +10,7 @@ from scipy.stats import norm
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._fold_in import (
-    FoldInRatings,
-    posterior_contributions,
-    posterior_rows,
-)
+from sklearn_mf.model._fold_in import FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import Draw, single_sample_posterior
 from sklearn_mf.ratings._statistics import RatingStatistics
@@ -395,6 +391,9 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         chain.store_end_of_chain(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
         chain.store_r_hat(self, solver.options.seed)
+
+    def _id_arrays(self) -> list[str]:
+        return [*super()._id_arrays(), *chain.ID_ARRAYS]
 
     @property
     def embedding_samples_(self) -> list[NDArray[np.float32]]:
