@@ -7,6 +7,7 @@ FIRST = [
     "plot_choose_estimator.py",
     "plot_ridge_and_lasso.py",
     "plot_few_ratings.py",
+    "plot_diverse_lists.py",
     "plot_newcomer.py",
     "plot_map_of_films.py",
     "plot_bayesian_uncertainty.py",

@@ -16,6 +16,9 @@ from sklearn_mf.recommenders._catalog import Catalog
 from sklearn_mf.retrieval._tables import ListedItems, excluded_cells
 from sklearn_mf.retrieval._top_n import Cells, Excluded
 
+# Excluded items are left out as cells while they are less than 1 / 8 of all: the others need no copy.
+_MOST_SHARE = 8
+
 
 class Choices(NamedTuple):
     """Items to choose from, in the form of `top_n`.
@@ -46,21 +49,29 @@ def read_choices(
     """Read candidates and exclude for the users `ids`, (n_users,); `seen` items are left out as well."""
     table, banned_table = _pair_table(candidates), _pair_table(exclude)
     own = None if table is None else _read_pairs(catalog, table, ids, "candidates")
-    banned = [] if banned_table is None else [_read_pairs(catalog, banned_table, ids, "exclude")]
+    excluded = list(seen)
     items = None
     if candidates is not None and own is None:
         items = np.unique(catalog.known_codes(1, candidates, "candidates"))
-    if exclude is not None and not banned:
-        everything = np.arange(catalog.seen.n_items)
-        items = np.setdiff1d(everything if items is None else items, _read_items(catalog, exclude))
+    if banned_table is not None:
+        excluded.append(_read_pairs(catalog, banned_table, ids, "exclude"))
+    elif exclude is not None:
+        banned, n_items = _read_items(catalog, exclude), catalog.seen.n_items
+        if items is None and len(banned) * _MOST_SHARE < n_items:
+            list_of_all = SeenItems(np.array([0, len(banned)]), banned, n_items)
+            excluded.append((list_of_all, np.zeros(len(ids), dtype=np.intp)))
+        else:
+            items = np.setdiff1d(np.arange(n_items) if items is None else items, banned)
     if own is None:
-        return Choices(items, excluded_cells([*seen, *banned], items), None)
-    excluded = excluded_cells([*seen, *banned], None)
-    return Choices(None, None, _remaining(own, items, excluded, catalog.seen.n_items))
+        return Choices(items, excluded_cells(excluded, items), None)
+    cells = _remaining(own, items, excluded_cells(excluded, None), catalog.seen.n_items)
+    return Choices(None, None, cells)
 
 
 def _pair_table(value: object) -> Table | None:
     """The value as a table where it is a frame, an array of two dimensions or a list of lists; else None."""
+    if pd.api.types.is_scalar(value):
+        return None
     if isinstance(value, list):
         return as_table(value) if value and all(isinstance(row, list) for row in value) else None
     table = as_pandas(value)
@@ -132,5 +143,5 @@ def _remaining(own: ListedItems, items: NDArray[np.intp] | None, excluded: Exclu
     kept = np.ones(len(rows), dtype=bool) if items is None else np.isin(columns, items)
     if excluded is not None:
         out_rows, out_columns = excluded(slice(None))
-        kept &= ~np.isin(rows * n_items + columns, out_rows * n_items + out_columns)
+        kept &= ~pd.Index(rows * n_items + columns).isin(out_rows * n_items + out_columns)
     return rows[kept], columns[kept]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import idamax, isamax
 from sklearn.preprocessing import normalize
 
+from sklearn_mf.ratings._ratings import sorted_by
 from sklearn_mf.utils._batches import batches
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS, n_threads
 
@@ -94,8 +95,8 @@ def top_n(
         :func:`norm_bound` of the candidates where it is known: for one query, finding it takes longer than
         the search.
     cells : tuple of two ndarray of shape (n_cells,), default=None
-        Queries and candidates, in order of the query: the only cells to choose from, each once. Where they
-        are given, `excluded` is not read.
+        Queries and candidates, in order of query and candidate: the only cells to choose from, each once.
+        Where they are given, `excluded` is not read.
 
     Returns
     -------
@@ -132,12 +133,14 @@ def best_n(scores: NDArray[np.float64], n: int, excluded: Cells | None) -> Ranki
 
 
 def best_cells(cells: Cells, scores: NDArray[np.float64], n: int) -> Ranking:
-    """Find the n largest scores (n_cells,) of each row, ties by column; the rows of the cells rise."""
-    order = np.lexsort((cells[1], -scores, cells[0]))
-    rows = cells[0][order]
+    """Find the n largest scores (n_cells,) of each row, ties by column, of cells sorted by row and column."""
+    rows, columns = cells
+    order = np.argsort(-scores, kind="stable")
+    n_rows = int(rows[-1]) + 1 if len(rows) else 0
+    order = order[sorted_by(rows[order].astype(np.int32), n_rows)[0]]  # faster than a sort by two keys
     ranks = np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows)
     best = order[ranks <= n]
-    return Ranking(cells[0][best], cells[1][best], ranks[ranks <= n], scores[best])
+    return Ranking(rows[best], columns[best], ranks[ranks <= n], scores[best])
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
