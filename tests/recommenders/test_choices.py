@@ -184,3 +184,18 @@ def test_columns_without_names_are_user_and_item(frame):
         model.recommend("u01", exclude=renamed)
     renamed = renamed[["who", "what"]]
     assert set(model.recommend("u01", candidates=renamed)["item"]) == set(table["item"])
+
+
+def test_tables_of_other_libraries(model, pairs):
+    polars = pytest.importorskip("polars")
+    table, category = polars.DataFrame(pairs.to_dict("list")), pairs.astype("category")
+    for limit in ({"exclude": pairs}, {"candidates": pairs}):
+        name = next(iter(limit))
+        expected = model.recommend("u01", **limit)
+        pd.testing.assert_frame_equal(model.recommend("u01", **{name: table}), expected)
+        pd.testing.assert_frame_equal(model.recommend("u01", **{name: category}), expected)
+
+
+def test_no_user_gets_no_list(model, pairs):
+    for limit in ({"exclude": pairs[:3]}, {"candidates": pairs[:3]}, {"exclude": [100]}):
+        assert len(model.recommend([], **limit)) == 0
