@@ -268,8 +268,10 @@ class RankingComparisonDisplay:
         self.errorbar_ = ax.errorbar(
             table["difference"], rows, xerr=lengths, **style_kwargs(default, errorbar_kwargs)
         )
+        box = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}
+        offset: Style = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "bbox": box}
         self.texts_ = [
-            ax.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center", fontsize="small")
+            ax.annotate(text, (x, y), fontsize="small", **offset)
             for text, x, y in zip(table["p_value"].map(_text_of), table["difference"], rows, strict=True)
         ]
         pairs = zip(table["first"], table["second"], strict=True)
@@ -277,6 +279,7 @@ class RankingComparisonDisplay:
             rows, [f"{wrapped(first)}\nminus {wrapped(second)}" for first, second in pairs], **LITERAL
         )
         ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.margins(x=0.12)
         label_axes(ax, f"difference of {self.metric.replace('_', ' ')} at {self.k}, with 95 % intervals", "")
         return self
 
