@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_mf import MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.dummy import DummyRecommender
-from sklearn_mf.inspection import ErrorByActivityDisplay, RankingCurveDisplay
+from sklearn_mf.inspection import ErrorByActivityDisplay, RankingComparisonDisplay, RankingCurveDisplay
 from sklearn_mf.metrics import make_ranking_scorer
 from sklearn_mf.model_selection import PerUserKFold
 
@@ -198,7 +198,7 @@ def test_it_serves_scorers_displays_and_searches(frame):
     assert set(cross_validate(DummyRecommender(), X, y, scoring=scoring, cv=2)) > {"test_ndcg", "test_rmse"}
     models = [search.best_estimator_, MFRecommender(2, max_iter=2, random_state=0)]
     models = {type(model).__name__: model.fit(ratings[::2]) for model in models}
-    for display in (RankingCurveDisplay, ErrorByActivityDisplay):
+    for display in (RankingCurveDisplay, RankingComparisonDisplay, ErrorByActivityDisplay):
         assert display.from_estimator(models, X[1::2], y[1::2]).ax_ is not None
 
 
