@@ -25,12 +25,15 @@ class Penalty:
         Whether embeddings must not be negative.
     fit_bias : bool
         Whether ids have biases.
+    prior_ratings : float
+        Number of further ratings of mean weight that the penalty of each id is charged for.
     """
 
     l1: float
     l2: float
     positive: bool
     fit_bias: bool
+    prior_ratings: float = field(default=0.0, kw_only=True)
 
 
 @dataclass(frozen=True)
