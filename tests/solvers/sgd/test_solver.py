@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_rows
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import Ratings, hold_out
 from sklearn_mf.solvers._executor import ThreadExecutor
@@ -112,6 +113,18 @@ def test_a_run_with_prior_ratings_follows_the_reference(penalty, n_parts):
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize(("l2", "n_prior"), [(0.2, 0.0), (0.03, 20.0)])
+def test_a_converged_row_is_the_row_that_its_own_ratings_fold_into(l2, n_prior):
+    ratings, start = problem(n_ratings=400, dim=1)  # of weights 1 to 4
+    choice = options(0.0, l2, prior_ratings=n_prior, max_iter=200, batch_size=512, learning_rate=50.0)
+    model, _ = solve(ratings, start, choice)
+    fold_in = FoldInRatings.of(np.arange(ratings.n_ids[0]), ratings)
+    prior = RowPrior(l2, n_prior, ratings.mean_weight)
+    rows = np.column_stack(ridge_rows(fold_in, model, prior, True, positive=False))
+    assert abs(rows[:, :-1]).max() > 0.3
+    np.testing.assert_allclose(tables_of(model)[0], rows, atol=1e-3)
 
 
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
