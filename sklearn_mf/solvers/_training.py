@@ -26,7 +26,7 @@ class Penalty:
     fit_bias : bool
         Whether ids have biases.
     prior_ratings : float
-        Number of further ratings of mean weight that the penalty of each id is charged for.
+        Number of ratings of mean weight that the penalty of each id counts beyond its own.
     """
 
     l1: float
