@@ -4,7 +4,8 @@
 
 Each set is also thinned to a share of its ratings. A line is the validation RMSE without prior ratings, and
 for each number of prior ratings the change of the RMSE with its paired standard error in brackets; `*` marks
-a change for the worse by more than two of them. Every setting but `prior_ratings` is the default.
+a change for the worse by more than two of them. `--alpha` is the penalty of all settings but the first;
+every other setting is the default.
 """
 
 import argparse
@@ -31,9 +32,9 @@ def splits(ratings: pd.DataFrame, share: float) -> Iterator[tuple[pd.DataFrame, 
         yield ratings.iloc[rows[:n_train]], ratings.iloc[rows[n_train:]]
 
 
-def squared_errors(solver: str, prior_ratings: float, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
+def squared_errors(settings: dict[str, object], train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     """Squared error of each rating of a test part, (n_test,)."""
-    model = MFRecommender(solver=solver, prior_ratings=prior_ratings, random_state=0)
+    model = MFRecommender(**settings, random_state=0)
     model.fit(train[PAIR], train["rating"])
     return (model.predict(test[PAIR]) - test["rating"].to_numpy()) ** 2
 
@@ -45,10 +46,10 @@ def change(errors: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
     return float(difference), float(spread / (2 * np.sqrt(reference.mean())))
 
 
-def row(solver: str, values: Sequence[float], ratings: pd.DataFrame, share: float) -> str:
-    """Line of a share: the RMSE of the first value, and the changes of the others."""
+def row(settings: Sequence[dict[str, object]], ratings: pd.DataFrame, share: float) -> str:
+    """Line of a share: the RMSE of the first settings, and the changes of the others."""
     parts = list(splits(ratings, share))
-    errors = [np.concatenate([squared_errors(solver, n, *part) for part in parts]) for n in values]
+    errors = [np.concatenate([squared_errors(each, *part) for part in parts]) for each in settings]
     line = f"{share:5.0%} {len(errors[0]):6d} {np.sqrt(errors[0].mean()):7.4f}"
     for each in errors[1:]:
         difference, standard_error = change(each, errors[0])
@@ -66,7 +67,10 @@ def main() -> None:
     parser.add_argument("--solver", nargs="+", choices=["sgd", "als"], default=["sgd", "als"])
     parser.add_argument("--values", nargs="+", type=float, default=VALUES, help="the first is the reference")
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
+    parser.add_argument("--alpha", type=float, help="penalty of all settings but the first")
     arguments = parser.parse_args()
+    first, *others = [{"prior_ratings": n} for n in arguments.values]
+    settings = [first, *(each | ({"alpha": arguments.alpha} if arguments.alpha else {}) for each in others)]
     print(environment())
     for name in arguments.data:
         ratings, _ = DATA[name]()
@@ -74,7 +78,7 @@ def main() -> None:
             print(f"\n{name}, {solver}: share, ratings tested, RMSE at {arguments.values[0]:g}", end="")
             print("".join(f", change at {n:g}" for n in arguments.values[1:]))
             for share in arguments.shares:
-                print(row(solver, arguments.values, ratings, share), flush=True)
+                print(row([each | {"solver": solver} for each in settings], ratings, share), flush=True)
 
 
 if __name__ == "__main__":
