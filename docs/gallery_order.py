@@ -4,6 +4,7 @@ FIRST = [
     "plot_recommend_movies.py",
     "plot_article_walkthrough.py",
     "plot_grid_search.py",
+    "plot_is_it_better.py",
     "plot_choose_estimator.py",
     "plot_ridge_and_lasso.py",
     "plot_few_ratings.py",

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
 from sklearn_mf.metrics._held_out import HeldOut, is_relevant, read_held_out, unseen_pairs
-from sklearn_mf.metrics._measures import MEASURES, find_hits
-from sklearn_mf.metrics._pairs import Pairs, read_lists
+from sklearn_mf.metrics._measures import MEASURES, find_binary_hits
+from sklearn_mf.metrics._pairs import Pairs
 from sklearn_mf.metrics._sampled import rank_among_sampled
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import catalog_of
@@ -239,8 +239,7 @@ class RankingScorer:
                 UndefinedMetricWarning,
             )
             return dict.fromkeys(names, np.nan)
-        gains = np.ones(len(relevant.user_codes))
-        hits = find_hits(relevant, gains, read_lists(table, self.k), self.k)
+        hits = find_binary_hits(relevant, table, self.k)
         return {name: float(MEASURES[name](hits).mean()) for name in names}
 
 
