@@ -60,7 +60,7 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
     X, w, start = problems.X, problems.w, problems.start
     ridge, damping = _column(problems.ridge), _column(problems.damping)
     diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
-    preconditioner = tf.math.divide_no_nan(1.0, diagonal)
+    preconditioner = 1 / diagonal
     rows, residuals = start, problems.y - _times(X, start)
     direction = size = None
     for _ in range(_STEPS):
@@ -98,7 +98,8 @@ def block_descent(problems: RowProblems) -> tuple[Tensor, Tensor]:
         part = _coordinates(problems, block, rows, residuals)
         change, residuals = cholesky(part)
         rows = tf.concat([rows[:, : block.start], rows[:, block] + change, rows[:, block.stop :]], 1)
-        return block.stop, rows, residuals
+        shapes = problems.start.shape, problems.y.shape  # slices with tensors as bounds lose them
+        return block.stop, *map(tf.ensure_shape, (rows, residuals), shapes)
 
     state = 0, problems.start, problems.y - _times(problems.X, problems.start)
     return tf.while_loop(lambda first, *_: first < width, solve, state)[1:]
