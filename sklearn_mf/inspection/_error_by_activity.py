@@ -20,8 +20,8 @@ from sklearn_mf.inspection._plotting import (
     make_room_below,
     new_axes,
 )
-from sklearn_mf.metrics._held_out import HeldOut, read_held_out
 from sklearn_mf.recommenders._catalog import Catalog
+from sklearn_mf.recommenders._held_out import HeldOut, read_held_out
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 if TYPE_CHECKING:

@@ -19,14 +19,14 @@ from sklearn_mf.inspection._plotting import (
     whole_ticks,
 )
 from sklearn_mf.metrics import make_ranking_scorer
-from sklearn_mf.metrics._held_out import read_held_out
-from sklearn_mf.metrics._measures import MEASURES, find_hits
-from sklearn_mf.metrics._pairs import Pairs, read_lists
 from sklearn_mf.metrics._scorer import RankingScorer
 from sklearn_mf.ratings._columns import short_repr
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import Catalog
+from sklearn_mf.recommenders._held_out import read_held_out
 from sklearn_mf.recommenders._query import recommend_by_scores
+from sklearn_mf.retrieval._measures import MEASURES, find_hits
+from sklearn_mf.retrieval._pairs import Pairs, read_lists
 from sklearn_mf.utils._sklearn_compat import _interval_max_min_ratio, check_matplotlib_support
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 
-from sklearn_mf.metrics._pairs import Pairs
 from sklearn_mf.ratings._seen_items import Cells, SeenItems
 from sklearn_mf.recommenders._catalog import catalog_of
+from sklearn_mf.retrieval._pairs import Pairs
 from sklearn_mf.retrieval._top_n import best_n
 
 _CELLS = 2**22  # users times items at a time
@@ -37,7 +37,8 @@ def rank_among_sampled(
     names = getattr(recommender, "feature_names_in_", [0, 1])
     ids = relevant.users.column_of(rows), item_ids.column_of(columns)
     table = pd.DataFrame(dict(zip(names, ids, strict=True)))
-    scores = copy.copy(recommender).set_params(clip=False).predict(table)
+    unclipped = {"clip": False} if "clip" in recommender.get_params() else {}
+    scores = copy.copy(recommender).set_params(**unclipped).predict(table)
     return table.iloc[np.lexsort((columns, -scores, rows))]
 
 

@@ -16,6 +16,7 @@ from sklearn_mf.ratings._columns import (
     IdType,
     short_repr,
 )
+from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import check_known
 from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
@@ -55,6 +56,9 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     biases_: list[NDArray[np.float32]]
     _norm_bounds: list[float]
     handle_unknown: str
+
+    # What a row of data means.
+    _row_format: RowFormat = RATINGS
 
     # Hooks of the fit: the run, the attributes of a state of it, and those of its end.
 

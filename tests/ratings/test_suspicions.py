@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
+from sklearn_mf.ratings._row_formats import split_ratings
 from sklearn_mf.ratings._suspicions import warn_of_implicit_feedback
-from sklearn_mf.ratings._validation import split_ratings
 
 RNG = np.random.default_rng(0)
 COUNTS = {

@@ -5,17 +5,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from sklearn_mf.metrics._pairs import (
-    Lists,
-    Pairs,
-    codes_among,
-    ranks_within,
-    read_gains,
-    read_lists,
-    read_relevant,
-)
+from sklearn_mf.retrieval._pairs import Lists, Pairs, codes_among, ranks_within
 
 Floats = NDArray[np.float64]
 
@@ -55,20 +47,6 @@ class Hits(NamedTuple):
         """The hits at ranks up to k, which is at most the length of the lists."""
         kept = self.ranks <= k
         return self._replace(k=k, users=self.users[kept], ranks=self.ranks[kept], gains=self.gains[kept])
-
-
-def evaluate(
-    name: str, relevant: ArrayLike, recommended: ArrayLike, k: int, per_user: bool
-) -> float | pd.Series:
-    """One of `MEASURES` for two tables: the mean over users, or a value for each (n_users,)."""
-    pairs, columns = read_relevant(relevant)
-    graded = name == "ndcg" and len(columns) == 3
-    gains = read_gains(columns[2]) if graded else np.ones(len(pairs.user_codes))
-    values = MEASURES[name](find_hits(pairs, gains, read_lists(recommended, k), k))
-    if not per_user:
-        return float(values.mean())
-    users = pd.Index(pairs.users.column(pairs.users.ids), name=getattr(columns[0], "name", None))
-    return pd.Series(values, index=users, name=name)
 
 
 def find_hits(relevant: Pairs, gains: Floats, lists: Lists, k: int) -> Hits:
