@@ -14,6 +14,31 @@ State = TypeVar("State", covariant=True)
 
 
 @dataclass(frozen=True)
+class Unobserved:
+    """One more rating of every cell of users x items, the observed ones too.
+
+    Parameters
+    ----------
+    weight : float
+        Weight of a cell, where observed cells have mean weight 1.
+    value : float
+        Target of a cell, in units of z.
+    """
+
+    weight: float
+    value: float
+
+    @classmethod
+    def of(cls, ratings: Ratings, ratio: float, value: float) -> Self:
+        """Give the unobserved cells `ratio` times the total weight of the observed ones.
+
+        No cell weighs more than an observed one of mean weight.
+        """
+        n_users, n_items = (len(np.unique(codes)) for codes in ratings.codes.T)
+        return cls(min(ratio * len(ratings.targets) / (n_users * n_items), 1.0), value)
+
+
+@dataclass(frozen=True)
 class Penalty:
     """Penalty and form of the model.
 
@@ -25,17 +50,28 @@ class Penalty:
         Whether embeddings must not be negative.
     fit_bias : bool
         Whether ids have biases.
+    prior_ratings : float
+        Number of ratings of mean weight that the penalty of each id counts beyond its own.
     """
 
     l1: float
     l2: float
     positive: bool
     fit_bias: bool
+    prior_ratings: float = field(default=0.0, kw_only=True)
 
 
 @dataclass(frozen=True)
 class ALSOptions(Penalty):
-    """Options of alternating least squares."""
+    """Options of alternating least squares.
+
+    Parameters
+    ----------
+    unobserved : Unobserved or None
+        Further ratings of all cells, for two fields.
+    """
+
+    unobserved: Unobserved | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
