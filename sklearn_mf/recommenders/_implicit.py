@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._factors import Model, fill_unrated
-from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import InteractionRows, RowFormat
@@ -32,7 +32,120 @@ _SCORED = 10
 
 
 class ImplicitMFRecommender(BaseRecommender):
-    """Doc."""
+    r"""Matrix factorization of interactions: clicks, plays or purchases, without ratings.
+
+    The preference of user u for item i is modelled as :math:`\hat x_{ui} = \langle v_u, v_i \rangle`, with
+    an embedding v for each id, or as :math:`b_u + b_i + \langle v_u, v_i \rangle` with `fit_bias=True`. The
+    target is 1 in each observed cell, a pair of a user and an item with an interaction. A user has seen few of
+    the items, and a cell without interaction says little; so every cell, the observed ones too, also has the
+    target 0 with a small weight :math:`\omega` [1]_ [2]_. Alternating least squares minimises
+
+    .. math:: J = \frac{1}{W} \Big[ \sum_{(u, i)\ \mathrm{observed}} w_{ui} \tfrac12 (1 - \hat x_{ui})^2
+        + \omega \sum_{u, i} \tfrac12 \hat x_{ui}^2 + \sum_j \tfrac{\alpha}{2} \,
+        (W_j + \omega n_j + n_0) \|t_j\|_2^2 \Big],
+
+    where w are the weights of the observed cells, of mean 1, and W is their sum; :math:`t_j` is the
+    embedding, with the bias, of a user or item j, :math:`W_j` the sum of the weights of its observed cells,
+    :math:`n_j` the number of all its cells, and :math:`n_0` is `prior_ratings`. The sum over all cells has a
+    closed form, so no cell without interaction is ever visited. J never rises.
+
+    X may have other than two columns of ids. Then there are no unobserved cells, and the observed rows alone
+    are fitted.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=64
+        Length of the embeddings. Large data profit from more, with a larger `alpha`.
+    alpha : float, default=0.005
+        Weight of the ridge penalty. An id is charged in proportion to the total weight of its cells.
+    prior_ratings : float, default=0
+        Additional number :math:`n_0` of interactions for which the penalty of each id is charged. It shrinks
+        the embeddings of ids with few interactions.
+    unobserved_weight : float, default=10
+        Total weight of all cells of target 0, as a multiple of the total weight of the observed cells. So
+        :math:`\omega` = `unobserved_weight` times the share of observed cells, but at most 1. A larger value
+        makes embeddings follow popularity less closely and large data need it less.
+    confidence : {"log", "linear"} or None, default="log"
+        How the strength of an observed cell becomes its weight w. The strength is the sum over the rows of the
+        cell, each multiplied by its sample weight, relative to the mean strength of all observed cells. "log"
+        takes 1 + log(1 + strength), "linear" the strength itself [1]_. None ignores the values of y: each row
+        has strength 1, and repeated rows add up linearly.
+    fit_bias : bool, default=False
+        Whether users and items have biases.
+    max_iter : int, default=10
+        Maximum number of sweeps over users and items. A larger number continues the same run.
+    tol : float, default=1e-4
+        Training ends when J fell by less than this share of itself in a sweep.
+    positive : bool, default=False
+        Whether embeddings must not be negative; biases may be.
+    handle_unknown : {"ignore", "error"}, default="ignore"
+        What to do with an unknown id, one that fit has not seen: use the average of its field, or raise.
+    warm_start : bool, default=False
+        Continue from the last fit. Its ids keep their embeddings, also where the new data lack them; new ids
+        start fresh. On the same data and with an int as `random_state`, 5 sweeps and then 5 more equal 10.
+    verbose : int, default=0
+        Above 0, print one line for each sweep.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the start. With an int the same data give the same bits on the same machine's CPU.
+
+    Attributes
+    ----------
+    categories_ : list of ndarray of shape (n_ids[f],)
+        Sorted ids of each field.
+    embeddings_ : list of ndarray of shape (n_ids[f], embedding_dim), float32
+        Embeddings of each field.
+    biases_ : list of ndarray of shape (n_ids[f],), float32
+        Biases of each field; 0 where `fit_bias=False`.
+    average_embeddings_, average_biases_ : ndarray of shape (n_fields, embedding_dim) and (n_fields,)
+        Means of each field, weighted by interactions: the fallback for unknown ids.
+    user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
+        The two fields by name, where there are two.
+    id_types_ : list of str or dict
+        Column type of the ids of each field, for the tables.
+    intercept_, scale_ : float
+        0 and 1: targets are neither centred nor scaled.
+    target_range_ : ndarray of shape (2,)
+        Least and greatest strength of a row.
+    loss_curve_ : list of float
+        J after each sweep.
+    n_iter_ : int
+        Number of sweeps.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_fields,)
+        Names of the id columns, where X has names that are all strings.
+
+    See Also
+    --------
+    MFRecommender : Predicts ratings, and recommends from them.
+    sklearn_mf.metrics.make_ranking_scorer : Other scores than NDCG@10, for searches.
+
+    Notes
+    -----
+    Before training, rows of strength or weight 0 are dropped, repeated (user, item) rows are added up, and
+    ids are sorted. So the order of the rows does not matter, and a whole-number weight equals repetition.
+
+    References
+    ----------
+    .. [1] Yifan Hu, Yehuda Koren, Chris Volinsky, "Collaborative Filtering for Implicit Feedback Datasets",
+       ICDM 2008.
+    .. [2] Steffen Rendle, Walid Krichene, Li Zhang, Yehuda Koren, "Revisiting the Performance of iALS on Item
+       Recommendation Benchmarks", RecSys 2022.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mf import ImplicitMFRecommender
+    >>> plays = pd.DataFrame({
+    ...     "user": ["ann", "ann", "bob", "bob", "cat", "cat", "dan"],
+    ...     "song": ["blue", "help", "blue", "help", "solo", "trio", "solo"],
+    ...     "plays": [12, 3, 1, 40, 7, 7, 2],
+    ... })
+    >>> model = ImplicitMFRecommender(2, random_state=0).fit(plays)
+    >>> model.recommend("dan", n=1)[["user", "song", "rank"]]
+      user  song  rank
+    0  dan  trio     1
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
@@ -89,13 +202,75 @@ class ImplicitMFRecommender(BaseRecommender):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit."""
+        """Train on interactions.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, 2), scipy.sparse matrix or tf.SparseTensor
+            One row of ids, a user and an item, for each interaction: numbers, text, dates, categories or a
+            mixture. Without `y` also a table of exactly three columns user, item, strength; or a sparse matrix
+            of users x items, whose stored cells hold the strengths. Other numbers of id columns are possible,
+            three of them with `y`.
+        y : array-like of shape (n_samples,), default=None
+            Strength of each interaction, such as a number of plays; 1 where None. A row of strength 0 is no
+            interaction and is dropped.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, 1 where None: it multiplies the strength, so that a row of weight 2 counts as
+            two, and one of weight 0 not at all.
+
+        Returns
+        -------
+        self : ImplicitMFRecommender
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            Where strengths are negative or all 0, where weights or ids are invalid, where training diverges,
+            or where a warm start does not match the last fit. The estimator is then as it was before.
+        TypeError
+            Where ids cannot be hashed or sorted.
+
+        Examples
+        --------
+        >>> from sklearn_mf import ImplicitMFRecommender
+        >>> clicks = [["ann", "home"], ["ann", "news"], ["bob", "home"], ["bob", "home"]]
+        >>> ImplicitMFRecommender(2, random_state=0).fit(clicks).item_ids_.tolist()
+        ['home', 'news']
+        """
         fit_recommender(self, X, y, sample_weight)
         return self
 
     @reads_one_fit
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict."""
+        """Predict preference scores of rows of ids.
+
+        Observed cells of fit have scores near 1, and most others near 0. The fallback for unknown ids is the
+        average of their field.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each score, columns as in fit.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            Predicted preferences, larger for more preferred items; they have no bounds.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None).
+
+        Examples
+        --------
+        >>> from sklearn_mf import ImplicitMFRecommender
+        >>> clicks = [["ann", "home"], ["ann", "news"], ["bob", "home"]]
+        >>> model = ImplicitMFRecommender(2, random_state=0).fit(clicks)
+        >>> model.predict([["bob", "news"], ["somebody", "home"]]).shape
+        (2,)
+        """
         codes = self._read_codes(X)
         return self._model.predict(codes)
 
@@ -103,7 +278,37 @@ class ImplicitMFRecommender(BaseRecommender):
     def score(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """NDCG@10 of interactions that fit has not seen."""
+        """NDCG@10 of interactions among all items that the user had not in fit.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, 2), or (n_samples, 3) without y
+            Users and items that belong together; a third column and `y` are strengths, as in fit.
+        y : array-like of shape (n_samples,), default=None
+            Strengths: a row of strength 0 is dropped, and others count alike.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Ignored: each user counts once.
+
+        Returns
+        -------
+        score : float
+            Mean over the users of X of :func:`sklearn_mf.metrics.ndcg_at_k`, between 0 and 1. Rows that fit
+            has seen do not count; where no other is left, or where fit saw other than two columns, the score
+            is nan with an `UndefinedMetricWarning`. Items that fit has not seen count as misses, and an
+            unknown user gets the ranking of the average user.
+
+        Examples
+        --------
+        >>> from sklearn.model_selection import GridSearchCV
+        >>> from sklearn_mf import ImplicitMFRecommender
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> from sklearn_mf.model_selection import PerUserKFold
+        >>> clicks = make_ratings(60, 30, 600, random_state=0)[["user", "item"]]
+        >>> model = ImplicitMFRecommender(4, random_state=0)
+        >>> search = GridSearchCV(model, {"alpha": [0.005, 0.05]}, cv=PerUserKFold(2)).fit(clicks)
+        >>> bool(0 < search.best_score_ < 1)
+        True
+        """
         check_is_fitted(self)
         if self.n_features_in_ != 2:
             read_ids_of(self, X)
@@ -199,14 +404,18 @@ class ImplicitMFRecommender(BaseRecommender):
         return {"embeddings": embeddings, "biases": biases}
 
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return ridge_rows(
-            self._weighed(fold_in), self._model, float(self.alpha), self.fit_bias, self.positive
-        )
+        weighed, model = self._weighed(fold_in), self._model
+        return ridge_rows(weighed, model, self._prior(model), self.fit_bias, self.positive)
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        return ridge_contributions(
-            self._weighed(fold_in), self._model, float(self.alpha), self.fit_bias, item
-        )
+        weighed, model = self._weighed(fold_in), self._model
+        return ridge_contributions(weighed, model, self._prior(model), self.fit_bias, item)
+
+    def _prior(self, model: Model) -> RowPrior:
+        """Penalty and unobserved cells of a user's row, as in fit."""
+        prior = RowPrior(float(self.alpha), float(self.prior_ratings))
+        items = np.flatnonzero(self._id_weights[1])
+        return prior.with_unobserved(model, items, self._cell_weight, 0.0, self.fit_bias)
 
     def _weighed(self, fold_in: FoldInRatings) -> FoldInRatings:
         """Interactions of users from outside as `_weigh` weighs those of fit, in units of their mean."""
