@@ -61,55 +61,115 @@ class FoldInRatings(NamedTuple):
         return type(self)(self.ids[[number]], starts, items, self.targets[part], self.weights[part])
 
 
-def ridge_rows(fold_in: FoldInRatings, model: Model, l2: float, fit_bias: bool, positive: bool) -> Rows:
+class RowPrior(NamedTuple):
+    """Penalty of the row t of a user whose ratings have summed weight W, in units where weights have mean 1:
+
+    (l2 (W + prior_ratings) |t|^2 + sum_k ridge_k t_k^2 + t . precision t) / 2 - shift . t.
+
+    Parameters
+    ----------
+    l2 : float
+        Ridge penalty of one rating.
+    prior_ratings : float
+        Number of further ratings of mean weight that the penalty is charged for.
+    mean_weight : float
+        Mean weight of the training ratings of fit: the unit of all weights here.
+    ridge : float or ndarray of shape (embedding_dim + 1,)
+        Ridge penalty of each coordinate, the bias last, whatever the number of ratings.
+    precision : float or ndarray of shape (embedding_dim + 1, embedding_dim + 1)
+        Common to all users; positive semi-definite.
+    shift : float or ndarray of shape (embedding_dim + 1,)
+        `precision` times the prior mean.
+    item_variances : ndarray of shape (n_items, embedding_dim), or None
+        Uncertainty of the embeddings of the items: a rating of weight w adds w times the variances of its
+        item to the ridge penalty.
+    """
+
+    l2: float
+    prior_ratings: float = 0.0
+    mean_weight: float = 1.0
+    ridge: float | NDArray[np.floating] = 0.0
+    precision: float | NDArray[np.floating] = 0.0
+    shift: float | NDArray[np.floating] = 0.0
+    item_variances: NDArray[np.floating] | None = None
+
+    def with_unobserved(
+        self, model: Model, items: NDArray[np.integer], weight: float, value: float, fit_bias: bool
+    ) -> Self:
+        """Add a rating of a weight and a value in units of z, by every user, of each of the items (n,)."""
+        X, z = _regression(model, items, value, fit_bias)
+        precision = weight * X.T @ X
+        if self.item_variances is not None:
+            precision[np.diag_indices(len(precision) - 1)] += weight * self.item_variances[items].sum(axis=0)
+        return self._replace(
+            prior_ratings=self.prior_ratings + weight * len(items),
+            precision=self.precision + precision,
+            shift=self.shift + weight * (z @ X),
+        )
+
+
+def ridge_rows(fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: bool, positive: bool) -> Rows:
     """Minimise the objective over the row of each user with the items held fixed.
 
-    `l2` is the ridge penalty of one rating. Returns embeddings (n_users, embedding_dim) and biases
-    (n_users,); a user without ratings has those of the average user.
+    Returns embeddings (n_users, embedding_dim) and biases (n_users,); a user without ratings has those of the
+    average user.
     """
     n, dim = len(fold_in.ids), model.average_embeddings.shape[1]
     rows = np.tile(np.append(model.average_embeddings[0], model.average_biases[0]), (n, 1))
     for number, items, targets, weights in fold_in.rated():
-        X, z = _regression(model, items, targets, fit_bias)
-        rows[number] = _ridge(X, z, weights, l2, positive)
+        X, z = _regression(model, items, _standardized(targets, model), fit_bias)
+        G, r = _curvature(X, weights, items, prior), X.T @ (weights * z) + prior.mean_weight * prior.shift
+        rows[number] = _solution(G, r, positive)
     return rows[:, :dim], rows[:, dim]
 
 
 def ridge_contributions(
-    fold_in: FoldInRatings, model: Model, l2: float, fit_bias: bool, item: int
+    fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: bool, item: int
 ) -> tuple[float, NDArray[np.float64]]:
-    """Decompose the score of an item for one user: t = sum_j G^-1 w_j x_j (z_j - b_j).
+    """Decompose the score of an item for one user: t = G^-1 (shift + sum_j w_j x_j (z_j - b_j)).
 
     Returns the score without any rating, and the contribution of each rating, (n_ratings,), in rating units.
+    The former includes the part of the shift.
     """
-    X, z = _regression(model, fold_in.items, fold_in.targets, fit_bias)
+    X, z = _regression(model, fold_in.items, _standardized(fold_in.targets, model), fit_bias)
     vectors, biases = model.rows(1, np.array([item]))
-    rows = np.linalg.solve(_curvature(X, fold_in.weights, l2), X.T * (fold_in.weights * z))
-    contributions = model.scale * (np.append(vectors[0], 1.0) @ rows)
-    return model.intercept + model.scale * float(biases[0]), contributions
+    G = _curvature(X, fold_in.weights, fold_in.items, prior)
+    x = np.append(vectors[0], 1.0)
+    contributions = model.scale * (x @ np.linalg.solve(G, X.T * (fold_in.weights * z)))
+    shift = np.broadcast_to(prior.mean_weight * prior.shift, len(G))
+    base = float(biases[0]) + float(x @ np.linalg.solve(G, shift))
+    return model.intercept + model.scale * base, contributions
+
+
+def _standardized(targets: NDArray[np.float64], model: Model | Posterior) -> NDArray[np.float64]:
+    z: NDArray[np.float64] = (targets - model.intercept) / model.scale
+    return z
 
 
 def _regression(
-    model: Model, items: NDArray[np.int32], targets: NDArray[np.float64], fit_bias: bool
+    model: Model, items: NDArray[np.integer], z: NDArray[np.float64] | float, fit_bias: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Design and response of the ratings of a user, (n,), (n,) -> (n, embedding_dim + 1), (n,)."""
+    """Design and response of ratings z of items, (n,), (n,) or a number -> (n, embedding_dim + 1), (n,)."""
     vectors, biases = model.rows(1, items)
     X = np.column_stack([vectors, np.full(len(items), float(fit_bias))])
-    return X, (targets - model.intercept) / model.scale - biases
+    return X, z - biases
 
 
-def _curvature(X: NDArray[np.float64], w: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
-    """Matrix G of the normal equations, (n, width), (n,) -> (width, width)."""
-    G: NDArray[np.float64] = X.T @ (w[:, None] * X)
-    G[np.diag_indices(len(G))] += l2 * w.sum() + _LEAST * (np.trace(G) or 1.0)
-    return G
-
-
-def _ridge(
-    X: NDArray[np.float64], z: NDArray[np.float64], w: NDArray[np.float64], l2: float, positive: bool
+def _curvature(
+    X: NDArray[np.float64], w: NDArray[np.float64], items: NDArray[np.int32], prior: RowPrior
 ) -> NDArray[np.float64]:
-    """Weighted ridge regression, (n, width), (n,), (n,) -> (width,); the bias is last and has no sign."""
-    G, r = _curvature(X, w, l2), X.T @ (w * z)
+    """Matrix G of the normal equations of ratings of items, (n, width), (n,), (n,) -> (width, width)."""
+    G: NDArray[np.float64] = X.T @ (w[:, None] * X)
+    diagonal = prior.l2 * w.sum() + _LEAST * (np.trace(G) or 1.0)
+    diagonal = diagonal + prior.mean_weight * (prior.l2 * prior.prior_ratings + prior.ridge)
+    G[np.diag_indices(len(G))] += diagonal
+    if prior.item_variances is not None:
+        G[np.diag_indices(len(G) - 1)] += w @ prior.item_variances[items]
+    return G + prior.mean_weight * prior.precision
+
+
+def _solution(G: NDArray[np.float64], r: NDArray[np.float64], positive: bool) -> NDArray[np.float64]:
+    """Row from normal equations, (width, width), (width,) -> (width,); the bias is last and has no sign."""
     if not positive:
         return np.linalg.solve(G, r).astype(np.float64, copy=False)
     factor = np.linalg.cholesky(G)  # |L^T t - L^-1 r|^2 is the objective
@@ -170,7 +230,7 @@ def _regressions(
     """Design, response and precisions, (n,) each -> (n_samples, n, width), (n_samples, n), (n_samples, n)."""
     vectors, biases = posterior.rows(1, items)
     X = np.concatenate([vectors, np.ones((*biases.shape, 1))], axis=2).swapaxes(0, 1)
-    z = ((targets - posterior.intercept) / posterior.scale)[:, None] - biases
+    z = _standardized(targets, posterior)[:, None] - biases
     noise = posterior.noise_factors[1][items].astype(np.float64) ** -2 * posterior.noise_precisions
     return X, z.T, (weights[:, None] * noise).T
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._factors import Model, fill_unrated
-from sklearn_mf.model._fold_in import FoldInRatings, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings, hold_out
 from sklearn_mf.ratings._statistics import RatingStatistics
@@ -358,7 +358,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Ridge with the whole of alpha, also where fit used the lasso."""
-        return ridge_rows(fold_in, self._model, self._charged_alpha, self.fit_bias, self.positive)
+        return ridge_rows(fold_in, self._model, RowPrior(self._charged_alpha), self.fit_bias, self.positive)
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        return ridge_contributions(fold_in, self._model, self._charged_alpha, self.fit_bias, item)
+        return ridge_contributions(fold_in, self._model, RowPrior(self._charged_alpha), self.fit_bias, item)

@@ -7,6 +7,8 @@ from scipy.optimize import minimize
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
+from sklearn_mf.model._factors import Model
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid", "ignore:Every id of")
 KINDS = [
@@ -79,6 +81,85 @@ def test_a_user_whose_ratings_have_weight_0_is_the_average_user(model, newcomers
     without_ratings = model.fold_in(pd.DataFrame({"user": ["zoe"], "item": [-1], "rating": [3.0]}))
     np.testing.assert_allclose(folded.embeddings[1], without_ratings.embeddings[0])
     np.testing.assert_allclose(folded.biases[1], without_ratings.biases[0])
+
+
+def small_problem(fit_bias):
+    """A model of random rows, three users with weighted ratings, and the standardised ratings of each."""
+    rng = np.random.default_rng(0)
+    sizes, width = (5, 12), 3
+    model = Model(
+        intercept=3.0 if fit_bias else 0.0,
+        scale=1.5,
+        embeddings=[rng.normal(size=(n, width)).astype(np.float32) for n in sizes],
+        biases=[fit_bias * rng.normal(size=n).astype(np.float32) for n in sizes],
+        average_embeddings=np.ones((2, width)),
+        average_biases=np.ones(2),
+        epochs=[np.ones(n, dtype=np.int32) for n in sizes],
+    )
+    items, targets = rng.integers(0, sizes[1], 9).astype(np.int32), rng.uniform(1, 5, 9)
+    ids, starts = np.array(["a", "b", "c"]), np.array([0, 2, 9, 9])
+    return model, FoldInRatings(ids, starts, items, targets, rng.uniform(0.5, 4, 9))
+
+
+@pytest.mark.parametrize("fit_bias", [True, False])
+@pytest.mark.parametrize("n_prior", [0.0, 20.0])
+def test_unobserved_cells_are_ratings_of_every_item(n_prior, fit_bias):
+    model, fold_in = small_problem(fit_bias)
+    n_items, weight, value, mean_weight, l2 = 10, 0.3, -2.0, 1.7, 0.05  # two items have no ratings
+    rated = np.arange(n_items)
+    prior = RowPrior(l2, n_prior, mean_weight).with_unobserved(model, rated, weight, value, fit_bias)
+    embeddings, biases = ridge_rows(fold_in, model, prior, fit_bias, positive=False)
+    for number, items, targets, weights in fold_in.rated():  # visit all cells, and charge the prior ratings
+        X = np.column_stack([model.embeddings[1], np.full(12, float(fit_bias))]).astype(float)
+        cells = np.append(items, rated)
+        z = np.append((targets - model.intercept) / model.scale, np.full(n_items, value))
+        w = np.append(weights / mean_weight, np.full(n_items, weight))
+        G = (X[cells].T * w) @ X[cells] + l2 * (w.sum() + n_prior) * np.eye(4)
+        expected = np.linalg.solve(G, (X[cells].T * w) @ (z - model.biases[1][cells]))
+        np.testing.assert_allclose(embeddings[number], expected[:-1], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(biases[number], expected[-1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(embeddings[2], model.average_embeddings[0])
+
+
+def test_variances_of_items_and_penalties_of_coordinates_enter_the_diagonal():
+    model, fold_in = small_problem(True)
+    rng = np.random.default_rng(1)
+    variances, ridge, mean_weight = rng.uniform(0.1, 1, (12, 3)), rng.uniform(0.1, 2, 4), 1.7
+    prior = RowPrior(0.0, mean_weight=mean_weight, ridge=ridge, item_variances=variances)
+    every = prior.with_unobserved(model, np.arange(12), 0.3, -2.0, True)
+    for each, weight in ((prior, 0.0), (every, 0.3)):
+        embeddings, biases = ridge_rows(fold_in, model, each, True, positive=False)
+        for number, items, targets, weights in fold_in.rated():
+            cells = np.append(items, np.arange(12))
+            z = np.append((targets - model.intercept) / model.scale, np.full(12, -2.0))
+            w = np.append(weights / mean_weight, np.full(12, weight))
+            X = np.column_stack([model.embeddings[1][cells], np.ones(len(cells))]).astype(float)
+            uncertainty = np.append(w @ variances[cells], 0.0)
+            G = (X.T * w) @ X + np.diag(uncertainty + ridge)
+            expected = np.linalg.solve(G, (X.T * w) @ (z - model.biases[1][cells]))
+            np.testing.assert_allclose(np.append(embeddings[number], biases[number]), expected, rtol=1e-4)
+
+
+def test_contributions_and_the_base_add_up_to_the_score_with_a_prior():
+    model, fold_in = small_problem(True)
+    prior = RowPrior(0.05, 20.0, 1.7).with_unobserved(model, np.arange(10), 0.3, -2.0, True)
+    embeddings, biases = ridge_rows(fold_in, model, prior, True, positive=False)
+    base, contributions = ridge_contributions(fold_in.only(1), model, prior, True, item=4)
+    score = embeddings[1] @ model.embeddings[1][4] + biases[1] + model.biases[1][4]
+    np.testing.assert_allclose(base + contributions.sum(), model.intercept + model.scale * score)
+    assert len(contributions) == 7
+
+
+def test_positive_rows_follow_the_prior():
+    model, fold_in = small_problem(True)
+    prior = RowPrior(0.05, 5.0, 1.7).with_unobserved(model, np.arange(12), 0.3, -2.0, True)
+    free = np.column_stack(ridge_rows(fold_in, model, prior, True, positive=False))
+    bounded = np.column_stack(ridge_rows(fold_in, model, prior, True, positive=True))
+    assert (free[:2, :-1] < 0).any()
+    assert (bounded[:2, :-1] >= 0).all()
+    strong = prior._replace(precision=1e6 * np.eye(4), shift=1e6 * np.array([1.0, 2.0, 0.5, -1.0]))
+    rows = np.column_stack(ridge_rows(fold_in, model, strong, True, positive=True))
+    np.testing.assert_allclose(rows[:2], [[1.0, 2.0, 0.5, -1.0]] * 2, atol=1e-3)
 
 
 @pytest.mark.parametrize("model", KINDS[5:], indirect=True, ids=repr)

@@ -40,10 +40,10 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     )
 
 
-def reference_of(ratings, start, l1, l2, has_bias=True):
+def reference_of(ratings, start, l1, l2, has_bias=True, prior_ratings=0.0):
     z = (ratings.targets - start.intercept) / start.scale
     tables = [np.column_stack([v, b]) for v, b in zip(start.embeddings, start.biases, strict=True)]
-    return Reference(ratings.codes, z, ratings.weights, tables, l1, l2, has_bias)
+    return Reference(ratings.codes, z, ratings.weights, tables, l1, l2, has_bias, prior_ratings)
 
 
 def tables_of(model):

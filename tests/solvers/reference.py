@@ -6,10 +6,13 @@ import numpy as np
 class Reference:
     """Embeddings [v; b] of each field in `tables`; J, its gradient and one epoch of capped proximal SGD."""
 
-    def __init__(self, codes, z, weights, tables, l1, l2, has_bias=True):
+    def __init__(self, codes, z, weights, tables, l1, l2, has_bias=True, prior_ratings=0.0):
         self.codes, self.z, self.w = codes, z, weights / weights.mean()
         self.tables = [table.astype(np.float64) for table in tables]
         self.l1, self.l2, self.has_bias = l1, l2, has_bias
+        own = [np.bincount(ids, self.w, len(table)) for ids, table in zip(codes.T, self.tables, strict=True)]
+        with np.errstate(divide="ignore", invalid="ignore"):  # ids without ratings
+            self.charges = [(weights + prior_ratings) / weights for weights in own]
 
     def errors_and_partners(self, rows):
         picked = [table[self.codes[rows, f]] for f, table in enumerate(self.tables)]
@@ -23,7 +26,10 @@ class Reference:
     def objective(self):
         everything = np.arange(len(self.z))
         errors, _, picked = self.errors_and_partners(everything)
-        penalty = sum(self.l1 * np.abs(row).sum(1) + self.l2 / 2 * (row**2).sum(1) for row in picked)
+        penalty = sum(
+            charge[ids] * (self.l1 * np.abs(row).sum(1) + self.l2 / 2 * (row**2).sum(1))
+            for row, ids, charge in zip(picked, self.codes.T, self.charges, strict=True)
+        )
         return (self.w * (errors**2 / 2 + penalty)).mean()
 
     def gradient(self, rows, l2):
@@ -33,9 +39,11 @@ class Reference:
         seen = [np.zeros(len(table)) for table in self.tables]
         for f, (partner, row) in enumerate(zip(partners, picked, strict=True)):
             ids, w = self.codes[rows, f], self.w[rows]
-            np.add.at(gradients[f], ids, (w * errors)[:, None] * partner + (l2 * w)[:, None] * row)
-            np.add.at(curvatures[f], ids, w * ((partner**2).sum(1) + l2))
-            np.add.at(seen[f], ids, w)
+            charge = self.charges[f][ids]
+            ridge = l2 * charge * w
+            np.add.at(gradients[f], ids, (w * errors)[:, None] * partner + ridge[:, None] * row)
+            np.add.at(curvatures[f], ids, w * (partner**2).sum(1) + ridge)
+            np.add.at(seen[f], ids, w * charge)
         return gradients, curvatures, seen
 
     def epoch(self, batches, rate, ridge=0.0):

@@ -44,6 +44,22 @@ class SGDScalars(NamedTuple):
     lower_bounds: Tensor
 
 
+class IdSteps(NamedTuple):
+    """Numbers of the ids that a step uses, one tensor a field.
+
+    Parameters
+    ----------
+    rates : list of tensors of shape (n_table,), float32
+        Step of one rating.
+    charges : list of tensors of shape (n_table,), float32
+        Factor of the penalty of one rating: (W_j + n0) / W_j for an id of summed weight W_j, where n0 is the
+        number of prior ratings. The ratings of an id so add up to the penalty of W_j + n0.
+    """
+
+    rates: list[Tensor]
+    charges: list[Tensor]
+
+
 class Batch(NamedTuple):
     """Ratings of one step.
 
@@ -64,7 +80,7 @@ def _learn(
     tables: list[Tensor],
     ratings: Tensor,
     order: Tensor,
-    rates: list[Tensor],
+    id_steps: IdSteps,
     batches: Tensor,
     scalars: SGDScalars,
     batch_size: int,
@@ -73,14 +89,14 @@ def _learn(
     """Tables, F times (n_table, width), after a step over each batch of a stratum.
 
     `ratings`, (n_padded, n_fields + 2), are packed by `pack_ratings`; `order`, (n_padded,), is the visiting
-    order; `rates`, F times (n_table,), are steps of one rating; `batches`, (2,), is the first batch and the
-    one after the last; `proximal` says whether there is a lasso penalty or a lower bound.
+    order; `batches`, (2,), is the first batch and the one after the last; `proximal` says whether there is a
+    lasso penalty or a lower bound.
     """
 
     def learn(number: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
         rows = tf.slice(order, [number * batch_size], [batch_size])
-        return number + 1, *_step(tables, _unpacked(tf.gather(ratings, rows)), rates, scalars, proximal)
+        return number + 1, *_step(tables, _unpacked(tf.gather(ratings, rows)), id_steps, scalars, proximal)
 
     _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, [batches[0], *tables])
     return tables
@@ -89,15 +105,15 @@ def _learn(
 def _score(
     tables: list[Tensor],
     ratings: Tensor,
-    id_weights: list[Tensor],
+    charged_weights: list[Tensor],
     batches: Tensor,
     scalars: SGDScalars,
     batch_size: int,
 ) -> Tensor:
     """Weighted squared errors of a stratum, in training and held out, and its penalty: (3,), float64.
 
-    `id_weights`, F times (n_table,), are the summed weights of the training ratings of each id; the other
-    arguments are those of `_learn`.
+    `charged_weights`, F times (n_table,), are the summed weights of the training ratings of each id, prior
+    ratings included; the other arguments are those of `_learn`.
     """
 
     def score(number: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +125,8 @@ def _score(
 
     state = [batches[0], tf.zeros(2, tf.float64)]
     _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
-    penalties = [elastic_net(*pair, scalars.l1, scalars.l2) for pair in zip(tables, id_weights, strict=True)]
+    pairs = zip(tables, charged_weights, strict=True)
+    penalties = [elastic_net(*pair, scalars.l1, scalars.l2) for pair in pairs]
     return tf.concat([squares, tf.add_n(penalties)[None]], 0)
 
 
@@ -125,26 +142,32 @@ def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
 
 
 def _step(
-    tables: Sequence[Tensor], batch: Batch, rates: list[Tensor], scalars: SGDScalars, proximal: bool
+    tables: Sequence[Tensor], batch: Batch, id_steps: IdSteps, scalars: SGDScalars, proximal: bool
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after a step down the gradient of J in the rows of a batch."""
     ids, z, w = batch
-    l1 = scalars.l1 * (1 - scalars.ridge_share)
-    l2 = scalars.l2 + scalars.l1 * scalars.ridge_share
+    charges = _rows(id_steps.charges, ids)
+    l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
     rows = _rows(tables, ids)
     gradients = prediction_gradients(rows, scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
     parts = [prediction_terms(rows, scalars.has_bias), *(gradient * gradient for gradient in gradients)]
     predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), len(parts))
     errors = predictions - z
-    steps = _capped_steps(tables, ids, rates, [w * (square + l2) for square in squares])
+    curvatures = [w * (square + ridge) for square, ridge in zip(squares, l2, strict=True)]
+    steps = _capped_steps(tables, ids, id_steps.rates, curvatures)
     moved = [
         tf.tensor_scatter_nd_sub(
-            table, field[:, None], (w * errors * step)[:, None] * gradient + (l2 * w * step)[:, None] * row
+            table, field[:, None], (w * errors * step)[:, None] * gradient + (ridge * w * step)[:, None] * row
         )
-        for table, field, row, gradient, step in zip(tables, ids, rows, gradients, steps, strict=True)
+        for table, field, row, gradient, step, ridge in zip(
+            tables, ids, rows, gradients, steps, l2, strict=True
+        )
     ]
-    return _proximal_step(moved, batch, steps, l1, scalars.lower_bounds) if proximal else moved
+    if not proximal:
+        return moved
+    l1 = [scalars.l1 * (1 - scalars.ridge_share) * charge for charge in charges]
+    return _proximal_step(moved, batch, steps, l1, scalars.lower_bounds)
 
 
 def _capped_steps(
@@ -163,12 +186,17 @@ def _capped_steps(
 
 
 def _proximal_step(
-    tables: list[Tensor], batch: Batch, steps: list[Tensor], l1: Tensor, lower_bounds: Tensor
+    tables: list[Tensor], batch: Batch, steps: list[Tensor], l1: list[Tensor], lower_bounds: Tensor
 ) -> list[Tensor]:
-    """Tables, F times (n_table, width), after the proximal step in the rows of a batch."""
+    """Tables, F times (n_table, width), after the proximal step in the rows of a batch.
+
+    `l1`, F times (batch,), is the lasso penalty of each rating for the id of a field.
+    """
     ids, _, w = batch
     id_weights = _sums_by_id(tables, ids, [w] * len(ids))
-    thresholds = [(l1 * step * weight)[:, None] for step, weight in zip(steps, id_weights, strict=True)]
+    thresholds = [
+        (lasso * step * weight)[:, None] for lasso, step, weight in zip(l1, steps, id_weights, strict=True)
+    ]
     shrunk = [
         tf.maximum(soft_threshold(row, threshold), lower_bounds)
         for row, threshold in zip(_rows(tables, ids), thresholds, strict=True)

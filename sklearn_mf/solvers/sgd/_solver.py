@@ -17,7 +17,7 @@ from sklearn_mf.solvers._rated_ids import RatedIds
 from sklearn_mf.solvers._tensors import Tensor, shared, tensor
 from sklearn_mf.solvers._training import ObjectiveScale, SGDOptions, Solver
 from sklearn_mf.solvers.sgd._partition import Layout, Stratum, pack_ratings, plan_layout
-from sklearn_mf.solvers.sgd._programs import SGDScalars, programs
+from sklearn_mf.solvers.sgd._programs import IdSteps, SGDScalars, programs
 from sklearn_mf.utils._threads import n_threads
 
 # Rows longer than the first take a multiple of the second: XLA unrolls loops of up to 72 floats and then does
@@ -42,6 +42,16 @@ def rates(learning_rate: float, ages: NDArray[np.int32]) -> NDArray[np.float32]:
 def ridge_share(epoch: int) -> float:
     """Share of the lasso penalty that is still ridge: 1 in epoch 0, falling to 0."""
     return 1.0 - min(1.0, epoch / _RAMP) ** 2
+
+
+def charged_weights(id_weights: NDArray[np.float64], prior_ratings: float) -> NDArray[np.float64]:
+    """Weight that the penalty of each id is charged for, (n_ids,) -> (n_ids,); 0 without training ratings."""
+    return np.where(id_weights > 0, id_weights + prior_ratings, 0.0)
+
+
+def penalty_factors(id_weights: NDArray[np.float64], charged: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Charged weight over own weight of each id, (n_ids,), (n_ids,) -> (n_ids,); 1 without ratings."""
+    return np.divide(charged, id_weights, out=np.ones_like(charged), where=id_weights > 0)
 
 
 class SGD(Solver[Model]):
@@ -75,10 +85,13 @@ class SGD(Solver[Model]):
         self.tables = [[tensor(part) for part in parts] for parts in pack_tables(start, self.layout)]
         table_bytes = 4 * width * sum(self.layout.n_tables)
         self.programs = programs(self.layout.n_padded, self.layout.batch_size, table_bytes)
-        by_id = [training.id_weights(field) for field in range(training.n_fields)]
-        self.is_trained = [weights > 0 for weights in by_id]
         mean_weight = training.mean_weight
-        self.id_weights = self._scattered([(weights / mean_weight).astype(np.float32) for weights in by_id])
+        by_id = [training.id_weights(field) / mean_weight for field in range(training.n_fields)]
+        self.is_trained = [weights > 0 for weights in by_id]
+        charged = [charged_weights(weights, options.prior_ratings) for weights in by_id]
+        charges = list(map(penalty_factors, by_id, charged))
+        self.charged_weights = self._scattered([weights.astype(np.float32) for weights in charged])
+        self.charges = self._scattered([factors.astype(np.float32) for factors in charges])
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the training ratings once; J, and the RMSE of the held-out ratings if any."""
@@ -123,13 +136,13 @@ class SGD(Solver[Model]):
         self, order: Tensor, rates: list[list[Tensor]], scalars: SGDScalars, stratum: Stratum
     ) -> list[Tensor]:
         """Tables of a stratum after steps over its batches, F times (n_table, width)."""
-        tables = stratum.pick(self.tables)
+        tables, id_steps = stratum.pick(self.tables), IdSteps(*map(stratum.pick, (rates, self.charges)))
         with tf.device(tables[0].device):  # a device that the user chose is not known to this thread
             return self.programs.learn(
                 tables,
                 self.ratings,
                 order,
-                stratum.pick(rates),
+                id_steps,
                 tf.constant(self.layout.batches(stratum, held_out=False), tf.int32),
                 scalars,
                 batch_size=self.layout.batch_size,
@@ -143,7 +156,7 @@ class SGD(Solver[Model]):
             return self.programs.score(
                 tables,
                 self.ratings,
-                stratum.pick(self.id_weights),
+                stratum.pick(self.charged_weights),
                 tf.constant(self.layout.batches(stratum, held_out=True), tf.int32),
                 scalars,
                 batch_size=self.layout.batch_size,

@@ -2,11 +2,14 @@
 
 import itertools
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sklearn_mf.ratings._ratings import hold_out
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_rows
+from sklearn_mf.model._initialization import fresh_start
+from sklearn_mf.ratings._ratings import Ratings, hold_out
 from sklearn_mf.solvers._executor import ThreadExecutor
 from sklearn_mf.solvers._training import Stopping, train
 from sklearn_mf.solvers.sgd import _partition, _programs, _solver
@@ -93,6 +96,51 @@ def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monke
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+def test_a_run_with_prior_ratings_follows_the_reference(penalty, n_parts):
+    ratings, start = problem(n_ratings=300)
+    l1, l2 = PENALTIES[penalty]
+    choice = options(l1, l2, n_parts=n_parts, prior_ratings=7.0)
+    model, history = solve(ratings, start, choice)
+    reference = reference_of(ratings, start, l1, l2, prior_ratings=7.0)
+    for epoch in range(choice.max_iter):
+        rate = float(_solver.rates(choice.learning_rate, np.int32(epoch)))
+        reference.epoch(visited(ratings, choice, epoch), rate, _solver.ridge_share(epoch))
+    spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
+    np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-3)
+    for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize(("l2", "n_prior"), [(0.2, 0.0), (0.03, 20.0)])
+def test_a_converged_row_is_the_row_that_its_own_ratings_fold_into(l2, n_prior):
+    ratings, start = problem(n_ratings=400, dim=1)  # of weights 1 to 4
+    choice = options(0.0, l2, prior_ratings=n_prior, max_iter=200, batch_size=512, learning_rate=50.0)
+    model, _ = solve(ratings, start, choice)
+    fold_in = FoldInRatings.of(np.arange(ratings.n_ids[0]), ratings)
+    prior = RowPrior(l2, n_prior, ratings.mean_weight)
+    rows = np.column_stack(ridge_rows(fold_in, model, prior, True, positive=False))
+    assert abs(rows[:, :-1]).max() > 0.3
+    np.testing.assert_allclose(tables_of(model)[0], rows, atol=1e-3)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_many_prior_ratings_do_not_diverge_for_ids_with_one_rating(penalty):
+    n = 400  # each user rates one item, item 0 is rated by half of them, the others once
+    codes = np.stack([np.arange(n), np.where(np.arange(n) % 2, np.arange(n), 0)], axis=1)
+    items = [codes[:, 0].astype(np.int32), np.unique(codes[:, 1], return_inverse=True)[1].astype(np.int32)]
+    y = np.random.default_rng(0).normal(3, 1, n)
+    ratings = Ratings.merge(items, y, np.ones(n), (n, int(items[1].max()) + 1))
+    start = fresh_start(ratings, 3.0, 1.0, 4, seed=0, std=0.01)
+    l1, l2 = (0.0, 5.0) if penalty == "l2" else (5.0, 0.0)
+    choice = options(l1, l2, max_iter=12, prior_ratings=100.0, learning_rate=0.5)
+    _, history = solve(ratings, start, choice)
+    assert max(history.curve) < 1.001 * history.curve[0]
+    _, history = solve(ratings, start, replace(choice, batch_size=512))  # one batch: no noise
+    assert (np.diff(history.curve) <= 1e-6 * history.curve[0]).all()
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
