@@ -16,6 +16,7 @@ from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, rank_ids, rows_of
 from sklearn_mf.solvers.als._sweep import ALSScalars, program
+from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
 # Type of the numbers of an array.
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -60,34 +61,39 @@ class FieldTables:
         others = self.tables[:field] + self.tables[field + 1 :]
         return tf.concat(others, 0) if others else self.tables[0][:0]
 
-    def minimise(self, dampings: list[NDArray[np.float32]], penalty: Penalty) -> float:
+    def minimise(
+        self, dampings: list[NDArray[np.float32]], penalty: Penalty, cells: UnobservedCells | None = None
+    ) -> float:
         """Solve for one field after another, the last first; J times the number of ratings.
 
-        `dampings`, (n_rows,) for each field, penalise half the squared distance of a row from where it is.
+        `dampings`, (n_rows,) for each field, penalise half the squared distance of a row from its present
+        value; `cells` are the unobserved ones.
         """
-        with np.errstate(over="ignore"):  # the objective reports it
-            constants = np.array([penalty.l1, penalty.l2, penalty.fit_bias], dtype=np.float32)
-        scalars = ALSScalars(*map(tf.constant, constants))
-        bounds = lower_bounds(self.tables[0].shape[1], penalty.positive)
         fields = reversed(range(len(self.tables)))
-        sums = [self._solve_field(field, dampings[field], bounds, scalars) for field in fields]
+        sums = [self._solve_field(field, dampings[field], penalty, cells) for field in fields]
         squares_at_end, _ = sums[-1]
+        if cells is not None:
+            squares_at_end += cells.squared_error()
         return 0.5 * squares_at_end + sum(field_penalty for _, field_penalty in sums)
 
     def _solve_field(
-        self, field: int, damping: NDArray[np.float32], bounds: Tensor, scalars: ALSScalars
+        self, field: int, damping: NDArray[np.float32], penalty: Penalty, cells: UnobservedCells | None
     ) -> tuple[float, float]:
         """Replace the table of a field; weighted squared errors and penalty of the field afterwards."""
-        solve = program(len(self.tables), self.method)
-        self.tables[field], squares, penalty = solve(
+        row_weight = penalty.prior_ratings + (0.0 if cells is None else cells.row_weight(field))
+        solve = program(len(self.tables), self.method, has_prior=cells is not None)
+        self.tables[field], squares, penalty_of_field = solve(
             self.tables[field],
             self.others(field),
             self.fields[field],
             tf.constant(damping),
-            bounds,
-            scalars,
+            lower_bounds(self.tables[field].shape[1], penalty.positive),
+            ALSScalars.of(penalty, row_weight),
+            *([] if cells is None else [cells.row_prior(field)]),
         )
-        return float(squares), float(penalty)
+        if cells is not None:
+            cells.update(field, self.tables[field])
+        return float(squares), float(penalty_of_field)
 
     def model(self, n_sweeps: int) -> Model:
         """Copy of the start with the present rows, and ids with ratings older by so many sweeps."""

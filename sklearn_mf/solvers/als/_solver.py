@@ -13,6 +13,7 @@ from sklearn_mf.solvers._training import ALSOptions, ObjectiveScale, Penalty, So
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import hold_out_by_row
 from sklearn_mf.solvers.als._sweep import score_program
+from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
 # Initial damping, its growth factor per sweep, and its maximum, in units of ratings. The strongest directions
 # of taste grow first, and the weak ones hardly before training ends: this acts as early stopping.
@@ -23,13 +24,13 @@ _RIDGE_SWEEPS = 6
 _GRADIENT_FROM = 32
 
 
-def damping(ages: NDArray[np.int32], l1: float) -> NDArray[np.float32]:
+def damping(ages: NDArray[np.int32], undamped: bool) -> NDArray[np.float32]:
     """Damping of ids that have been in training for so many sweeps, in units of ratings, (n,) -> (n,).
 
-    It depends on the age alone, so that more sweeps continue the same run. A lasso has no damping, for the
-    sake of exact zeros.
+    It depends on the age alone, so that more sweeps continue the same run. A lasso is undamped, for the sake
+    of exact zeros; so is an objective with unobserved cells, which hold the weak directions of taste back.
     """
-    if l1 > 0:
+    if undamped:
         return np.zeros(ages.shape, dtype=np.float32)
     return np.minimum(_DAMPING * _GROWTH ** np.minimum(ages, 99), _MOST).astype(np.float32)
 
@@ -49,6 +50,10 @@ class ALS(Solver[Model]):
     def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: ALSOptions) -> None:
         self.options, self.n_sweeps = options, 0
         self.field_tables = FieldTables(ratings, start, best_method(options, start.embeddings[0].shape[1]))
+        self.cells = None
+        if options.unobserved is not None:
+            tables, has_bias = self.field_tables.tables, float(options.fit_bias)
+            self.cells = UnobservedCells(options.unobserved, tables, has_bias)
         self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.field_tables.ids, strict=True)]
         # Whether all ids, with or without ratings in this fit, are new.
         self.is_fresh = not any(epochs.any() for epochs in start.epochs)
@@ -70,8 +75,9 @@ class ALS(Solver[Model]):
         return loss, self._validation_rmse()
 
     def _sweep(self, number: int, penalty: Penalty) -> float:
-        dampings = [damping(ages + np.int32(number), penalty.l1) for ages in self.ages]
-        return self.objective_scale.loss(self.field_tables.minimise(dampings, penalty))
+        undamped = penalty.l1 > 0 or self.cells is not None
+        dampings = [damping(ages + np.int32(number), undamped) for ages in self.ages]
+        return self.objective_scale.loss(self.field_tables.minimise(dampings, penalty, self.cells))
 
     def _validation_rmse(self) -> float | None:
         if self.held_out is None:

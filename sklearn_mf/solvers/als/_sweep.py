@@ -2,8 +2,9 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
 import tensorflow as tf
 
 from sklearn_mf.solvers._graph import Graph
@@ -14,6 +15,7 @@ from sklearn_mf.solvers._objective import (
     sum_and_pair_products,
 )
 from sklearn_mf.solvers._tensors import Tensor
+from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
@@ -21,6 +23,7 @@ from sklearn_mf.solvers.als._least_squares import (
     conjugate_gradient,
     coordinate_descent,
 )
+from sklearn_mf.solvers.als._unobserved import RowPrior
 
 # Held-out ratings scored at a time.
 _SCORED = 2**15
@@ -35,11 +38,21 @@ class ALSScalars(NamedTuple):
         Penalties of one rating.
     has_bias : scalar tensor, float32
         1 where ids have biases, else 0.
+    row_weight : scalar tensor, float32
+        Weight that the penalty of each row counts beyond that of its ratings.
     """
 
     l1: Tensor
     l2: Tensor
     has_bias: Tensor
+    row_weight: Tensor
+
+    @classmethod
+    def of(cls, penalty: Penalty, row_weight: float) -> Self:
+        """Convert the numbers of a penalty."""
+        numbers = [penalty.l1, penalty.l2, penalty.fit_bias, row_weight]
+        with np.errstate(over="ignore"):  # the objective reports it
+            return cls(*map(tf.constant, np.array(numbers, dtype=np.float32)))
 
 
 class LinkedRows(NamedTuple):
@@ -75,24 +88,25 @@ def _solve_field(
     damping: Tensor,
     bounds: Tensor,
     scalars: ALSScalars,
+    prior: RowPrior | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Table (n_rows, width) of a field solved anew; its weighted squared errors and penalty, float64.
 
     `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,).
     """
     linked_rows = link_rows(others, field.other_ids.shape[1], scalars.has_bias)
+    row_weights = field.row_weights + scalars.row_weight
 
     def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and residuals of a block."""
-        weight = field.row_weights[rows]
-        ridge, l1 = scalars.l2 * weight, scalars.l1 * weight
-        problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows])
+        ridge, l1 = scalars.l2 * row_weights[rows], scalars.l1 * row_weights[rows]
+        problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows], *(prior or ()))
         if method == "gradient":
             return conjugate_gradient(problems, linked_rows.scales)
         return cholesky(problems) if method == "cholesky" else coordinate_descent(problems, bounds)
 
     table, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
-    penalty = elastic_net(table, field.row_weights, scalars.l1, scalars.l2)
+    penalty = elastic_net(table, row_weights, scalars.l1, scalars.l2)
     return table, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
 
 
@@ -179,11 +193,12 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 
 @functools.cache
-def program(n_fields: int, method: str) -> Graph[tuple[Tensor, Tensor, Tensor]]:
+def program(n_fields: int, method: str, has_prior: bool = False) -> Graph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
-    real, scalar = tf.TensorSpec([None]), tf.TensorSpec([])
-    table, scalars = tf.TensorSpec([None, None]), ALSScalars(scalar, scalar, scalar)
-    signature = [table, *field_signature(n_fields), real, real, scalars]
+    real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
+    scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
+    prior = [RowPrior(table, real)] if has_prior else []
+    signature = [table, *field_signature(n_fields), real, real, scalars, *prior]
     return Graph(functools.partial(_solve_field, method), input_signature=signature)
 
 
