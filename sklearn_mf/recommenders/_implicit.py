@@ -27,6 +27,8 @@ from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserv
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
+# Expected norm of an embedding at the start.
+_START_NORM = 0.1
 # Length of the lists that `score` evaluates.
 _SCORED = 10
 
@@ -34,11 +36,11 @@ _SCORED = 10
 class ImplicitMFRecommender(BaseRecommender):
     r"""Matrix factorization of interactions: clicks, plays or purchases, without ratings.
 
-    The preference of user u for item i is modelled as :math:`\hat x_{ui} = \langle v_u, v_i \rangle`, with
-    an embedding v for each id, or as :math:`b_u + b_i + \langle v_u, v_i \rangle` with `fit_bias=True`. The
-    target is 1 in each observed cell, a pair of a user and an item with an interaction. A user has seen few of
-    the items, and a cell without interaction says little; so every cell, the observed ones too, also has the
-    target 0 with a small weight :math:`\omega` [1]_ [2]_. Alternating least squares minimises
+    The preference of user u for item i is modelled as :math:`\hat x_{ui} = b_u + b_i + \langle v_u, v_i
+    \rangle` with a bias b and an embedding v for each id; `fit_bias=False` leaves out the biases. The target
+    is 1 in each observed cell, a pair of a user and an item with an interaction. A user knows few of the
+    items, so a cell without interaction says little: every cell, also an observed one, has the target 0 too,
+    with a small weight :math:`\omega` [1]_ [2]_. Alternating least squares minimises
 
     .. math:: J = \frac{1}{W} \Big[ \sum_{(u, i)\ \mathrm{observed}} w_{ui} \tfrac12 (1 - \hat x_{ui})^2
         + \omega \sum_{u, i} \tfrac12 \hat x_{ui}^2 + \sum_j \tfrac{\alpha}{2} \,
@@ -66,8 +68,8 @@ class ImplicitMFRecommender(BaseRecommender):
         :math:`\omega` = `unobserved_weight` times the share of observed cells, but at most 1. A larger value
         makes embeddings follow popularity less closely and large data need it less.
     confidence : {"log", "linear"} or None, default="log"
-        How the strength of an observed cell becomes its weight w. The strength is the sum over the rows of the
-        cell, each multiplied by its sample weight, relative to the mean strength of all observed cells. "log"
+        How the strength of an observed cell becomes its weight w. The strength is the sum over the rows of
+        the cell, each multiplied by its sample weight, relative to the mean of all observed cells. "log"
         takes 1 + log(1 + strength), "linear" the strength itself [1]_. None ignores the values of y: each row
         has strength 1, and repeated rows add up linearly.
     fit_bias : bool, default=False
@@ -208,9 +210,9 @@ class ImplicitMFRecommender(BaseRecommender):
         ----------
         X : array-like or DataFrame of shape (n_samples, 2), scipy.sparse matrix or tf.SparseTensor
             One row of ids, a user and an item, for each interaction: numbers, text, dates, categories or a
-            mixture. Without `y` also a table of exactly three columns user, item, strength; or a sparse matrix
-            of users x items, whose stored cells hold the strengths. Other numbers of id columns are possible,
-            three of them with `y`.
+            mixture. Without `y` also a table of exactly three columns user, item, strength; or a sparse
+            matrix of users x items, whose stored cells hold the strengths. Any other number of id columns is
+            possible, three of them with `y`.
         y : array-like of shape (n_samples,), default=None
             Strength of each interaction, such as a number of plays; 1 where None. A row of strength 0 is no
             interaction and is dropped.
@@ -331,7 +333,7 @@ class ImplicitMFRecommender(BaseRecommender):
         training = self._weigh(task.ratings)
         self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
         solver: Any = load_solver("als")
-        dim, std = int(self.embedding_dim), solver.start_std
+        dim, std = int(self.embedding_dim), _START_NORM / np.sqrt(self.embedding_dim)
         start = fresh_start(training, 0.0, 1.0, dim, task.seed, std, self.positive)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
