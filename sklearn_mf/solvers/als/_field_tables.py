@@ -81,7 +81,7 @@ class FieldTables:
     ) -> tuple[float, float]:
         """Replace the table of a field; weighted squared errors and penalty of the field afterwards."""
         row_weight = penalty.prior_ratings + (0.0 if cells is None else cells.row_weight(field))
-        solve = program(len(self.tables), self.method, has_prior=cells is not None)
+        solve = program(len(self.tables), self.method, cells is not None)
         self.tables[field], squares, penalty_of_field = solve(
             self.tables[field],
             self.others(field),

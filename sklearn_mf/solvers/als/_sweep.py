@@ -193,7 +193,7 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 
 @functools.cache
-def program(n_fields: int, method: str, has_prior: bool = False) -> Graph[tuple[Tensor, Tensor, Tensor]]:
+def program(n_fields: int, method: str, has_prior: bool) -> Graph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
     real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
     scalars = ALSScalars(*[tf.TensorSpec([])] * 4)

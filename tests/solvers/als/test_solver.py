@@ -11,7 +11,7 @@ from sklearn_mf import MFRecommender
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import hold_out
 from sklearn_mf.ratings._statistics import RatingStatistics
-from sklearn_mf.solvers._training import train
+from sklearn_mf.solvers._training import ALSOptions, train
 from sklearn_mf.solvers.als import _field_tables as field_tables
 from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als import _solver as als
@@ -20,7 +20,6 @@ from tests.conftest import low_rank_ratings
 from tests.solvers.problems import (
     PENALTIES,
     Silent,
-    options,
     problem,
     reference_of,
     spread_over_more_ids,
@@ -35,8 +34,12 @@ def fit(X, y, weights=None, **parameters):
     return MFRecommender(**{"solver": "als", "random_state": 0, **parameters}).fit(X, y, weights)
 
 
-def solve(ratings, start, choice):
-    return train(als.ALS(ratings, None, start, choice), choice.max_iter, Silent())
+def options(l1, l2, positive=False, fit_bias=True):
+    return ALSOptions(l1, l2, positive, fit_bias)
+
+
+def solve(ratings, start, choice, max_iter=2):
+    return train(als.ALS(ratings, None, start, choice), max_iter, Silent())
 
 
 exact_program = functools.cache(sweep.program.__wrapped__)
@@ -56,9 +59,11 @@ def follow(reference, start, l1, l2, n_sweeps, positive):
     """The sweeps of `n_sweeps` epochs, those of ridge before a lasso included."""
     fresh = not any(ages.any() for ages in start.epochs)
     for number in range(als._RIDGE_SWEEPS if l1 and fresh else 0):
-        reference.sweep([als.damping(ages + number, 0.0) for ages in start.epochs], 0.0, l1 + l2, positive)
+        reference.sweep(
+            [als.damping(ages + number, undamped=False) for ages in start.epochs], 0.0, l1 + l2, positive
+        )
     for number in range(n_sweeps):
-        reference.sweep([als.damping(ages + number, l1) for ages in start.epochs], l1, l2, positive)
+        reference.sweep([als.damping(ages + number, l1 > 0) for ages in start.epochs], l1, l2, positive)
 
 
 CASES = [(penalty, positive, 4) for penalty in PENALTIES for positive in (False, True)]
@@ -71,10 +76,10 @@ def test_sweeps_follow_the_reference(n_fields, penalty, positive, dim, exact):
     if positive:
         start = fresh_start(ratings, start.intercept, start.scale, dim, 0, 0.01, positive=True)
     l1, l2 = PENALTIES[penalty]
-    choice = options(l1, l2, positive=positive, max_iter=2)
+    choice = options(l1, l2, positive=positive)
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
-    follow(reference, start, l1, l2, choice.max_iter, positive)
+    follow(reference, start, l1, l2, 2, positive)
     spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-4)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
@@ -87,10 +92,10 @@ def test_sweeps_without_biases_follow_the_reference(n_fields, penalty, exact):
     ratings, start = problem(n_fields, n_ratings=500)
     start = replace(start, intercept=0.0, scale=RatingStatistics.of(ratings).intercept_and_scale(False)[1])
     l1, l2 = PENALTIES[penalty]
-    choice = options(l1, l2, fit_bias=False, max_iter=2)
+    choice = options(l1, l2, fit_bias=False)
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2, has_bias=False)
-    follow(reference, start, l1, l2, choice.max_iter, False)
+    follow(reference, start, l1, l2, 2, False)
     spread = 0.5 * ratings.within_square_sum / start.scale**2 / ratings.total_weight
     np.testing.assert_allclose(history.curve[-1], reference.objective() + spread, rtol=1e-4)
     assert all((biases == 0).all() for biases in model.biases)
@@ -108,7 +113,7 @@ def test_ids_of_different_age_follow_the_reference(penalty, exact):
         epochs=[rng.integers(0, 12, n).astype(np.int32) for n in ratings.n_ids],
     )
     l1, l2 = PENALTIES[penalty]
-    model, _ = solve(ratings, start, options(l1, l2, max_iter=2))
+    model, _ = solve(ratings, start, options(l1, l2))
     reference = reference_of(ratings, start, l1, l2)
     follow(reference, start, l1, l2, 2, False)
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
@@ -155,10 +160,10 @@ def test_a_positive_start_is_positive_and_larger():
 
 def test_damping_grows_with_age_to_a_limit_and_is_none_under_lasso():
     ages = np.array([0, 1, 2, 50, 2_000_000_000], np.int32)
-    damping = als.damping(ages, 0.0)
+    damping = als.damping(ages, undamped=False)
     np.testing.assert_allclose(damping, [4, 4 * 1.4, 4 * 1.4**2, 160, 160], rtol=1e-6)
     assert damping.dtype == np.float32
-    assert (als.damping(ages, 0.01) == 0).all()
+    assert (als.damping(ages, undamped=True) == 0).all()
 
 
 def test_dimension_lasso_and_floor_choose_the_method():
@@ -221,7 +226,7 @@ def test_one_graph_serves_every_size(n_fields):
                 held_out = n_ratings == 200 and n_fields > 1
                 fit(X, y, embedding_dim=dim, penalty=penalty, max_iter=1, early_stopping=held_out)
             fit(X, y, embedding_dim=dim, positive=True, max_iter=1)
-    programs = [sweep.program(n_fields, method) for method in METHODS]
+    programs = [sweep.program(n_fields, method, False) for method in METHODS]
     assert [program.n_traces() for program in programs] == [1, 1, 1]
     if n_fields > 1:
         assert sweep.score_program(n_fields).n_traces() == 1
