@@ -53,8 +53,8 @@ class InteractionRows(RowFormat):
         if y is not None or is_sparse(X):
             return X, y
         table = as_table(X)
-        shape = getattr(table, "shape", ())
-        return _without_last(table) if len(shape) == 2 and shape[1] == 3 else (table, None)
+        has_three = getattr(table, "shape", ())[1:] == (3,)
+        return _without_last(table) if has_three else (table, None)
 
     def read_values(
         self, y: object, sample_weight: object, n_rows: int

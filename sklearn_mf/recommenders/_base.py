@@ -57,8 +57,10 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _norm_bounds: list[float]
     handle_unknown: str
 
-    # What a row of data means.
-    _row_format: RowFormat = RATINGS
+    @property
+    def _row_format(self) -> RowFormat:
+        """Meaning of a row of data."""
+        return RATINGS
 
     # Hooks of the fit: the run, the attributes of a state of it, and those of its end.
 

@@ -27,6 +27,8 @@ from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserv
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
+# Largest `prior_ratings`, as a share of the observed cells: with more, small data have embeddings of zeros.
+_MOST_PRIOR = 0.1
 # Expected norm of an embedding at the start.
 _START_NORM = 0.1
 # Length of the lists that `score` evaluates.
@@ -57,24 +59,25 @@ class ImplicitMFRecommender(BaseRecommender):
     Parameters
     ----------
     embedding_dim : int, default=64
-        Length of the embeddings. Large data profit from more, with a larger `alpha`.
-    alpha : float, default=0.005
-        Weight of the ridge penalty. An id is charged in proportion to the total weight of its cells.
-    prior_ratings : float, default=0
-        Additional number :math:`n_0` of interactions for which the penalty of each id is charged. It shrinks
-        the embeddings of ids with few interactions.
+        Length of the embeddings. On large data more coordinates give better lists, with a larger `alpha`.
+    alpha : float, default=0.004
+        Weight of the ridge penalty. An id is charged in proportion to the total weight of its cells, as if it
+        had `prior_ratings` more interactions.
+    prior_ratings : float, default=1000
+        The number :math:`n_0`, but at most a tenth of the number of observed cells. It bounds the penalty
+        from below, so that embeddings of ids with few interactions are shrunken most.
     unobserved_weight : float, default=10
         Total weight of all cells of target 0, as a multiple of the total weight of the observed cells. So
-        :math:`\omega` = `unobserved_weight` times the share of observed cells, but at most 1. A larger value
-        makes embeddings follow popularity less closely and large data need it less.
+        :math:`\omega` is `unobserved_weight` times the share of observed cells, but at most 1. 0 leaves the
+        observed cells alone.
     confidence : {"log", "linear"} or None, default="log"
-        How the strength of an observed cell becomes its weight w. The strength is the sum over the rows of
+        How the strength of an observed cell becomes its weight w. The strength r is the sum over the rows of
         the cell, each multiplied by its sample weight, relative to the mean of all observed cells. "log"
-        takes 1 + log(1 + strength), "linear" the strength itself [1]_. None ignores the values of y: each row
-        has strength 1, and repeated rows add up linearly.
+        takes w = 1 + log(1 + r), "linear" w = 1 + r [1]_. None ignores the values of y: each row has strength
+        1, and w is the number of rows, or the sum of their sample weights.
     fit_bias : bool, default=False
         Whether users and items have biases.
-    max_iter : int, default=10
+    max_iter : int, default=15
         Maximum number of sweeps over users and items. A larger number continues the same run.
     tol : float, default=1e-4
         Training ends when J fell by less than this share of itself in a sweep.
@@ -169,12 +172,12 @@ class ImplicitMFRecommender(BaseRecommender):
         self,
         embedding_dim: int = 64,
         *,
-        alpha: float = 0.005,
-        prior_ratings: float = 0.0,
+        alpha: float = 0.004,
+        prior_ratings: float = 1000.0,
         unobserved_weight: float = 10.0,
         confidence: str | None = "log",
         fit_bias: bool = False,
-        max_iter: int = 10,
+        max_iter: int = 15,
         tol: float = 1e-4,
         positive: bool = False,
         handle_unknown: str = "ignore",
@@ -340,8 +343,9 @@ class ImplicitMFRecommender(BaseRecommender):
         return solver(training, None, start, self._options(training)), Stopping(self.tol, 1)
 
     def _options(self, training: Ratings) -> ALSOptions:
-        """Options of the solver; sets the weight of an unobserved cell, 0 without two fields."""
+        """Options of the solver; sets the weight of an unobserved cell, 0 without two fields, and the prior."""
         unobserved = None
+        self._n_prior = min(float(self.prior_ratings), _MOST_PRIOR * len(training.targets))
         if training.n_fields == 2 and self.unobserved_weight > 0:
             unobserved = Unobserved.of(training, self.unobserved_weight, 0.0)
         self._cell_weight = 0.0 if unobserved is None else unobserved.weight
@@ -350,7 +354,7 @@ class ImplicitMFRecommender(BaseRecommender):
             float(self.alpha),
             self.positive,
             self.fit_bias,
-            prior_ratings=float(self.prior_ratings),
+            prior_ratings=self._n_prior,
             unobserved=unobserved,
         )
 
@@ -364,9 +368,10 @@ class ImplicitMFRecommender(BaseRecommender):
 
     def _confidence(self, strengths: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weights of cells by their strengths, (n,) -> (n,)."""
-        if self.confidence != "log":
+        if self.confidence is None:
             return strengths
-        return 1 + np.log1p(strengths / self._mean_strength)
+        relative = strengths / self._mean_strength
+        return 1 + (np.log1p(relative) if self.confidence == "log" else relative)
 
     def _store_state(self, state: Model) -> None:
         model = fill_unrated(state, self._id_weights)
@@ -415,7 +420,7 @@ class ImplicitMFRecommender(BaseRecommender):
 
     def _prior(self, model: Model) -> RowPrior:
         """Penalty and unobserved cells of a user's row, as in fit."""
-        prior = RowPrior(float(self.alpha), float(self.prior_ratings))
+        prior = RowPrior(float(self.alpha), self._n_prior)
         items = np.flatnonzero(self._id_weights[1])
         return prior.with_unobserved(model, items, self._cell_weight, 0.0, self.fit_bias)
 

@@ -132,7 +132,7 @@ def test_constant_and_heavy_tailed_strengths_raise_no_warning():
         warnings.simplefilter("error")
         model().fit(PAIRS)
         model().fit(PAIRS, counts)
-    with pytest.warns(UserWarning, match="implicit feedback"):
+    with pytest.warns(UserWarning, match="use ImplicitMFRecommender"):
         MFRecommender(2, max_iter=1).fit(PAIRS, counts)
 
 
