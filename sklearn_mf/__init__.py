@@ -2,8 +2,9 @@
 
 from sklearn_mf.recommenders._bayesian import BayesianMFRecommender
 from sklearn_mf.recommenders._embedding import MFEmbedding
+from sklearn_mf.recommenders._implicit import ImplicitMFRecommender
 from sklearn_mf.recommenders._mf import MFRecommender
 
 __version__ = "0.1.0"
 
-__all__ = ["BayesianMFRecommender", "MFEmbedding", "MFRecommender", "__version__"]
+__all__ = ["BayesianMFRecommender", "ImplicitMFRecommender", "MFEmbedding", "MFRecommender", "__version__"]

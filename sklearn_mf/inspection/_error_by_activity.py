@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_scalar
 
 from sklearn_mf.inspection._estimators import by_name, field_number, recommender_in
@@ -20,8 +20,8 @@ from sklearn_mf.inspection._plotting import (
     make_room_below,
     new_axes,
 )
-from sklearn_mf.metrics._held_out import HeldOut, read_held_out
 from sklearn_mf.recommenders._catalog import Catalog
+from sklearn_mf.recommenders._held_out import HeldOut, read_held_out
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class ErrorByActivityDisplay:
             If `field` is not one of the options, n_bins < 1, X and y differ in length, or the first estimator
             was fitted on a number of columns other than two.
         TypeError
-            If the first estimator is not a recommender, or `n_bins` is not a whole number.
+            If the first estimator is not a recommender, one does not predict ratings, or `n_bins` is not a
+            whole number.
 
         Examples
         --------
@@ -144,6 +145,7 @@ class ErrorByActivityDisplay:
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
         first = next(iter(estimators.values()))
         _, catalog = recommender_in(first, cls.__name__)
+        _check_regressors(estimators)
         held_out = read_held_out(first, X, y)
         counts = _counts(catalog, held_out, number)
         groups = _groups(counts, n_bins)
@@ -202,6 +204,16 @@ class ErrorByActivityDisplay:
         add_legend(ax, self.lines_)
         make_room_below(ax, self.texts_)
         return self
+
+
+def _check_regressors(estimators: dict[str, BaseEstimator]) -> None:
+    """Refuse estimators whose predictions are not in units of ratings."""
+    for name, each in estimators.items():
+        if not is_regressor(each):
+            raise TypeError(
+                f"ErrorByActivityDisplay needs an estimator that predicts ratings, which {name} does not: "
+                "use RankingCurveDisplay."
+            )
 
 
 def _counts(catalog: Catalog, held_out: HeldOut, field: int) -> NDArray[np.intp]:

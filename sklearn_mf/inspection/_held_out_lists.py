@@ -7,13 +7,13 @@ from sklearn.base import BaseEstimator
 
 from sklearn_mf.inspection._estimators import recommender_in
 from sklearn_mf.metrics import make_ranking_scorer
-from sklearn_mf.metrics._held_out import read_held_out
-from sklearn_mf.metrics._measures import MEASURES
-from sklearn_mf.metrics._pairs import Pairs
 from sklearn_mf.metrics._scorer import RankingScorer
 from sklearn_mf.ratings._columns import IdColumn
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import Catalog
+from sklearn_mf.recommenders._held_out import read_held_out
+from sklearn_mf.retrieval._measures import MEASURES
+from sklearn_mf.retrieval._pairs import Pairs
 
 
 class Query(NamedTuple):

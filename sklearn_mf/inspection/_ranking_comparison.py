@@ -24,7 +24,7 @@ from sklearn_mf.inspection._plotting import (
 )
 from sklearn_mf.metrics import compare
 from sklearn_mf.metrics._compare import compare_columns
-from sklearn_mf.metrics._measures import MEASURES, find_binary_hits
+from sklearn_mf.retrieval._measures import MEASURES, find_binary_hits
 from sklearn_mf.utils._sklearn_compat import check_matplotlib_support
 
 if TYPE_CHECKING:

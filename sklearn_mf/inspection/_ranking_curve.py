@@ -19,10 +19,10 @@ from sklearn_mf.inspection._plotting import (
     new_axes,
     whole_ticks,
 )
-from sklearn_mf.metrics._measures import MEASURES, find_binary_hits
-from sklearn_mf.metrics._pairs import Pairs
 from sklearn_mf.ratings._columns import short_repr
 from sklearn_mf.recommenders._query import recommend_by_scores
+from sklearn_mf.retrieval._measures import MEASURES, find_binary_hits
+from sklearn_mf.retrieval._pairs import Pairs
 from sklearn_mf.utils._sklearn_compat import _interval_max_min_ratio, check_matplotlib_support
 
 if TYPE_CHECKING:

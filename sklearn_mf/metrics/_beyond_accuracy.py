@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_mf.metrics._pairs import codes_among, read_columns, read_lists, read_pairs
 from sklearn_mf.ratings._columns import IdColumn, read_id_list, short_repr
 from sklearn_mf.ratings._vocabulary import Vocabulary
+from sklearn_mf.retrieval._pairs import codes_among, read_columns, read_lists, read_pairs
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 _CONSTRAINTS: dict[str, list[object]] = {"k": [Interval(Integral, 1, None, closed="left")]}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils import check_random_state
 
-from sklearn_mf.metrics._measures import MEASURES, values_of_users
+from sklearn_mf.retrieval._measures import MEASURES, values_of_users
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
 
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from numbers import Integral
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from sklearn_mf.metrics._measures import evaluate
+from sklearn_mf.retrieval._measures import evaluate
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 _CONSTRAINTS: dict[str, list[object]] = {

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 
-from sklearn_mf.metrics._pairs import Pairs
 from sklearn_mf.ratings._seen_items import Cells, SeenItems
 from sklearn_mf.recommenders._catalog import catalog_of
+from sklearn_mf.retrieval._pairs import Pairs
 from sklearn_mf.retrieval._top_n import best_n
 
 _CELLS = 2**22  # users times items at a time

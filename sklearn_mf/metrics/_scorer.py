@@ -6,21 +6,19 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
-from sklearn_mf.metrics._held_out import HeldOut, is_relevant, read_held_out, unseen_pairs
-from sklearn_mf.metrics._measures import MEASURES, find_binary_hits
-from sklearn_mf.metrics._pairs import Pairs
 from sklearn_mf.metrics._sampled import rank_among_sampled
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import catalog_of
+from sklearn_mf.recommenders._held_out import HeldOut, ranking_accuracy, read_held_out, unseen_pairs
+from sklearn_mf.retrieval._measures import MEASURES
+from sklearn_mf.retrieval._pairs import Pairs
 from sklearn_mf.utils._pipeline import last_step
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, validate_params
-from sklearn_mf.utils._warnings import warn_user
 
 _BEYOND_ACCURACY: dict[str, Callable[[pd.DataFrame, BaseEstimator, int], float]] = {
     "coverage": lambda table, recommender, k: catalog_coverage(table, recommender.item_ids_, k),
@@ -192,7 +190,7 @@ class RankingScorer:
 
     def relevant_pairs(self, recommender: BaseEstimator, held_out: HeldOut) -> Pairs:
         """Relevant pairs of the held-out ratings that fit has not seen, each once."""
-        chosen = is_relevant(held_out, self.relevance_threshold, self.relevance_share)
+        chosen = _is_relevant(held_out, self.relevance_threshold, self.relevance_share)
         if not chosen.any():
             raise ValueError(
                 f"None of the {len(chosen)} test ratings reaches relevance_threshold="
@@ -217,30 +215,29 @@ class RankingScorer:
     def _scores(self, recommender: BaseEstimator, held_out: HeldOut) -> dict[str, float]:
         """Value of each metric."""
         names = self._names
-        relevant = self.relevant_pairs(recommender, held_out) if {*names} & {*MEASURES} else None
+        accuracies = [name for name in names if name in MEASURES]
+        relevant = self.relevant_pairs(recommender, held_out) if accuracies else None
         if relevant is not None and self.n_negatives is not None:
             random = check_random_state(self.random_state)
-            return self._accuracy(
-                relevant, rank_among_sampled(recommender, relevant, self.n_negatives, random)
-            )
+            table = rank_among_sampled(recommender, relevant, self.n_negatives, random)
+            return ranking_accuracy(accuracies, relevant, table, self.k)
         table = recommender.recommend(held_out.users.ids, n=self.k)
         scores = {name: _BEYOND_ACCURACY[name](table, recommender, self.k) for name in {*names} - {*MEASURES}}
         if relevant is not None:
-            scores |= self._accuracy(relevant, table)
+            scores |= ranking_accuracy(accuracies, relevant, table, self.k)
         return {name: scores[name] for name in names}
 
-    def _accuracy(self, relevant: Pairs, table: pd.DataFrame) -> dict[str, float]:
-        """Value of each measure of a ranking, nan without relevant pairs."""
-        names = [name for name in self._names if name in MEASURES]
-        if not len(relevant.user_codes):
-            warn_user(
-                "Fit has seen all relevant test ratings and recommend leaves out what was seen, so the score "
-                "is nan: score ratings that fit has not seen.",
-                UndefinedMetricWarning,
-            )
-            return dict.fromkeys(names, np.nan)
-        hits = find_binary_hits(relevant, table, self.k)
-        return {name: float(MEASURES[name](hits).mean()) for name in names}
+
+def _is_relevant(held_out: HeldOut, threshold: float | None, share: float | None) -> NDArray[np.bool_]:
+    """Whether ratings reach the threshold, or are in the highest share of their user, else True, (n,)."""
+    users, ratings = held_out.users.numbers, held_out.ratings
+    if threshold is not None:
+        return ratings >= threshold
+    if share is None:
+        return np.ones(len(ratings), dtype=bool)
+    n_best = (share * np.bincount(users)).round(9)  # 0.29 * 100 is below 29
+    ranks = pd.Series(ratings).groupby(users).rank(method="min", ascending=False)
+    return ranks.to_numpy() <= np.maximum(n_best, 1).take(users)
 
 
 def _training_pairs(recommender: BaseEstimator) -> pd.DataFrame:

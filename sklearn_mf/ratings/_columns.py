@@ -62,6 +62,13 @@ class IdColumn:
         return IdColumn(self.ids[kept.ids], kept.numbers)
 
 
+def named_columns(X: NDArray[np.generic] | pd.DataFrame) -> list[tuple[object, Column]]:
+    """Name, or number, and values of each column."""
+    if isinstance(X, pd.DataFrame):
+        return [(name, X.iloc[:, place]) for place, name in enumerate(X.columns)]
+    return [(place, X[:, place]) for place in range(X.shape[1])]
+
+
 def read_id_column(column: Column, label: str) -> tuple[IdColumn, IdType]:
     """Check and factorize a column of hashable ids, (n_samples,); also its type, for :class:`Vocabulary`.
 

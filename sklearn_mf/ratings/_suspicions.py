@@ -35,15 +35,15 @@ def warn_of_implicit_feedback(targets: NDArray[np.float64], caller: str) -> None
     if len(targets) > 1 and lowest == highest:
         warn_user(
             f"All {len(targets)} ratings are {lowest:g}: {caller} learns from ratings that differ, so there "
-            "is nothing to learn; if a row only says that a user chose an item, as a click does, use a model "
-            "for implicit feedback."
+            "is nothing to learn; if a row only says that a user chose an item, as a click does, use "
+            "ImplicitMFRecommender."
         )
     elif _are_counts(targets):
         warn_user(
             f"The ratings are whole numbers from {lowest:g} to {highest:g} with median "
             f"{np.median(targets):g}, as counts are: {caller} fits ratings on a scale by squared error, "
-            "which the largest counts dominate; fit their logarithms, np.log1p(y), or use a model for "
-            "implicit feedback."
+            "which the largest counts dominate; fit their logarithms, np.log1p(y), or use "
+            "ImplicitMFRecommender."
         )
 
 

@@ -1,6 +1,6 @@
 """What the user passes becomes columns of ids, ratings and weights; an error says why it cannot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,19 +9,17 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 from sklearn_mf.ratings._columns import (
-    Column,
     IdColumn,
     IdType,
     check_id,
-    check_length,
+    named_columns,
     read_id_column,
-    read_targets,
-    read_weights,
     short_repr,
 )
 from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._matrices import is_sparse, read_cells
-from sklearn_mf.ratings._suspicions import time_column_hint, warn_of_implicit_feedback, warn_of_third_column
+from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
+from sklearn_mf.ratings._suspicions import warn_of_third_column
 
 Table = NDArray[np.generic] | pd.DataFrame
 
@@ -53,6 +51,19 @@ class TrainingInput:
     weights: NDArray[np.float64]
     X: Table
 
+    def without_zero_weights(self) -> "TrainingInput":
+        """The rows of positive weight."""
+        keep = self.weights > 0
+        if keep.all():
+            return self
+        return replace(
+            self,
+            ids=[column.take(keep) for column in self.ids],
+            targets=self.targets[keep],
+            weights=self.weights[keep],
+            X=self.X[keep],
+        )
+
     def for_callbacks(self, weighted: bool) -> dict[str, object]:
         """Arguments `X`, `y` and `metadata` of scikit-learn's callbacks, with or without the weights."""
         metadata = {"sample_weight": self.weights} if weighted else None
@@ -78,17 +89,23 @@ class IdTable:
     dtypes: list[IdType]
 
 
-def read_ratings(X: object, y: object, sample_weight: object, caller: str) -> TrainingInput:
+def read_ratings(
+    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat = RATINGS
+) -> TrainingInput:
     """Check the input of fit and drop rows of weight 0; `caller` is the estimator's name, for errors."""
-    read = _read_matrix(X, y, sample_weight) if is_sparse(X) else _read_rows(X, y, sample_weight, caller)
-    warn_of_implicit_feedback(read.targets, caller)
+    if is_sparse(X):
+        read = _read_matrix(X, y, sample_weight, rows)
+    else:
+        read = _read_rows(X, y, sample_weight, caller, rows)
+    read = read.without_zero_weights()
+    rows.warn_of_suspects(read.targets, caller)
     return read
 
 
 def read_ids(X: object) -> IdTable:
     """Check a table of ids, (n_samples, n_fields), and number the ids of each column."""
     X = read_table(X)
-    pairs = [read_id_column(column, f"Column {name!r}") for name, column in _columns(X)]
+    pairs = [read_id_column(column, f"Column {name!r}") for name, column in named_columns(X)]
     return IdTable(X, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
@@ -103,26 +120,6 @@ def read_table(X: object) -> Table:
     return _check_frame(X) if isinstance(X, pd.DataFrame) else _read_array(X)
 
 
-def split_ratings(X: object, y: object, caller: str) -> tuple[Any, Any]:
-    """Split a table of user, item, rating into X and y where y is None; `caller` is named in the error."""
-    if y is not None or is_sparse(X):
-        return X, y
-    table = as_table(X)
-    shape = getattr(table, "shape", None)
-    if shape is None or len(shape) != 2 or shape[1] != 3:
-        got = short_repr(table) if shape is None else f"an input of shape {tuple(shape)}"
-        is_table = isinstance(table, (np.ndarray, pd.DataFrame)) and table.ndim == 2 and len(table) > 0
-        hint = time_column_hint(X, dict(_columns(table))) if is_table else ""
-        raise ValueError(
-            f"This {caller} estimator requires y to be passed, but the target y is None: "
-            "call it with two arguments, ids and ratings, as in fit(X, y), or with one table of exactly "
-            f"three columns user, item, rating; got {got}{hint}."
-        )
-    if isinstance(table, pd.DataFrame):
-        return table.iloc[:, :2], table.iloc[:, 2]
-    return table[:, :2], table[:, 2]
-
-
 def check_known(codes: NDArray[np.integer], ids: NDArray[np.generic], label: str) -> None:
     """Refuse ids, (n,), that fit has not seen, those of code -1; `label` names them in the error."""
     unknown = pd.unique(ids[np.asarray(codes) < 0])
@@ -134,21 +131,16 @@ def check_known(codes: NDArray[np.integer], ids: NDArray[np.generic], label: str
         )
 
 
-def _read_rows(X: object, y: object, sample_weight: object, caller: str) -> TrainingInput:
-    ids, y = split_ratings(X, y, caller)
-    table, targets = read_ids(ids), read_targets(y)
-    check_length(targets, len(table.X), "ratings")
+def _read_rows(X: object, y: object, sample_weight: object, caller: str, rows: RowFormat) -> TrainingInput:
+    ids, y = rows.split(X, y, caller)
+    table = read_ids(ids)
+    targets, weights = rows.read_values(y, sample_weight, len(table.X))
     warn_of_third_column(table.columns, targets)
-    weights = read_weights(sample_weight, len(table.X))
     known: list[NDArray[np.integer] | None] = [None] * len(table.columns)
-    keep = weights > 0
-    if keep.all():
-        return TrainingInput(table.columns, table.dtypes, known, targets, weights, table.X)
-    columns = [column.take(keep) for column in table.columns]
-    return TrainingInput(columns, table.dtypes, known, targets[keep], weights[keep], table.X[keep])
+    return TrainingInput(table.columns, table.dtypes, known, targets, weights, table.X)
 
 
-def _read_matrix(A: object, y: object, sample_weight: object) -> TrainingInput:
+def _read_matrix(A: object, y: object, sample_weight: object, rows: RowFormat) -> TrainingInput:
     if y is not None or sample_weight is not None:
         raise ValueError(
             "A sparse matrix holds the ratings itself: call fit(A) with neither y nor sample_weight, "
@@ -157,15 +149,8 @@ def _read_matrix(A: object, y: object, sample_weight: object) -> TrainingInput:
     cells = read_cells(A)
     table = read_ids(np.stack(cells.coords, axis=1).astype(np.int64))
     known: list[NDArray[np.integer] | None] = [np.arange(size) for size in cells.shape]
-    weights = read_weights(None, cells.nnz)
-    return TrainingInput(table.columns, table.dtypes, known, cells.data, weights, table.X)
-
-
-def _columns(X: Table) -> list[tuple[object, Column]]:
-    """Name, or number, and values of each column."""
-    if isinstance(X, pd.DataFrame):
-        return [(name, X.iloc[:, place]) for place, name in enumerate(X.columns)]
-    return [(place, X[:, place]) for place in range(X.shape[1])]
+    targets, weights = rows.read_values(cells.data, None, cells.nnz)
+    return TrainingInput(table.columns, table.dtypes, known, targets, weights, table.X)
 
 
 def _check_frame(X: pd.DataFrame) -> pd.DataFrame:

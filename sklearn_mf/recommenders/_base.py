@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import IdType
+from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import check_known
 from sklearn_mf.ratings._vocabulary import Vocabulary
@@ -52,6 +53,11 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     biases_: list[NDArray[np.float32]]
     _norm_bounds: list[float]
     handle_unknown: str
+
+    @property
+    def _row_format(self) -> RowFormat:
+        """Meaning of a row of data."""
+        return RATINGS
 
     # Hooks of the fit: the run, the attributes of a state of it, and those of its end.
 

@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf.model._fold_in import FoldInRatings
-from sklearn_mf.ratings._columns import check_length, read_id_list, read_targets, read_weights
+from sklearn_mf.ratings._columns import read_id_list
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._seen_items import SeenItems
-from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table, split_ratings
+from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
 
@@ -89,17 +89,19 @@ def read_fold_in(
 ) -> FoldInRatings:
     """Read the ratings of users from outside; ratings of unknown items are left out."""
     catalog = catalog_of(recommender, caller)
-    X, y = split_ratings(X, y, type(recommender).__name__)
+    rows = recommender._row_format
+    X, y = rows.split(X, y, type(recommender).__name__)
     table = read_ids_of(recommender, X)
     users, items = table.columns
-    targets, weights = read_targets(y), read_weights(sample_weight, len(table.X))
-    check_length(targets, len(table.X), "ratings")
+    targets, weights = rows.read_values(y, sample_weight, len(table.X))
     vocabulary, user_codes, _ = Vocabulary.learn(users, table.dtypes[0], None)
     item_codes = recommender._codes(1, items.ids).take(items.numbers)
     kept = (item_codes >= 0) & (weights > 0)
     codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
     sizes = len(vocabulary.ids), catalog.seen.n_items
-    return FoldInRatings.of(vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes))
+    return FoldInRatings.of(
+        vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes, rows.merging)
+    )
 
 
 def contributions(recommender: Any, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:

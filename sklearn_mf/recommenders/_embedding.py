@@ -6,12 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._mf import MFRecommender
-from sklearn_mf.utils._sklearn_compat import _check_feature_names_in, _fit_context, _routing_enabled
+from sklearn_mf.utils._sklearn_compat import (
+    _check_feature_names_in,
+    _fit_context,
+    _num_samples,
+    _routing_enabled,
+)
 
 
 class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -113,7 +119,7 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
         task = context.subcontext(task_name="fit-recommender")
         with task.propagate_callback_context(recommender):
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            recommender.fit(X, y, **weights)
+            recommender.fit(X, _target_of(recommender, y), **weights)
             task.call_on_fit_task_end(estimator=self, X=X, y=y)
         fitted = {"recommender_": recommender}
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=fitted)
@@ -218,6 +224,13 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
     @property
     def _unfitted(self) -> BaseRecommender:
         return MFRecommender(random_state=0) if self.recommender is None else self.recommender
+
+
+def _target_of(recommender: BaseRecommender, y: ArrayLike | None) -> ArrayLike | None:
+    """Target of the recommender: y, or 1 for each row where it needs none, so that y is no strength."""
+    if y is None or get_tags(recommender).target_tags.required:
+        return y
+    return np.ones(_num_samples(y))
 
 
 def _rows(

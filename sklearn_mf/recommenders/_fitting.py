@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._row_formats import RowFormat
 from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._validation import TrainingInput, read_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
@@ -69,6 +70,8 @@ class Recommender(Protocol):
     _seen_starts: NDArray[np.integer]
     _seen_items: NDArray[np.integer]
 
+    @property
+    def _row_format(self) -> RowFormat: ...
     def _init_callback_context(self, *, max_subtasks: int) -> Any: ...
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]: ...
     def _store_state(self, state: Any) -> None: ...
@@ -115,7 +118,8 @@ def _prepare(
 ) -> tuple[Solver, Stopping | None, Arguments]:
     """Read the input, store its ids, and make the solver; also the arguments of the callbacks."""
     previous = estimator if estimator.warm_start and hasattr(estimator, "embeddings_") else None
-    observed = read_ratings(X, y, sample_weight, type(estimator).__name__)
+    name, rows = type(estimator).__name__, estimator._row_format
+    observed = read_ratings(X, y, sample_weight, name, rows)
     validate_data(fitted, observed.X, skip_check_array=True, reset=True)
     if previous is not None:
         _check_warm_start(previous, fitted, observed)
@@ -144,7 +148,8 @@ def _store_ids(
     ranges = [observed.targets] if previous is None else [observed.targets, previous.target_range_]
     fitted.target_range_ = np.array([min(map(np.min, ranges)), max(map(np.max, ranges))])
     n_ids = tuple(map(len, fitted.categories_))
-    ratings = Ratings.merge([codes for _, codes, _ in learnt], observed.targets, observed.weights, n_ids)
+    codes = [codes for _, codes, _ in learnt]
+    ratings = Ratings.merge(codes, observed.targets, observed.weights, n_ids, fitted._row_format.merging)
     n_old = [0] * n_fields if previous is None else [len(ids) for ids in previous.categories_]
     return ratings, [codes[:n] for (_, _, codes), n in zip(learnt, n_old, strict=True)]
 

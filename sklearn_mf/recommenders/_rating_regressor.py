@@ -8,7 +8,7 @@ from sklearn.base import RegressorMixin
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._columns import read_weights
-from sklearn_mf.ratings._validation import split_ratings
+from sklearn_mf.ratings._row_formats import split_ratings
 from sklearn_mf.recommenders._fitting import reads_one_fit
 from sklearn_mf.utils._sklearn_compat import _num_samples
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sklearn_mf.metrics._pairs import codes_among, ranks_within
 from sklearn_mf.ratings._columns import read_id_column, short_repr
 from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.reranking._lists import RankedTable, read_ranked
+from sklearn_mf.retrieval._pairs import codes_among, ranks_within
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 

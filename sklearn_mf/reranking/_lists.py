@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sklearn_mf.metrics._pairs import ranks_within
 from sklearn_mf.ratings._columns import IdColumn, read_id_column, short_repr
 from sklearn_mf.ratings._frames import as_table
+from sklearn_mf.retrieval._pairs import ranks_within
 
 
 class RankedTable(NamedTuple):

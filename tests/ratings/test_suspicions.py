@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
+from sklearn_mf.ratings._row_formats import split_ratings
 from sklearn_mf.ratings._suspicions import warn_of_implicit_feedback
-from sklearn_mf.ratings._validation import split_ratings
 
 RNG = np.random.default_rng(0)
 COUNTS = {
@@ -45,7 +45,7 @@ def test_counts_warn(ratings):
     (message,) = warned(ratings)
     assert f"whole numbers from {min(ratings):g} to {max(ratings):g} with median" in message
     assert "MFRecommender fits ratings on a scale" in message
-    assert "np.log1p(y), or use a model for implicit feedback." in message
+    assert "np.log1p(y), or use ImplicitMFRecommender." in message
 
 
 @pytest.mark.parametrize("ratings", SCALES.values(), ids=SCALES)
@@ -56,7 +56,7 @@ def test_scales_do_not_warn(ratings):
 def test_equal_ratings_warn():
     assert warned([3.5, 3.5]) == [
         "All 2 ratings are 3.5: MFRecommender learns from ratings that differ, so there is nothing to learn; "
-        "if a row only says that a user chose an item, as a click does, use a model for implicit feedback."
+        "if a row only says that a user chose an item, as a click does, use ImplicitMFRecommender."
     ]
 
 

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_mf import BayesianMFRecommender, MFEmbedding, MFRecommender
+from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
 
 
 class Untagged(MFRecommender):
@@ -39,6 +39,10 @@ def bayesian(**parameters):
     return BayesianMFRecommender(max_iter=6, **parameters)
 
 
+def implicit(**parameters):
+    return ImplicitMFRecommender(**{"embedding_dim": 2, "max_iter": 2} | parameters)
+
+
 # Every value of every parameter that changes what fit does is in one of these, for each solver.
 VARIANTS = [
     MFRecommender(),
@@ -54,7 +58,11 @@ VARIANTS = [
     bayesian(),
     bayesian(heteroscedastic=False, embedding_dim=2),
     bayesian(embedding_dim=0),
+    ImplicitMFRecommender(),
+    implicit(fit_bias=True, confidence=None),
+    implicit(positive=True, confidence="linear", unobserved_weight=0),
     MFEmbedding(),
+    MFEmbedding(implicit(random_state=0)),
     MFEmbedding(bayesian(embedding_dim=2, random_state=0)),
 ]
 # With 30 and 10 columns of ids: the alternating solver spends most of the time on its graph.
@@ -78,11 +86,12 @@ def test_all_checks_are_made():
     assert os.environ["SCIPY_ARRAY_API"] == "1", "without it scikit-learn skips its array API check"
     for estimator in VARIANTS:
         names = [check.func.__name__ for _, check in estimator_checks_generator(estimator)]
-        assert len(names) >= (55 if isinstance(estimator, MFEmbedding) else 59)
+        kinds = {MFEmbedding: 55, ImplicitMFRecommender: 48}  # no regressors
+        assert len(names) >= kinds.get(type(estimator), 59)
         assert set(names) > WIDE
 
 
-@pytest.mark.parametrize("estimator", [MFRecommender(), MFEmbedding()], ids=repr)
+@pytest.mark.parametrize("estimator", [MFRecommender(), ImplicitMFRecommender(), MFEmbedding()], ids=repr)
 def test_columns_and_parameters(estimator):
     check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
     check_param_validation(type(estimator).__name__, estimator)

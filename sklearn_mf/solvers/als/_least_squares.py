@@ -35,10 +35,13 @@ class RowProblems(NamedTuple):
         Embedding and bias before.
     l1, ridge, damping : tensors of shape (n_rows,), float32, or 0.0
         Lasso penalty, ridge penalty, and penalty on the distance from the start.
-    prior_precision : tensor of shape (width, width) or (width,), float32, or None
-        Positive semi-definite and common to all rows; a vector is the diagonal of it.
-    prior_shift : tensor of shape (width,), float32, or None
+    prior_precision : tensor of shape (width, width), float32, or None
+        Positive semi-definite and common to all rows.
+    prior_shift : tensor of shape (width,) or (n_rows, width), float32, or None
         `prior_precision` times the prior mean. The mean itself need not exist: a Gramian can be singular.
+    uncertainty : tensor of shape (n_rows, width) or (width,), float32, or 0.0
+        Further ridge penalty of each coordinate: the summed variances of the rows of X, or the diagonal of a
+        diagonal prior precision.
     """
 
     X: Tensor
@@ -50,6 +53,7 @@ class RowProblems(NamedTuple):
     damping: Tensor = 0.0
     prior_precision: Tensor | None = None
     prior_shift: Tensor | None = None
+    uncertainty: Tensor = 0.0
 
 
 def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +62,7 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
     `scales`, (width,), is about the mean square of each column of X, for the preconditioner.
     """
     X, w, start = problems.X, problems.w, problems.start
-    ridge, damping = _column(problems.ridge), _column(problems.damping)
+    ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
     diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
     preconditioner = 1 / diagonal
     rows, residuals = start, problems.y - _times(X, start)
@@ -152,61 +156,48 @@ def _descend(G: Tensor, r: Tensor, problems: RowProblems, bounds: Tensor) -> Ten
 
 def _normal_equations(problems: RowProblems) -> tuple[Tensor, Tensor]:
     """Matrices (n_rows, width, width) and right-hand sides (n_rows, width), the diagonal loaded."""
-    precision, shift = problems.prior_precision, problems.prior_shift
     weighted = problems.X * problems.w[..., None]
     G = tf.matmul(problems.X, weighted, transpose_a=True)
     r = _times_transposed(weighted, problems.y)
     diagonal = tf.linalg.diag_part(G)
     damping = problems.damping + LOADING * tf.reduce_sum(diagonal, 1)
-    diagonal += (problems.ridge + damping)[:, None]
-    if precision is not None and precision.shape.rank == 1:
-        diagonal, precision = diagonal + precision, None
-    G = tf.linalg.set_diag(G, diagonal)
+    G = tf.linalg.set_diag(G, diagonal + (problems.ridge + damping)[:, None] + problems.uncertainty)
     r += damping[:, None] * problems.start
-    return G if precision is None else G + precision, r if shift is None else r + shift
+    if problems.prior_precision is not None:
+        G += problems.prior_precision
+    return G, r if problems.prior_shift is None else r + problems.prior_shift
 
 
 def _coordinates(problems: RowProblems, block: slice, rows: Tensor, residuals: Tensor) -> RowProblems:
     """Problems of the change of some coordinates, from rows (n, width) with residuals (n, length)."""
-    X, precision = problems.X[:, :, block], problems.prior_precision
-    start, ridge, damping = problems.start, _column(problems.ridge), _column(problems.damping)
-    shift = -(ridge * rows + damping * (rows - start) + _prior_gradient(problems, rows))[:, block]
-    if precision is not None:
-        precision = precision[block] if precision.shape.rank == 1 else precision[block, block]
+    ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
+    gradient = ridge * rows + damping * (rows - problems.start) + _prior_gradient(problems, rows)
+    curvature, precision = tf.broadcast_to(ridge + damping, tf.shape(rows)), problems.prior_precision
     return RowProblems(
-        X,
+        problems.X[:, :, block],
         residuals,
         problems.w,
-        tf.zeros_like(shift),
-        ridge=problems.ridge + problems.damping,
-        prior_precision=precision,
-        prior_shift=shift,
+        tf.zeros_like(rows[:, block]),
+        prior_precision=None if precision is None else precision[block, block],
+        prior_shift=-gradient[:, block],
+        uncertainty=curvature[:, block],
     )
 
 
 def _prior_product(problems: RowProblems, rows: Tensor) -> Tensor:
     """Prior precision times each row, (n, width) -> (n, width), or 0.0."""
-    precision = problems.prior_precision
-    if precision is None:
-        return 0.0
-    return rows * precision if precision.shape.rank == 1 else tf.matmul(rows, precision)
+    return 0.0 if problems.prior_precision is None else tf.matmul(rows, problems.prior_precision)
 
 
 def _prior_diagonal(problems: RowProblems) -> Tensor:
     """Diagonal of the prior precision, (width,), or 0.0."""
-    precision = problems.prior_precision
-    return (
-        0.0
-        if precision is None
-        else precision
-        if precision.shape.rank == 1
-        else tf.linalg.diag_part(precision)
-    )
+    return 0.0 if problems.prior_precision is None else tf.linalg.diag_part(problems.prior_precision)
 
 
 def _prior_gradient(problems: RowProblems, rows: Tensor) -> Tensor:
     """Gradient of the prior term at the rows, (n, width), or 0.0."""
-    return 0.0 if problems.prior_precision is None else _prior_product(problems, rows) - problems.prior_shift
+    shift = 0.0 if problems.prior_shift is None else problems.prior_shift
+    return _prior_product(problems, rows) - shift
 
 
 def _column(values: Tensor) -> Tensor:

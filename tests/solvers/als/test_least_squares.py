@@ -123,9 +123,9 @@ def test_a_precision_common_to_all_rows_joins_the_normal_equations(method, monke
 
 
 @pytest.mark.parametrize("method", ["cholesky", "block_descent", "conjugate_gradient"])
-def test_a_diagonal_precision_may_be_a_vector(method):
-    block = problems(prior=True)._replace(prior_precision=np.arange(5.0))
-    dense = block._replace(prior_precision=np.diag(block.prior_precision))
+def test_a_diagonal_precision_may_be_given_as_uncertainty(method):
+    block = problems(prior=True)._replace(prior_precision=None, uncertainty=np.arange(5.0))
+    dense = block._replace(prior_precision=np.diag(block.uncertainty), uncertainty=0.0)
     np.testing.assert_allclose(solve(method, block)[0], solve(method, dense)[0], atol=1e-5)
 
 

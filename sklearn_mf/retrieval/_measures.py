@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_mf.metrics._pairs import (
+from sklearn_mf.retrieval._pairs import (
     Lists,
     Pairs,
     codes_among,
