@@ -6,7 +6,7 @@
 The sets are play counts (lastfm-2k), check-ins (gowalla, the published split), and MovieLens as binary data,
 where each rating is an interaction; a name that ends in -10 or -30 has that share of the training rows, drawn
 at random. `validate` holds out a tenth of the interactions of each user of the training part and prints
-NDCG@10 for each setting; `test` prints the scores on the test part. On leave-one-out that is the ranking of a
+the scores for each setting; `test` prints those on the test part. On leave-one-out that is the ranking of a
 held-out item among the 99 published negatives.
 """
 
@@ -95,11 +95,17 @@ def parts_of(name: str) -> tuple[Parts, Scores]:
     return (train, test[PAIR]), scores
 
 
-def validation_score(train: pd.DataFrame, settings: Settings) -> float:
-    """NDCG@10 of a tenth of the interactions of each user."""
+def validation_scores(train: pd.DataFrame, scores: Scores, settings: Settings) -> dict[str, float]:
+    """Scores on a tenth of the interactions of each user, all items ranked."""
     rows, held_out = next(PerUserKFold(10, random_state=0).split(train))
     model = ImplicitMFRecommender(random_state=0, **settings).fit(train.iloc[rows])
-    return model.score(train.iloc[held_out])
+    return ranking_scores(model, train.iloc[held_out], scores)
+
+
+def ranking_scores(model: ImplicitMFRecommender, test: pd.DataFrame, scores: Scores) -> dict[str, float]:
+    """Scores of lists of all items."""
+    found = make_ranking_scorer(list(scores.metrics), k=scores.k)(model, test)
+    return {f"{metric}@{scores.k}": value for metric, value in found.items()}
 
 
 def test_scores(parts: Parts, scores: Scores, settings: Settings) -> dict[str, float]:
@@ -107,10 +113,8 @@ def test_scores(parts: Parts, scores: Scores, settings: Settings) -> dict[str, f
     train, test = parts
     model = ImplicitMFRecommender(random_state=0, **settings).fit(train)
     if "hit_rate" in scores.metrics:
-        found = leave_one_out_scores(model, test, scores.k)
-    else:
-        found = make_ranking_scorer(list(scores.metrics), k=scores.k)(model, test)
-    return {f"{metric}@{scores.k}": value for metric, value in found.items()}
+        return leave_one_out_scores(model, test, scores.k)
+    return ranking_scores(model, test, scores)
 
 
 def leave_one_out_scores(model: ImplicitMFRecommender, test: pd.DataFrame, k: int) -> dict[str, float]:
@@ -118,7 +122,7 @@ def leave_one_out_scores(model: ImplicitMFRecommender, test: pd.DataFrame, k: in
     predicted = model.predict(test).reshape(-1, 100)
     ranks = (predicted[:, 1:] >= predicted[:, :1]).sum(axis=1) + 1
     hits = ranks <= k
-    return {"hit_rate": float(hits.mean()), "ndcg": float((hits / np.log2(ranks + 1)).mean())}
+    return {f"hit_rate@{k}": float(hits.mean()), f"ndcg@{k}": float((hits / np.log2(ranks + 1)).mean())}
 
 
 def main() -> None:
@@ -134,7 +138,7 @@ def main() -> None:
         for settings in arguments.settings:
             start = time.perf_counter()
             if arguments.what == "validate":
-                values = {"ndcg@10": validation_score(parts[0], settings)}
+                values = validation_scores(parts[0], scores, settings)
             else:
                 values = test_scores(parts, scores, settings)
             shown = ", ".join(f"{metric} {value:.4f}" for metric, value in values.items())

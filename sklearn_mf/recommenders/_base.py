@@ -123,7 +123,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Leave out the items that the user has rated.
         candidates : id, or list, array, Series or Index of ids, default=None
             Items to choose from. None is every item of fit.
-        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+        ratings : array-like or DataFrame of shape (n_ratings, 3), or 2 columns of interactions, default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
@@ -292,6 +293,16 @@ def test_y_of_an_embedding_is_no_strength():
     assert embedding.transform(PAIRS).shape == (len(PAIRS), 8)
     three = MFEmbedding(model()).fit(PLAYS, outer)
     assert len(three.recommender_.categories_) == 3
+
+
+def test_scorers_rank_among_samples_and_callbacks_score_training_rows():
+    rows, held_out = next(PerUserKFold(4, random_state=0).split(PAIRS))
+    scorer = make_ranking_scorer(["ndcg", "recall"], k=5, n_negatives=10, random_state=0)
+    monitor = ScoringMonitor(scoring=make_ranking_scorer(["coverage"]))
+    fitted = model().set_callbacks(monitor).fit(PAIRS.iloc[rows])
+    scores = scorer(fitted, PAIRS.iloc[held_out])
+    assert 0.5 < scores["ndcg"] <= scores["recall"] * 1.2
+    assert len(monitor.get_logs().data_as_pandas) == 5
 
 
 def test_displays(fitted):
