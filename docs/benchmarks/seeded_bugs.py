@@ -146,6 +146,10 @@ BUGS = (
                 "return lambda block: seen.of_users(users[block])",
                 "return lambda block: seen.of_users(users[: block.stop - block.start])",
             ),
+            (
+                "each.of_users(users[block]) for each, users in listed",
+                "each.of_users(users[: block.stop - block.start]) for each, users in listed",
+            ),
         ),
         ("tests/retrieval/test_tables.py", "tests/test_tables.py"),
     ),

@@ -1,14 +1,15 @@
 """Ranking metric against the length of the lists."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from sklearn_mf.inspection._estimators import by_name, recommender_in
+from sklearn_mf.inspection._estimators import by_name
+from sklearn_mf.inspection._held_out_lists import Query, ranking_scorer, read_query
 from sklearn_mf.inspection._plotting import (
     GREY,
     Style,
@@ -18,15 +19,10 @@ from sklearn_mf.inspection._plotting import (
     new_axes,
     whole_ticks,
 )
-from sklearn_mf.metrics import make_ranking_scorer
-from sklearn_mf.metrics._scorer import RankingScorer
 from sklearn_mf.ratings._columns import short_repr
-from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.recommenders._catalog import Catalog
-from sklearn_mf.recommenders._held_out import read_held_out
 from sklearn_mf.recommenders._query import recommend_by_scores
-from sklearn_mf.retrieval._measures import MEASURES, find_hits
-from sklearn_mf.retrieval._pairs import Pairs, read_lists
+from sklearn_mf.retrieval._measures import MEASURES, find_binary_hits
+from sklearn_mf.retrieval._pairs import Pairs
 from sklearn_mf.utils._sklearn_compat import _interval_max_min_ratio, check_matplotlib_support
 
 if TYPE_CHECKING:
@@ -39,15 +35,6 @@ _POPULARITY: Style = {
     "zorder": 1,
     "label": "most rated items",
 }
-
-
-class _Query(NamedTuple):
-    """Recommender and catalog, ids of the users to recommend to (n_users,), and their relevant items."""
-
-    recommender: BaseRecommender
-    catalog: Catalog
-    users: NDArray[np.generic]
-    relevant: Pairs
 
 
 class RankingCurveDisplay:
@@ -77,6 +64,7 @@ class RankingCurveDisplay:
     See Also
     --------
     sklearn_mf.metrics.ndcg_at_k : The default metric.
+    RankingComparisonDisplay : Differences at one length, with intervals.
     ErrorByActivityDisplay : Errors of predicted ratings.
 
     Examples
@@ -170,13 +158,13 @@ class RankingCurveDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         lengths = _lengths(ks)
-        if metric not in tuple(MEASURES):
-            raise ValueError(f"metric must be one of {', '.join(MEASURES)}, got {metric!r}.")
-        scorer = make_ranking_scorer(metric, relevance_threshold=relevance_threshold)
-        queries = {name: _query(each, X, y, scorer) for name, each in by_name(estimator).items()}
+        scorer = ranking_scorer(metric, lengths[-1], relevance_threshold)
+        queries = {
+            name: read_query(each, X, y, scorer, cls.__name__) for name, each in by_name(estimator).items()
+        }
         curves = {
             name: _curve(
-                metric, query.recommender.recommend(query.users, lengths[-1]), query.relevant, lengths
+                metric, query.recommender.recommend(query.users.ids, lengths[-1]), query.relevant, lengths
             )
             for name, query in queries.items()
         }
@@ -241,24 +229,14 @@ def _lengths(ks: ArrayLike) -> list[int]:
     return [int(k) for k in lengths]
 
 
-def _query(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, scorer: RankingScorer) -> _Query:
-    """Users and relevant pairs of held-out ratings for the recommender inside an estimator."""
-    recommender, catalog = recommender_in(estimator, "RankingCurveDisplay")
-    held_out = read_held_out(estimator, X, y)
-    relevant = scorer.relevant_pairs(recommender, held_out)
-    if not len(relevant.user_codes):
-        raise ValueError("Fit has seen all relevant ratings in X: pass ratings that were held out.")
-    return _Query(recommender, catalog, held_out.users.ids, relevant)
-
-
 def _curve(metric: str, table: pd.DataFrame, relevant: Pairs, ks: list[int]) -> "pd.Series[float]":
     """The metric of recommended lists cut to each length, (n_ks,)."""
-    hits = find_hits(relevant, np.ones(len(relevant.user_codes)), read_lists(table, ks[-1]), ks[-1])
+    hits = find_binary_hits(relevant, table, ks[-1])
     scores = [float(MEASURES[metric](hits.within(k)).mean()) for k in ks]
     return pd.Series(scores, index=pd.Index(ks, name="k"))
 
 
-def _most_rated(query: _Query, n: int) -> pd.DataFrame:
+def _most_rated(query: Query, n: int) -> pd.DataFrame:
     """Lists of the n items with the most training ratings that the user has not rated."""
     counts = query.catalog.seen.counts(1).astype(np.float32)
-    return recommend_by_scores(query.recommender, query.users, counts, n)
+    return recommend_by_scores(query.recommender, query.users.ids, counts, n)

@@ -1,6 +1,7 @@
-"""Metrics of recommendations: ranking, beyond accuracy, and scorers for scikit-learn."""
+"""Metrics of recommendations: ranking, beyond accuracy, comparisons, and scorers for scikit-learn."""
 
 from sklearn_mf.metrics._beyond_accuracy import catalog_coverage, gini_index, novelty
+from sklearn_mf.metrics._compare import compare
 from sklearn_mf.metrics._ranking import (
     average_precision_at_k,
     hit_rate_at_k,
@@ -14,6 +15,7 @@ from sklearn_mf.metrics._scorer import make_ranking_scorer
 __all__ = [
     "average_precision_at_k",
     "catalog_coverage",
+    "compare",
     "gini_index",
     "hit_rate_at_k",
     "make_ranking_scorer",

@@ -2,12 +2,10 @@
 
 from numbers import Integral
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from sklearn_mf.retrieval._measures import MEASURES, find_hits
-from sklearn_mf.retrieval._pairs import read_gains, read_lists, read_relevant
+from sklearn_mf.retrieval._measures import evaluate
 from sklearn_mf.utils._sklearn_compat import Interval, validate_params
 
 _CONSTRAINTS: dict[str, list[object]] = {
@@ -65,7 +63,7 @@ def precision_at_k(
     >>> precision_at_k(relevant, recommended, k=2, per_user=True).round(3).to_dict()
     {'ann': 0.5, 'bob': 0.5}
     """
-    return _evaluate("precision", relevant, recommended, k, per_user)
+    return evaluate("precision", relevant, recommended, k, per_user)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -117,7 +115,7 @@ def recall_at_k(
     >>> recall_at_k(relevant, recommended, k=2, per_user=True).round(3).to_dict()
     {'ann': 0.5, 'bob': 1.0}
     """
-    return _evaluate("recall", relevant, recommended, k, per_user)
+    return evaluate("recall", relevant, recommended, k, per_user)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -177,7 +175,7 @@ def ndcg_at_k(
     >>> ndcg_at_k(relevant, recommended, k=2, per_user=True).round(3).to_dict()
     {'ann': 0.613, 'bob': 0.631}
     """
-    return _evaluate("ndcg", relevant, recommended, k, per_user)
+    return evaluate("ndcg", relevant, recommended, k, per_user)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -230,7 +228,7 @@ def average_precision_at_k(
     >>> average_precision_at_k(relevant, recommended, k=2, per_user=True).round(3).to_dict()
     {'ann': 0.5, 'bob': 0.5}
     """
-    return _evaluate("average_precision", relevant, recommended, k, per_user)
+    return evaluate("average_precision", relevant, recommended, k, per_user)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -281,7 +279,7 @@ def reciprocal_rank_at_k(
     >>> reciprocal_rank_at_k(relevant, recommended, k=2, per_user=True).round(3).to_dict()
     {'ann': 1.0, 'bob': 0.5}
     """
-    return _evaluate("reciprocal_rank", relevant, recommended, k, per_user)
+    return evaluate("reciprocal_rank", relevant, recommended, k, per_user)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -332,18 +330,4 @@ def hit_rate_at_k(
     >>> hit_rate_at_k(relevant, recommended, k=2, per_user=True).round(3).to_dict()
     {'ann': 1.0, 'bob': 1.0}
     """
-    return _evaluate("hit_rate", relevant, recommended, k, per_user)
-
-
-def _evaluate(
-    name: str, relevant: ArrayLike, recommended: ArrayLike, k: int, per_user: bool
-) -> float | pd.Series:
-    """One of `MEASURES` for two tables: the mean over users, or a value for each (n_users,)."""
-    pairs, columns = read_relevant(relevant)
-    graded = name == "ndcg" and len(columns) == 3
-    gains = read_gains(columns[2]) if graded else np.ones(len(pairs.user_codes))
-    values = MEASURES[name](find_hits(pairs, gains, read_lists(recommended, k), k))
-    if not per_user:
-        return float(values.mean())
-    users = pd.Index(pairs.users.column(pairs.users.ids), name=getattr(columns[0], "name", None))
-    return pd.Series(values, index=users, name=name)
+    return evaluate("hit_rate", relevant, recommended, k, per_user)

@@ -1,7 +1,5 @@
 """Relevant items ranked among a sample of other items."""
 
-import copy
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -22,8 +20,7 @@ def rank_among_sampled(
     """Rank the relevant items of each user among n_negatives sampled items: users and items, best first.
 
     The sampled items are neither relevant nor seen in fit; a user has fewer if there are not enough of them.
-    Items are ranked by predicted rating without `clip`; ties are in the order of the item ids. Relevant items
-    that are unknown to fit are in no list.
+    Items are ranked as `recommend` ranks them. Relevant items that are unknown to fit are in no list.
     """
     if not len(relevant.user_codes):
         return pd.DataFrame()
@@ -34,12 +31,10 @@ def rank_among_sampled(
     cells = relevant.user_codes[items >= 0], items[items >= 0]
     negatives = _sample(catalog.seen, users, cells, n_negatives, random)
     rows, columns = (np.concatenate(both) for both in zip(cells, negatives, strict=True))
-    names = getattr(recommender, "feature_names_in_", [0, 1])
     ids = relevant.users.column_of(rows), item_ids.column_of(columns)
-    table = pd.DataFrame(dict(zip(names, ids, strict=True)))
-    unclipped = {"clip": False} if "clip" in recommender.get_params() else {}
-    scores = copy.copy(recommender).set_params(**unclipped).predict(table)
-    return table.iloc[np.lexsort((columns, -scores, rows))]
+    table = pd.DataFrame(dict(zip(catalog.names, ids, strict=True)))
+    asked = relevant.users.ids[np.unique(rows)]
+    return recommender.recommend(asked, n=catalog.seen.n_items, exclude_seen=False, candidates=table)
 
 
 def _sample(

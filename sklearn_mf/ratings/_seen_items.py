@@ -37,13 +37,28 @@ class SeenItems:
         starts = np.concatenate([[0], np.cumsum(counts)])
         return cls(starts, ratings.codes[:, 1].copy(), ratings.n_ids[1])
 
+    @classmethod
+    def of_cells(
+        cls, users: NDArray[np.integer], items: NDArray[np.integer], n_users: int, n_items: int
+    ) -> Self:
+        """Index cells (n_cells,), (n_cells,) in any order, which may repeat."""
+        cells = np.ones(len(users), dtype=bool), (users, items)
+        matrix = sp.csr_array(cells, shape=(n_users, n_items))
+        return cls(matrix.indptr, matrix.indices, n_items)
+
+    def without(self, users: NDArray[np.bool_], items: NDArray[np.bool_]) -> "SeenItems":
+        """The items of the users where the masks (n_users,), (n_items,) are False, with their new codes."""
+        rows, columns = self.users(), self.items
+        kept = ~(users[rows] | items[columns])
+        row_codes, column_codes = np.cumsum(~users) - 1, np.cumsum(~items) - 1
+        cells = row_codes[rows[kept]], column_codes[columns[kept]]
+        return SeenItems.of_cells(*cells, int((~users).sum()), int((~items).sum()))
+
     def joined(self, older: "SeenItems", known_codes: list[NDArray[np.int32]]) -> "SeenItems":
         """Add the items of an earlier fit, whose users and items have the new codes `known_codes`."""
         users = np.concatenate([self.users(), known_codes[0][older.users()]])
         items = np.concatenate([self.items, known_codes[1][older.items]])
-        shape = len(self.starts) - 1, self.n_items
-        seen = sp.csr_array((np.ones(len(users), dtype=bool), (users, items)), shape=shape)
-        return SeenItems(seen.indptr, seen.indices, self.n_items)
+        return SeenItems.of_cells(users, items, len(self.starts) - 1, self.n_items)
 
     def users(self) -> NDArray[np.intp]:
         """Code of the user of each rating, (n_ratings,)."""

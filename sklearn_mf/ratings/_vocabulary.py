@@ -51,7 +51,8 @@ class Vocabulary:
 
     def codes(self, values: NDArray[np.generic]) -> NDArray[np.intp]:
         """Code of each id, -1 where it is unknown, (n,) -> (n,); types that compare equal may differ."""
-        if len(values) <= _FEW and values.dtype == self.ids.dtype and self._sorted_by_value:
+        few = len(values) <= _FEW and len(self.ids) > 0
+        if few and values.dtype == self.ids.dtype and self._sorted_by_value:
             with contextlib.suppress(TypeError):  # an id of a type that does not compare with text
                 return self._search(values)
         index, query = pd.Index(self.ids, dtype=self.ids.dtype), pd.Index(values, dtype=values.dtype)

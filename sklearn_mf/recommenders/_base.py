@@ -1,7 +1,7 @@
 """The base of all recommenders: ids in, tables out."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,11 @@ from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._fold_in import FoldInRatings
-from sklearn_mf.ratings._columns import (
-    IdType,
-    short_repr,
-)
+from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import check_known
-from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
+from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._catalog import (
     catalog_for_table,
     catalog_of,
@@ -28,7 +25,8 @@ from sklearn_mf.recommenders._catalog import (
     read_ids_of,
 )
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
-from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.recommenders._forget import forget_ids
+from sklearn_mf.recommenders._query import RecommendQuery, read_query, user_column, warn_of_empty_lists
 from sklearn_mf.retrieval._tables import (
     METRICS,
     nearest,
@@ -36,7 +34,6 @@ from sklearn_mf.retrieval._tables import (
 )
 from sklearn_mf.retrieval._top_n import Ranking, top_n
 from sklearn_mf.solvers._training import History, Stopping
-from sklearn_mf.utils._warnings import warn_user
 
 T = TypeVar("T")
 
@@ -108,6 +105,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         *,
         exclude_seen: bool = True,
         candidates: object = None,
+        exclude: object = None,
         ratings: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Recommend the n items of highest predicted rating to each user.
@@ -121,8 +119,15 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Items for each user.
         exclude_seen : bool, default=True
             Leave out the items that the user has rated.
-        candidates : id, or list, array, Series or Index of ids, default=None
-            Items to choose from. None is every item of fit.
+        candidates : id, or list, array, Series or Index of ids, or table of shape (n_rows, 2), default=None
+            Items to choose from. None is every item of fit. A table (DataFrame, 2D array or list of lists)
+            has one row for each user and item, and gives each user candidates of their own; a user without
+            rows gets no list. A frame with the column names of fit is read by name and may have other columns
+            as well; else the first of two columns holds the users.
+        exclude : id, or list, array, Series or Index of ids, or table of shape (n_rows, 2), default=None
+            Items that are never shown: to anybody, or with a table, as in `candidates`, to the user beside
+            them. A table of an earlier call of recommend excludes what was shown. Unknown ids and repeated
+            rows have no effect; there is a warning where all ids are unknown, as those of another type are.
         ratings : array-like or DataFrame of shape (n_ratings, 3), or 2 columns of interactions, default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
@@ -157,7 +162,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
           user  rank
         0  new     1
         """
-        query = read_query(self, users, n, exclude_seen, candidates, ratings)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
         return self._recommendations(query, self._rank_by_mean(query))
 
     @reads_one_fit
@@ -273,6 +278,47 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         fold_in = read_fold_in(self, X, "fold_in", y, sample_weight)
         return Bunch(ids=fold_in.ids, **self._folded(fold_in))
 
+    def forget(self, users: object = None, items: object = None) -> Self:
+        """Remove users and items from the fitted estimator, in place.
+
+        Their ids, rated items and rows of all fitted arrays are deleted, so lists, neighbours and pickles no
+        longer contain them. The rows of all other ids keep their values. The intercept, the scale and the
+        averages that are the fallback for unknown ids stay as learnt, also from the removed ratings; only a
+        new fit without these ratings removes their influence.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids, default=None
+            Users to remove.
+        items : id, or list, array, Series or Index of ids, default=None
+            Items to remove.
+
+        Returns
+        -------
+        self : estimator
+            The estimator, changed in place.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown, all users or all items would be removed, neither are given, or the model
+            has not two fields. The estimator is then as it was before.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = MFRecommender(random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.forget(users="ann", items=["alien"]).user_ids_.tolist()
+        ['bob']
+        """
+        forget_ids(self, users, items)
+        return self
+
+    def _id_arrays(self) -> list[str]:
+        """Names of the fitted attributes that hold, for each field, an array with a row for each id."""
+        return ["categories_", "embeddings_", "biases_", "_epochs"]
+
     def _rank_by_mean(self, query: RecommendQuery) -> Ranking:
         """Ranking of the query by predicted rating."""
         vectors, item_bias = self._ranking_vectors(1), self.biases_[1]
@@ -286,34 +332,18 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             query.excluded,
             item_bias,
             self._norm_bounds[1],
+            query.cells,
         )
         scores = self.intercept_ + self.scale_ * (ranking.scores + biases[ranking.rows])
         return ranking._replace(scores=scores)
 
     def _recommendations(self, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
         """Table of a ranking of the query; warns of users whose list is empty."""
-        self._warn_of_empty_lists(query, ranking)
+        warn_of_empty_lists(query, ranking)
         catalog = catalog_of(self, "recommend")
         found = ranking.columns if query.items is None else query.items[ranking.columns]
-        columns = self._user_column(query, ranking.rows), catalog.vocabularies[1].column_of(found)
+        columns = user_column(self, query, ranking.rows), catalog.vocabularies[1].column_of(found)
         return ranking_table(dict(zip(catalog.names, columns, strict=True)), ranking)
-
-    def _user_column(self, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
-        """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
-        codes = query.codes[rows]
-        if (codes >= 0).all():
-            return self._vocabulary(0).column_of(codes)
-        return Vocabulary(query.ids, compatible_dtype(self.id_types_[0], query.ids)).column_of(rows)
-
-    def _warn_of_empty_lists(self, query: RecommendQuery, ranking: Ranking) -> None:
-        has_list = np.zeros(len(query.ids), dtype=bool)
-        has_list[ranking.rows] = True
-        if not has_list.all():
-            warn_user(
-                f"recommend found nothing for {np.count_nonzero(~has_list)} of {len(has_list)} users, the "
-                f"first is {short_repr(query.ids[np.argmin(has_list)])}, who has rated every candidate: pass "
-                "exclude_seen=False or more candidates."
-            )
 
     def _similar(self, method: str, field: int, ids: object, n: int, metric: str) -> pd.DataFrame:
         catalog = catalog_for_table(self, method, n)

@@ -10,11 +10,7 @@ from scipy.stats import norm
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._fold_in import (
-    FoldInRatings,
-    posterior_contributions,
-    posterior_rows,
-)
+from sklearn_mf.model._fold_in import FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import Draw, single_sample_posterior
 from sklearn_mf.ratings._statistics import RatingStatistics
@@ -307,6 +303,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         *,
         exclude_seen: bool = True,
         candidates: object = None,
+        exclude: object = None,
         ratings: ArrayLike | None = None,
         by: str = "mean",
         quantile: float = 0.9,
@@ -322,8 +319,8 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
             Items for each user.
         exclude_seen : bool, default=True
             Leave out the items that the user has rated.
-        candidates : id, or list, array, Series or Index of ids, default=None
-            Items to choose from. None is every item of fit.
+        candidates, exclude : id, or list, array, Series or Index of ids, or table, default=None
+            Items to choose from, and items that are never shown, as in :meth:`MFRecommender.recommend`.
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
             In the place of `users`: user, item and rating of people, whether fit has seen them or not.
         by : {"mean", "upper", "sample"}, default="mean"
@@ -360,7 +357,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
-        query = read_query(self, users, n, exclude_seen, candidates, ratings)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
         if by == "mean":
             return self._recommendations(query, self._rank_by_mean(query))
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
@@ -395,6 +392,9 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
         chain.store_r_hat(self, solver.options.seed)
 
+    def _id_arrays(self) -> list[str]:
+        return [*super()._id_arrays(), *chain.ID_ARRAYS]
+
     @property
     def embedding_samples_(self) -> list[NDArray[np.float32]]:
         """Kept draws of the embeddings: list of ndarray of shape (n_samples, n_ids[f], embedding_dim)."""
@@ -427,10 +427,10 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         users = chain.drawn_user_rows(posterior, query, rng)
         items = np.arange(len(self.categories_[1])) if query.items is None else query.items
         if by == "sample":
-            ranking = rank_by_draw(posterior, users, items, query.n, query.excluded, rng)
+            ranking = rank_by_draw(posterior, users, items, query.n, query.excluded, rng, query.cells)
         else:
             rows = posterior.drawn_rows(1, items, rng)
-            ranking = rank_by_quantile(users, rows, query.n, query.excluded, quantile)
+            ranking = rank_by_quantile(users, rows, query.n, query.excluded, quantile, query.cells)
         return ranking._replace(scores=self.intercept_ + self.scale_ * ranking.scores)
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:

@@ -19,6 +19,18 @@ from sklearn_mf.utils._warnings import warn_user
 # Cells whose predictions are watched for convergence, and the split R-hat above which it is poor.
 _N_WATCHED, _POOR = 1000, 1.2
 
+# Attributes with a row for each id that a Bayesian recommender has beside those of all recommenders.
+ID_ARRAYS = (
+    "_embedding_draws",
+    "_bias_draws",
+    "_noise_factor_draws",
+    "noise_factors_",
+    "_rated",
+    "_end_embeddings",
+    "_end_biases",
+    "_end_noise_factors",
+)
+
 
 def kept_after(max_iter: int, burn_in: int, n_samples: int) -> tuple[int, ...]:
     """Numbers of the sweeps after which a draw is kept: evenly spaced after the burn-in."""

@@ -106,7 +106,7 @@ def fit_recommender(
         context.call_on_fit_task_end(
             estimator=estimator, **arguments, reconstruction_attributes=lambda: vars(fitted)
         )
-    _replace_attributes(estimator, fitted)
+    replace_attributes(estimator, fitted)
 
 
 def _prepare(
@@ -214,7 +214,7 @@ def _attributes_of_state(fitted: Recommender, state: object) -> dict[str, object
     return vars(stopped)
 
 
-def _replace_attributes(estimator: object, fitted: object) -> None:
+def replace_attributes(estimator: object, fitted: object) -> None:
     """Give an estimator the attributes of its fitted copy, in one step; those of its callbacks stay."""
     of_callbacks = {name: value for name, value in vars(estimator).items() if "callback" in name}
     estimator.__dict__ = {**vars(fitted), **of_callbacks}

@@ -12,8 +12,8 @@ from sklearn_mf.ratings._columns import IdColumn
 from sklearn_mf.ratings._row_formats import RATINGS
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import catalog_of, read_ids_of
-from sklearn_mf.retrieval._measures import MEASURES, find_hits
-from sklearn_mf.retrieval._pairs import Pairs, codes_among, read_lists, read_pairs
+from sklearn_mf.retrieval._measures import MEASURES, find_binary_hits
+from sklearn_mf.retrieval._pairs import Pairs, codes_among, read_pairs
 from sklearn_mf.utils._pipeline import last_step, transform_up_to_last_step
 from sklearn_mf.utils._warnings import warn_user
 
@@ -67,7 +67,7 @@ def ranking_accuracy(names: list[str], relevant: Pairs, table: pd.DataFrame, k: 
             UndefinedMetricWarning,
         )
         return dict.fromkeys(names, np.nan)
-    hits = find_hits(relevant, np.ones(len(relevant.user_codes)), read_lists(table, k), k)
+    hits = find_binary_hits(relevant, table, k)
     return {name: float(MEASURES[name](hits).mean()) for name in names}
 
 

@@ -343,7 +343,7 @@ class ImplicitMFRecommender(BaseRecommender):
         return solver(training, None, start, self._options(training)), Stopping(self.tol, 1)
 
     def _options(self, training: Ratings) -> ALSOptions:
-        """Options of the solver; sets the bounded prior and the weight of a cell, 0 without two fields."""
+        """Options of the solver; sets the weight of an unobserved cell, and the prior."""
         unobserved = None
         self._n_prior = min(float(self.prior_ratings), _MOST_PRIOR * len(training.targets))
         if training.n_fields == 2 and self.unobserved_weight > 0:

@@ -332,6 +332,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self.validation_scores_ = history.validation_scores
         self.n_iter_ = history.n_iter
 
+    def _id_arrays(self) -> list[str]:
+        return [*super()._id_arrays(), "_id_weights"]
+
     @property
     def _model(self) -> Model:
         return Model(

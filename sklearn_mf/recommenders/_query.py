@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
 from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
 from sklearn_mf.recommenders._catalog import catalog_for_table, read_fold_in
-from sklearn_mf.retrieval._tables import excluded_cells
-from sklearn_mf.retrieval._top_n import Excluded, top_n
+from sklearn_mf.recommenders._choices import read_choices
+from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, top_n
+from sklearn_mf.utils._warnings import warn_user
 
 
 class RecommendQuery(NamedTuple):
@@ -25,20 +27,23 @@ class RecommendQuery(NamedTuple):
         Their rows in fit, -1 for an unknown user and for one who comes with ratings.
     fold_in : FoldInRatings or None
         Ratings of the users where they come with them.
-    items : ndarray of shape (n_candidates,), intp, or None
-        Codes of the candidates; None for all items.
     n : int
         Length of a list.
+    items : ndarray of shape (n_candidates,), intp, or None
+        Codes of the candidates; None for all items.
     excluded : callable or None
         Cells to leave out, as `top_n` takes them.
+    cells : tuple of two ndarray of shape (n_cells,), or None
+        The only cells to choose from, as `top_n` takes them, where each user has candidates of their own.
     """
 
     ids: NDArray[np.generic]
     codes: NDArray[np.intp]
     fold_in: FoldInRatings | None
-    items: NDArray[np.intp] | None
     n: int
+    items: NDArray[np.intp] | None
     excluded: Excluded
+    cells: Cells | None
 
 
 def read_query(
@@ -48,26 +53,43 @@ def read_query(
     exclude_seen: bool = True,
     candidates: object = None,
     ratings: ArrayLike | None = None,
+    exclude: object = None,
 ) -> RecommendQuery:
     """Read the arguments of recommend."""
     catalog = catalog_for_table(recommender, "recommend", n)
-    items = None if candidates is None else np.unique(catalog.known_codes(1, candidates, "candidates"))
-    if ratings is None:
-        ids = (
-            recommender.categories_[0]
-            if users is None
-            else read_id_list(users, "users", recommender.categories_[0])
-        )
-        codes = np.arange(len(ids)) if users is None else recommender._codes(0, ids)
-        excluded = excluded_cells(catalog.seen, codes, items) if exclude_seen else None
-        return RecommendQuery(ids, codes, None, items, int(n), excluded)
-    if users is not None:
+    if ratings is not None and users is not None:
         raise ValueError(f"Give either users or ratings, got both: users={short_repr(users)}.")
-    fold_in = read_fold_in(recommender, ratings, "recommend")
-    places = np.arange(len(fold_in.ids))
-    seen = SeenItems(fold_in.starts, fold_in.items, catalog.seen.n_items)
-    excluded = excluded_cells(seen, places, items) if exclude_seen else None
-    return RecommendQuery(fold_in.ids, np.full(len(places), -1), fold_in, items, int(n), excluded)
+    if ratings is None:
+        known = recommender.categories_[0]
+        ids = known if users is None else read_id_list(users, "users", known)
+        codes = np.arange(len(ids)) if users is None else recommender._codes(0, ids)
+        fold_in, seen = None, (catalog.seen, codes)
+    else:
+        fold_in = read_fold_in(recommender, ratings, "recommend")
+        ids, codes = fold_in.ids, np.full(len(fold_in.ids), -1)
+        seen = SeenItems(fold_in.starts, fold_in.items, catalog.seen.n_items), np.arange(len(ids))
+    choices = read_choices(catalog, ids, [seen] if exclude_seen else [], candidates, exclude)
+    return RecommendQuery(ids, codes, fold_in, int(n), *choices)
+
+
+def user_column(recommender: Any, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
+    """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
+    codes, dtype = query.codes[rows], recommender.id_types_[0]
+    if (codes >= 0).all():
+        return Vocabulary(recommender.categories_[0], dtype).column_of(codes)
+    return Vocabulary(query.ids, compatible_dtype(dtype, query.ids)).column_of(rows)
+
+
+def warn_of_empty_lists(query: RecommendQuery, ranking: Ranking) -> None:
+    """Warn of users whose list is empty."""
+    has_list = np.zeros(len(query.ids), dtype=bool)
+    has_list[ranking.rows] = True
+    if not has_list.all():
+        warn_user(
+            f"recommend found nothing for {np.count_nonzero(~has_list)} of {len(has_list)} users, the "
+            f"first is {short_repr(query.ids[np.argmin(has_list)])}, who has no candidate left: pass more "
+            "candidates, exclude_seen=False or a shorter exclude."
+        )
 
 
 def recommend_by_scores(

@@ -5,9 +5,17 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sklearn_mf.retrieval._pairs import Lists, Pairs, codes_among, ranks_within
+from sklearn_mf.retrieval._pairs import (
+    Lists,
+    Pairs,
+    codes_among,
+    ranks_within,
+    read_gains,
+    read_lists,
+    read_relevant,
+)
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +55,31 @@ class Hits(NamedTuple):
         """The hits at ranks up to k, which is at most the length of the lists."""
         kept = self.ranks <= k
         return self._replace(k=k, users=self.users[kept], ranks=self.ranks[kept], gains=self.gains[kept])
+
+
+def evaluate(
+    name: str, relevant: ArrayLike, recommended: ArrayLike, k: int, per_user: bool
+) -> float | pd.Series:
+    """One of `MEASURES` for two tables: the mean over users, or a value for each (n_users,)."""
+    values = values_of_users(name, relevant, recommended, k)
+    return values if per_user else float(values.to_numpy().mean())
+
+
+def values_of_users(
+    name: str, relevant: ArrayLike, recommended: ArrayLike, k: int, label: str = "recommended"
+) -> "pd.Series[float]":
+    """One of `MEASURES` for each user of `relevant`, (n_users,); errors call the lists by `label`."""
+    pairs, columns = read_relevant(relevant)
+    graded = name == "ndcg" and len(columns) == 3
+    gains = read_gains(columns[2]) if graded else np.ones(len(pairs.user_codes))
+    values = MEASURES[name](find_hits(pairs, gains, read_lists(recommended, k, label), k))
+    users = pd.Index(pairs.users.column(pairs.users.ids), name=getattr(columns[0], "name", None))
+    return pd.Series(values, index=users, name=name)
+
+
+def find_binary_hits(relevant: Pairs, recommended: ArrayLike, k: int) -> Hits:
+    """Relevant items of gain 1 among the first k items of each user in a table of lists."""
+    return find_hits(relevant, np.ones(len(relevant.user_codes)), read_lists(recommended, k), k)
 
 
 def find_hits(relevant: Pairs, gains: Floats, lists: Lists, k: int) -> Hits:

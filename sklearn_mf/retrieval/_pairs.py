@@ -58,12 +58,12 @@ class Lists(NamedTuple):
     ranks: NDArray[np.integer]
 
 
-def read_lists(recommended: ArrayLike, k: int) -> Lists:
+def read_lists(recommended: ArrayLike, k: int, label: str = "recommended") -> Lists:
     """The first k items of each user, by the column "rank" if there is one, else in the order of the rows."""
     table = as_table(recommended)
     is_frame = isinstance(table, pd.DataFrame)
-    pairs = read_pairs(read_columns(table, "recommended", None if is_frame else 2), "recommended")
-    _check_distinct(pairs, "recommended")
+    pairs = read_pairs(read_columns(table, label, None if is_frame else 2), label)
+    _check_distinct(pairs, label)
     if is_frame and "rank" in table.columns:
         order = np.lexsort((_numbers(table["rank"], "rank"), pairs.user_codes))
     else:

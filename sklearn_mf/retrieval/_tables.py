@@ -14,6 +14,9 @@ from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, top_n, unit_ro
 _RESERVED = ("neighbor", "rank", "score")
 METRICS = ("cosine", "dot")
 
+# Items listed by user, and the row in this list of each user of a query, (n_users,); -1 for no row.
+ListedItems = tuple[SeenItems, NDArray[np.intp]]
+
 
 def check_length_of_lists(n: object) -> None:
     """Refuse a length of lists that is no whole number of at least 1."""
@@ -32,20 +35,24 @@ def check_names(names: Sequence[Hashable], method: str) -> None:
         )
 
 
-def excluded_cells(seen: SeenItems, users: NDArray[np.intp], items: NDArray[np.intp] | None) -> Excluded:
-    """Cells that users have rated, in the form of `top_n`; columns are `items`, None for all items."""
-    if items is None:
-        return lambda block: seen.of_users(users[block])
-    positions = np.full(seen.n_items, -1)
-    positions[items] = np.arange(len(items))
+def excluded_cells(listed: Sequence[ListedItems], items: NDArray[np.intp] | None) -> Excluded:
+    """Cells of listed items, such as the rated ones, for `top_n`; columns are `items`, None for all items."""
+    if not listed:
+        return None
+    positions = np.full(0 if items is None else listed[0][0].n_items, -1)
+    if items is not None:
+        positions[items] = np.arange(len(items))
 
-    def among_items(block: slice) -> Cells:
-        """Cells of a block, with the columns counted among the items."""
-        rows, columns = seen.of_users(users[block])
+    def cells_of(block: slice) -> Cells:
+        """Cells of a block of users, with the columns counted among the items."""
+        found = [each.of_users(users[block]) for each, users in listed]
+        rows, columns = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+        if items is None:
+            return rows, columns
         columns = positions[columns]
         return rows[columns >= 0], columns[columns >= 0]
 
-    return among_items
+    return cells_of
 
 
 def nearest(

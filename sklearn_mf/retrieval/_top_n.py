@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import idamax, isamax
 from sklearn.preprocessing import normalize
 
+from sklearn_mf.ratings._ratings import sorted_by
 from sklearn_mf.utils._batches import batches
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS, n_threads
 
@@ -74,6 +75,7 @@ def top_n(
     excluded: Excluded = None,
     offsets: NDArray[np.floating] | None = None,
     max_norm: float | None = None,
+    cells: Cells | None = None,
 ) -> Ranking:
     """Find the n candidates of largest inner product for each query; ties go by candidate order.
 
@@ -92,12 +94,17 @@ def top_n(
     max_norm : float, default=None
         :func:`norm_bound` of the candidates where it is known: for one query, finding it takes longer than
         the search.
+    cells : tuple of two ndarray of shape (n_cells,), default=None
+        Queries and candidates, in order of query and candidate: the only cells to choose from, each once.
+        Where they are given, `excluded` is not read.
 
     Returns
     -------
     ranking : Ranking
         All lists, one after another.
     """
+    if cells is not None:
+        return best_cells(cells, _cell_scores(queries, candidates, offsets, *cells), n)
     if not len(queries) or not len(candidates):
         nothing = np.empty(0, dtype=np.intp)
         return Ranking(nothing, nothing, nothing, np.empty(0))
@@ -123,6 +130,17 @@ def best_n(scores: NDArray[np.float64], n: int, excluded: Cells | None) -> Ranki
     rows, places = np.nonzero(np.take_along_axis(scores, order, axis=1) > -np.inf)
     columns = order[rows, places]
     return Ranking(rows, columns, places + 1, scores[rows, columns])
+
+
+def best_cells(cells: Cells, scores: NDArray[np.float64], n: int) -> Ranking:
+    """Find the n largest scores (n_cells,) of each row, ties by column, of cells sorted by row and column."""
+    rows, columns = cells
+    order = np.argsort(-scores, kind="stable")
+    n_rows = int(rows[-1]) + 1 if len(rows) else 0
+    order = order[sorted_by(rows[order].astype(np.int32), n_rows)[0]]  # faster than a sort by two keys
+    ranks = np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows)
+    best = order[ranks <= n]
+    return Ranking(rows[best], columns[best], ranks[ranks <= n], scores[best])
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -198,7 +216,7 @@ def _top_n_of_block(search: _Search, block: slice, scores: NDArray[np.float32]) 
         if len(parts) > 1:
             last = np.where(margin[part] > 0, -np.inf, threshold[part])
             rows, columns = _without_late_ties(scores[part], rows, columns, last, search.n)
-        exact = _exact_scores(search, queries[part], rows, columns)
+        exact = _cell_scores(queries[part], search.candidates, search.offsets, rows, columns)
         lists = _ranked(rows, columns, exact, len(queries[part]), search.n)
         found.append(lists._replace(rows=lists.rows + (block.start + part.start)))
     return _joined(found)
@@ -304,16 +322,20 @@ def _without_late_ties(
     return rows[kept], columns[kept]
 
 
-def _exact_scores(
-    search: _Search, queries: NDArray[np.float64], rows: NDArray[np.intp], columns: NDArray[np.intp]
+def _cell_scores(
+    queries: NDArray[np.float64],
+    candidates: NDArray[np.floating],
+    offsets: NDArray[np.floating] | None,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """Scores of cells in float64, (n_block, k), (n_cells,), (n_cells,) -> (n_cells,)."""
-    exact = np.empty(len(rows))
+    """Scores of cells in float64, (n, k), (n_candidates, k), (n_candidates,), (n_cells,) -> (n_cells,)."""
+    scores = np.empty(len(rows))
     for part in batches(len(rows), _CHUNK):
-        found = search.candidates[columns[part]].astype(np.float64, copy=False)
+        found = candidates[columns[part]].astype(np.float64, copy=False)
         # Not a matrix product, whose rounding depends on the place of a row.
-        exact[part] = np.einsum("nk,nk->n", queries[rows[part]], found)
-    return exact if search.offsets is None else exact + search.offsets[columns]
+        scores[part] = np.einsum("nk,nk->n", queries[rows[part]], found)
+    return scores if offsets is None else scores + offsets[columns]
 
 
 def _ranked(

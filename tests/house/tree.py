@@ -21,6 +21,8 @@ ROOMS = (
     "solvers",
     "recommenders",
     "metrics",
+    "reranking",
+    "dummy",
     "model_selection",
     "inspection",
     "datasets",

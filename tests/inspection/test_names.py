@@ -10,6 +10,7 @@ from matplotlib.text import Text
 from sklearn_mf.inspection import (
     EmbeddingDisplay,
     ErrorByActivityDisplay,
+    RankingComparisonDisplay,
     RankingCurveDisplay,
     TrainingCurveDisplay,
 )
@@ -44,6 +45,12 @@ def draw_ranking(ax):
     return RankingCurveDisplay(curves=curves([1, 2, 3]), metric="$ndcg$").plot(ax)
 
 
+def draw_comparison(ax):
+    numbers = {"difference": 0.1, "low": 0.0, "high": 0.2, "p_value": 0.5}
+    table = pd.DataFrame({"first": NAMES, "second": NAMES[::-1]}).assign(**numbers)
+    return RankingComparisonDisplay(comparison=table, metric="$ndcg$", k=10).plot(ax)
+
+
 def draw_training(ax):
     none = pd.DataFrame()
     return TrainingCurveDisplay(objective=curves([1, 2, 3]), log_likelihood=none, validation=none).plot(ax)
@@ -57,7 +64,7 @@ def draw_numbers(ax):
     return draw_map(ax, color=pd.Series(range(len(NAMES)), index=NAMES, name="price in $ or C$"))
 
 
-DISPLAYS = [draw_errors, draw_ranking, draw_training, draw_categories, draw_numbers]
+DISPLAYS = [draw_comparison, draw_errors, draw_ranking, draw_training, draw_categories, draw_numbers]
 
 
 @pytest.mark.parametrize("draw", DISPLAYS)
@@ -81,7 +88,7 @@ def test_no_name_is_read_as_tex(draw):
     assert not any(text.get_usetex() for text in texts)
 
 
-@pytest.mark.parametrize("draw", DISPLAYS[:-1])
+@pytest.mark.parametrize("draw", DISPLAYS[1:-1])
 def test_legends_name_every_curve_and_category(draw):
     _, ax = plt.subplots()
     display = draw(ax)

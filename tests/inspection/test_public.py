@@ -17,7 +17,9 @@ def test_importing_it_and_metrics_imports_neither_matplotlib_nor_tensorflow():
     assert not {"matplotlib", "tensorflow"} & imported
 
 
-DATA = {"RankingCurveDisplay": ([[1, 2]], [3]), "ErrorByActivityDisplay": ([[1, 2]], [3])}
+DATA = dict.fromkeys(
+    ["RankingCurveDisplay", "RankingComparisonDisplay", "ErrorByActivityDisplay"], ([[1, 2]], [3])
+)
 
 
 @pytest.mark.parametrize("name", [name for name in inspection.__all__ if name.endswith("Display")])

@@ -339,14 +339,17 @@ def test_enough_negatives_rank_as_all_items_do(parts, kind):
 def test_negatives_are_unseen_not_relevant_distinct_and_seeded(parts, model, monkeypatch):
     train, test = parts
     drawn = []
-    predict = MFRecommender.predict
+    recommend = MFRecommender.recommend
     monkeypatch.setattr(
-        MFRecommender, "predict", lambda self, X: drawn.append((self.clip, X.copy())) or predict(self, X)
+        MFRecommender,
+        "recommend",
+        lambda self, *args, **options: (
+            drawn.append(options["candidates"]) or recommend(self, *args, **options)
+        ),
     )
     for seed in (0, 0, 1):
         score(make_ranking_scorer(n_negatives=9, random_state=seed), model, test)
-    (clip, table), (_, same), (_, other) = drawn
-    assert not clip and model.clip
+    table, same, other = drawn
     assert table.equals(same) and not table.equals(other)
     assert not table.duplicated().any()
     assert table.merge(train, on=PAIR).empty

@@ -74,6 +74,9 @@ def test_equals_sorting_everything_ties_by_column(
         patch.setattr(_top_n, "_CHUNK", 1 + seed % 99)
         ranking = top_n(queries, candidates, n, lambda block: np.nonzero(mask[block]), offsets)
     assert found(ranking) == expected
+    cells = top_n(queries, candidates, n, None, offsets, cells=np.nonzero(~mask))
+    assert found(cells) == expected
+    assert (cells.scores == ranking.scores).all()
 
 
 def sample(n_queries=300, n_candidates=2000):

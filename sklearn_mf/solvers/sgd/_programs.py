@@ -166,8 +166,9 @@ def _step(
     ]
     if not proximal:
         return moved
-    l1 = [scalars.l1 * (1 - scalars.ridge_share) * charge for charge in charges]
-    return _proximal_step(moved, batch, steps, l1, scalars.lower_bounds)
+    charged = [w * charge for charge in charges]
+    l1 = scalars.l1 * (1 - scalars.ridge_share)
+    return _proximal_step(moved, ids, charged, steps, l1, scalars.lower_bounds)
 
 
 def _capped_steps(
@@ -186,17 +187,19 @@ def _capped_steps(
 
 
 def _proximal_step(
-    tables: list[Tensor], batch: Batch, steps: list[Tensor], l1: list[Tensor], lower_bounds: Tensor
+    tables: list[Tensor],
+    ids: list[Tensor],
+    charged: list[Tensor],
+    steps: list[Tensor],
+    l1: Tensor,
+    lower_bounds: Tensor,
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after the proximal step in the rows of a batch.
 
-    `l1`, F times (batch,), is the lasso penalty of each rating for the id of a field.
+    `charged`, F times (batch,), are the weights that the penalty of the ids is charged for by each rating.
     """
-    ids, _, w = batch
-    id_weights = _sums_by_id(tables, ids, [w] * len(ids))
-    thresholds = [
-        (lasso * step * weight)[:, None] for lasso, step, weight in zip(l1, steps, id_weights, strict=True)
-    ]
+    id_weights = _sums_by_id(tables, ids, charged)
+    thresholds = [(l1 * step * weight)[:, None] for step, weight in zip(steps, id_weights, strict=True)]
     shrunk = [
         tf.maximum(soft_threshold(row, threshold), lower_bounds)
         for row, threshold in zip(_rows(tables, ids), thresholds, strict=True)
