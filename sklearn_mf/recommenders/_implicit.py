@@ -386,6 +386,9 @@ class ImplicitMFRecommender(BaseRecommender):
         self.loss_curve_ = history.curve
         self.n_iter_ = history.n_iter
 
+    def _id_arrays(self) -> list[str]:
+        return [*super()._id_arrays(), "_id_weights"]
+
     @property
     def _model(self) -> Model:
         return Model(

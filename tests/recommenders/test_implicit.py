@@ -264,6 +264,15 @@ def test_every_parameter_changes_the_result(fitted, changed):
     assert np.abs(model(**changed).fit(PLAYS).predict(PAIRS) - fitted.predict(PAIRS)).max() > 1e-4
 
 
+def test_forgotten_items_are_in_no_list():
+    forgetful = model().fit(PLAYS).forget(users=[3], items=[101, 103])
+    mine = PLAYS[PLAYS.user == 5]
+    table = forgetful.recommend(ratings=mine[~mine.song.isin([101, 103])], n=40)
+    assert not table.song.isin([101, 103]).any()
+    assert table.song.max() == PLAYS.song.max()
+    assert len(forgetful.recommend(3, n=1)) == 1, "an unknown user has the average row"
+
+
 def test_positive_embeddings_are_positive():
     fitted = model(positive=True).fit(PLAYS)
     assert min(embeddings.min() for embeddings in fitted.embeddings_) == 0
