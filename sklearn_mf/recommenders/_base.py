@@ -128,7 +128,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Items that are never shown: to anybody, or with a table, as in `candidates`, to the user beside
             them. A table of an earlier call of recommend excludes what was shown. Unknown ids and repeated
             rows have no effect; there is a warning where all ids are unknown, as those of another type are.
-        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+        ratings : array-like or DataFrame of shape (n_ratings, 3), or 2 columns of interactions, default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
 

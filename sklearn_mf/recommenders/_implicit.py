@@ -28,7 +28,7 @@ from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
 # Largest `prior_ratings`, as a share of the observed cells: with more, small data have embeddings of zeros.
-_MOST_PRIOR = 0.1
+_MOST_PRIOR = 0.2
 # Expected norm of an embedding at the start.
 _START_NORM = 0.1
 # Length of the lists that `score` evaluates.
@@ -64,7 +64,7 @@ class ImplicitMFRecommender(BaseRecommender):
         Weight of the ridge penalty. An id is charged in proportion to the total weight of its cells, as if it
         had `prior_ratings` more interactions.
     prior_ratings : float, default=1000
-        The number :math:`n_0`, but at most a tenth of the number of observed cells. It bounds the penalty
+        The number :math:`n_0`, but at most a fifth of the number of observed cells. It bounds the penalty
         from below, so that embeddings of ids with few interactions are shrunken most.
     unobserved_weight : float, default=10
         Total weight of all cells of target 0, as a multiple of the total weight of the observed cells. So
@@ -385,6 +385,9 @@ class ImplicitMFRecommender(BaseRecommender):
         self._store_state(state)
         self.loss_curve_ = history.curve
         self.n_iter_ = history.n_iter
+
+    def _id_arrays(self) -> list[str]:
+        return [*super()._id_arrays(), "_id_weights"]
 
     @property
     def _model(self) -> Model:

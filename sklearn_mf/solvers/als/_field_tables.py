@@ -15,6 +15,7 @@ from sklearn_mf.solvers._rated_ids import put_back
 from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, rank_ids, rows_of
+from sklearn_mf.solvers.als._least_squares import BLOCK
 from sklearn_mf.solvers.als._sweep import ALSScalars, program
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
@@ -23,15 +24,15 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
-_BLOCK_FLOATS = {"gradient": 2**21, "cholesky": 2**21, "descent": 2**23}
-_SPREAD = {"gradient": 1.1, "cholesky": 1.2, "descent": 2.0}
+_BLOCK_FLOATS = {"gradient": 2**21, "blocks": 2**21, "cholesky": 2**21, "descent": 2**23}
+_SPREAD = {"gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
 
 
 class FieldTables:
     """The ratings, grouped by the ids of each field, and the embeddings and biases.
 
     The table of a field has the ids with ratings alone, in order of their number of ratings, and the bias in
-    the last column. `method` ("gradient", "cholesky" or "descent") solves for the rows of a field and decides
+    the last column. `method` ("gradient", "blocks", "cholesky" or "descent") solves for the rows of a field and decides
     on the size of the blocks.
     """
 
@@ -45,10 +46,11 @@ class FieldTables:
             for embeddings, biases, ids in zip(start.embeddings, start.biases, self.ids, strict=True)
         ]
         width = self.tables[0].shape[1]
+        solved_together = {"gradient": 0, "blocks": min(BLOCK, width)}.get(method, width)
         bounds = partial(
             block_bounds,
             max_cells=_BLOCK_FLOATS[method] // (width * max(ratings.n_fields - 1, 1)),
-            shortest=1 if method == "gradient" else 2 * width,  # the normal equations need room too
+            shortest=max(1, 2 * solved_together**2 // width),  # the normal equations need room too
             spread=_SPREAD[method],
         )
         self.fields = [

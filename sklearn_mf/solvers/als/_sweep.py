@@ -19,11 +19,12 @@ from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
+    block_descent,
     cholesky,
     conjugate_gradient,
     coordinate_descent,
 )
-from sklearn_mf.solvers.als._unobserved import RowPrior
+from sklearn_mf.solvers.als._unobserved import RowPrior, diagonalised
 
 # Held-out ratings scored at a time.
 _SCORED = 2**15
@@ -75,6 +76,11 @@ class LinkedRows(NamedTuple):
     scales: Tensor
     weight_factors: Tensor | None
 
+    def rotated(self, basis: Tensor) -> Self:
+        """The same rows in another orthonormal basis of the columns, (width, width)."""
+        design = tf.matmul(self.design, basis)
+        return self._replace(design=design, scales=tf.reduce_mean(tf.square(design), 0))
+
 
 #: (number of the block, its slice of rows, X, y, w) -> rows (n_rows, width), residuals (n_rows, length).
 BlockSolver = Callable[[Tensor, slice, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -95,7 +101,10 @@ def _solve_field(
     `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,).
     """
     linked_rows = link_rows(others, field.other_ids.shape[1], scalars.has_bias)
-    row_weights = field.row_weights + scalars.row_weight
+    row_weights, basis = field.row_weights + scalars.row_weight, None
+    if prior is not None and method in ("gradient", "blocks"):
+        prior, basis, loading = diagonalised(prior)
+        linked_rows, table, damping = linked_rows.rotated(basis), tf.matmul(table, basis), damping + loading
 
     def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and residuals of a block."""
@@ -103,11 +112,15 @@ def _solve_field(
         problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows], *(prior or ()))
         if method == "gradient":
             return conjugate_gradient(problems, linked_rows.scales)
-        return cholesky(problems) if method == "cholesky" else coordinate_descent(problems, bounds)
+        if method == "descent":
+            return coordinate_descent(problems, bounds)
+        return cholesky(problems) if method == "cholesky" else block_descent(problems)
 
-    table, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
-    penalty = elastic_net(table, row_weights, scalars.l1, scalars.l2)
-    return table, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
+    solved, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
+    if basis is not None:
+        solved = tf.matmul(solved, basis, transpose_b=True)
+    penalty = elastic_net(solved, row_weights, scalars.l1, scalars.l2)
+    return solved, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
 
 
 def link_rows(

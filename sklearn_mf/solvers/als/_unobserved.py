@@ -11,6 +11,7 @@ import tensorflow as tf
 from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import Unobserved
+from sklearn_mf.solvers.als._least_squares import LOADING
 
 
 class Moments(NamedTuple):
@@ -36,7 +37,7 @@ class RowPrior(NamedTuple):
 
     Parameters
     ----------
-    precision : tensor of shape (width, width), float32
+    precision : tensor of shape (width, width), or its diagonal (width,), float32
         Positive semi-definite.
     shift : tensor of shape (width,), float32
         Its gradient at 0, negated.
@@ -44,6 +45,18 @@ class RowPrior(NamedTuple):
 
     precision: Tensor
     shift: Tensor
+
+
+def diagonalised(prior: RowPrior) -> tuple[RowPrior, Tensor, Tensor]:
+    """The term in the eigenbasis of its precision, the basis (width, width), and a diagonal loading.
+
+    Rows that few ratings add to have almost diagonal problems there, which iterations solve fast. Rounding
+    moves the zero eigenvalues: the loading, a damping of all coordinates, is larger than that.
+    """
+    values, basis = tf.linalg.eigh(prior.precision)
+    values = tf.maximum(values, 0.0)
+    shift = tf.linalg.matvec(basis, prior.shift, transpose_a=True)
+    return RowPrior(values, shift), basis, LOADING * values[-1]
 
 
 class UnobservedCells:

@@ -63,7 +63,7 @@ def ridge(block, least=0.0):
 
 def descent(block, floor, n_passes=1000):
     """Coordinate descent, one coordinate after the other."""
-    G, r = gram(block, least_squares._LEAST)
+    G, r = gram(block, least_squares.LOADING)
     t = np.maximum(block.start, floor)
     for _ in range(n_passes):
         for k in range(t.shape[1]):
@@ -98,7 +98,7 @@ def test_cholesky_is_the_damped_ridge_solution(l2, damping):
     block = problems(l2=l2, damping=damping)
     rows, _ = solve("cholesky", block)
     undamped = l2 == damping == 0  # only the diagonal loading then determines flat directions
-    np.testing.assert_allclose(rows, ridge(block, least_squares._LEAST), atol=0.1 if undamped else 1e-4)
+    np.testing.assert_allclose(rows, ridge(block, least_squares.LOADING), atol=0.1 if undamped else 1e-4)
     np.testing.assert_allclose(value(block, rows), value(block, ridge(block, 1e-9)), rtol=1e-3, atol=1e-4)
 
 
@@ -136,8 +136,8 @@ def test_draws_have_the_mean_and_covariance_of_the_normal_equations():
     repeated = RowProblems(*(np.repeat(part, n_draws, 0) for part in block[:7]), *block[7:])
     noise = np.random.default_rng(0).normal(size=(2 * n_draws, 5)).astype(np.float32)
     draws, _ = least_squares.normal_draw(tensors(repeated), tf.constant(noise))
-    G, _ = gram(block, least_squares._LEAST)
-    means = ridge(block, least_squares._LEAST)
+    G, _ = gram(block, least_squares.LOADING)
+    means = ridge(block, least_squares.LOADING)
     for some, mean, precision in zip(np.split(draws.numpy(), 2), means, G, strict=True):
         white = (some - mean) @ np.linalg.cholesky(precision)
         np.testing.assert_allclose(white.mean(0), 0, atol=5 / np.sqrt(n_draws))

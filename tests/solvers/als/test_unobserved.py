@@ -13,6 +13,7 @@ from sklearn_mf.solvers.als import _field_tables as field_tables
 from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als import _solver as als
 from sklearn_mf.solvers.als import _sweep as sweep
+from sklearn_mf.solvers.als import _unobserved as unobserved
 from tests.solvers.problems import Silent, spread_over_more_ids, tables_of
 
 N_USERS, N_ITEMS, DIM = 200, 150, 4
@@ -91,7 +92,9 @@ class DenseReference:
 @pytest.fixture
 def exact(monkeypatch):
     """Row solves to convergence and without diagonal loading, traced anew."""
-    monkeypatch.setattr(least_squares, "_LEAST", 0.0)
+    for module in (least_squares, unobserved):
+        monkeypatch.setattr(module, "LOADING", 0.0)
+    monkeypatch.setattr(least_squares, "_STEPS", 20)
     monkeypatch.setattr(least_squares, "_PASSES", 1000)
     monkeypatch.setattr(least_squares, "_CHANGE", 1e-6)
     monkeypatch.setattr(field_tables, "program", functools.cache(sweep.program.__wrapped__))
@@ -132,6 +135,29 @@ def test_one_sweep_equals_the_dense_reference(case, weighted, exact, monkeypatch
     for ours, theirs in zip(tables_of(model), reference.tables, strict=True):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs)
     assert not options.l1 or any((table == 0).any() for table in tables_of(model))
+
+
+@pytest.mark.parametrize("fit_bias", [False, True])
+def test_all_methods_reach_the_same_objective(fit_bias, monkeypatch):
+    ratings, start = problem(
+        n_users=100, n_items=80, n_ratings=1000, dim=150
+    )  # two whole blocks of coordinates and a part
+    found = {}
+    for method in ("cholesky", "gradient", "blocks"):
+        monkeypatch.setattr(als, "best_method", lambda *_, method=method: method)
+        found[method] = solve(ratings, start, chosen(l2=0.1, fit_bias=fit_bias), 30)[1].curve
+        assert (np.diff(found[method]) <= 1e-6 * found[method][0]).all()
+    assert found["gradient"][-1] == pytest.approx(found["cholesky"][-1], rel=1e-4)
+    assert found["blocks"][-1] == pytest.approx(found["cholesky"][-1], rel=1e-4)
+
+
+@pytest.mark.parametrize("fit_bias", [False, True])
+def test_without_a_penalty_the_singular_problems_are_solved(fit_bias):
+    ratings, start = problem(n_users=30, n_items=20, n_ratings=300, dim=40)
+    options = chosen(l2=0.0, fit_bias=fit_bias, unobserved=Unobserved(1e-3, 0.0))
+    model, history = solve(ratings, start, options, 15)
+    assert (np.diff(history.curve) <= 1e-6 * history.curve[0]).all()
+    assert all(fit_bias == biases.any() for biases in model.biases)
 
 
 @pytest.mark.parametrize(("case", "dim"), [*((case, DIM) for case in CASES), ("ridge", 40), ("no bias", 40)])

@@ -104,7 +104,7 @@ class Slow:
                 rows = self.codes[:, field] == j
                 w = self.noise.precision * self.noise.factors[field][j] * weights[rows]
                 G = X[rows].T @ (w[:, None] * X[rows])
-                G += least_squares._LEAST * np.trace(G) * np.eye(len(mean)) + precision
+                G += least_squares.LOADING * np.trace(G) * np.eye(len(mean)) + precision
                 r = X[rows].T @ (w * targets[rows]) + precision @ mean
                 root = np.linalg.cholesky(G)
                 self.tables[field][j] = np.linalg.solve(G, r) + np.linalg.solve(root.T, eps)
