@@ -190,7 +190,7 @@ class DummyRecommender(RatingRegressorMixin, BaseRecommender):
         return self
 
     @reads_one_fit
-    def recommend(
+    def recommend(  # type: ignore[override]
         self,
         users: object = None,
         n: int = 10,

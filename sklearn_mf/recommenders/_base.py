@@ -91,6 +91,12 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
         """Score of an item without the ratings of a user, and the contribution of each rating."""
 
+    def _ranked_by(self, rank_by: str) -> Self:
+        """The recommender that ranks by a kind of score; one that has several overrides it."""
+        if rank_by != "auto":
+            raise ValueError(f"rank_by={rank_by!r} needs a recommender of two kinds of scores: use 'auto'.")
+        return self
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
@@ -107,8 +113,9 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates: object = None,
         exclude: object = None,
         ratings: ArrayLike | None = None,
+        rank_by: str = "auto",
     ) -> pd.DataFrame:
-        """Recommend the n items of highest predicted rating to each user.
+        """Recommend the n items of highest score to each user.
 
         Parameters
         ----------
@@ -131,20 +138,25 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ratings : array-like or DataFrame of shape (n_ratings, 3), or 2 columns of interactions, default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
+        rank_by : {"auto", "relevance", "rating"}, default="auto"
+            The score of :class:`MFRecommender`: "relevance" ranks by the rows learnt from the unobserved
+            cells too, so that items that people do not choose are not shown; "rating" ranks by the predicted
+            rating; "auto" takes "relevance" where fit learnt such rows. Other recommenders have "auto" alone.
 
         Returns
         -------
         table : DataFrame of shape (n_recommendations, 4)
             The user and item columns under their names in fit ("user" and "item" where there were none),
-            "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
-            the item ids; fewer than n rows for a user with fewer candidates left, and a warning where some
-            user has none.
+            "rank" from 1, and "score", the value that is ranked by. A "relevance" takes unobserved cells for
+            low ratings, so it is below a predicted rating and only its order has a meaning; a predicted
+            rating is not clipped. Best first, ties in order of the item ids; fewer than n rows for a user
+            with fewer candidates left, and a warning where some user has none.
 
         Raises
         ------
         ValueError
-            Where n < 1, a candidate is unknown, the model has not two fields, a column of fit is called
-            "rank", "score" or "neighbor", or both users and ratings are given.
+            Where n < 1, a candidate or `rank_by` is unknown or not possible, the model has not two fields, a
+            column of fit is called "rank", "score" or "neighbor", or both users and ratings are given.
 
         Examples
         --------
@@ -163,7 +175,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         0  new     1
         """
         query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
-        return self._recommendations(query, self._rank_by_mean(query))
+        return self._recommendations(query, self._ranked_by(rank_by)._rank_by_mean(query))
 
     @reads_one_fit
     def similar_items(self, items: object, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
@@ -350,7 +362,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if metric not in METRICS:
             raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
         codes = catalog.known_codes(field, ids, ("users", "items")[field])
-        ranking = nearest(self._ranking_vectors(field), codes, n, metric, self._norm_bounds[field])
+        ranker = self._ranked_by("auto")
+        ranking = nearest(ranker._ranking_vectors(field), codes, n, metric, ranker._norm_bounds[field])
         vocabulary = catalog.vocabularies[field]
         columns = {
             catalog.names[field]: vocabulary.column_of(codes[ranking.rows]),

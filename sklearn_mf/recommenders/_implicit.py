@@ -11,7 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.model._factors import Model, fill_unrated
+from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings
@@ -20,8 +20,8 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
+from sklearn_mf.recommenders._point_model import model_of, store_model
 from sklearn_mf.recommenders._query import RecommendQuery
-from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
@@ -374,12 +374,7 @@ class ImplicitMFRecommender(BaseRecommender):
         return 1 + (np.log1p(relative) if self.confidence == "log" else relative)
 
     def _store_state(self, state: Model) -> None:
-        model = fill_unrated(state, self._id_weights)
-        self.intercept_, self.scale_ = model.intercept, model.scale
-        self.embeddings_, self.biases_ = model.embeddings, model.biases
-        self.average_embeddings_, self.average_biases_ = model.average_embeddings, model.average_biases
-        self._epochs = model.epochs
-        self._norm_bounds = list(map(norm_bound, model.embeddings))
+        store_model(self, state)
 
     def _store_run(self, state: Model, solver: Any, history: History) -> None:
         self._store_state(state)
@@ -391,15 +386,7 @@ class ImplicitMFRecommender(BaseRecommender):
 
     @property
     def _model(self) -> Model:
-        return Model(
-            self.intercept_,
-            self.scale_,
-            self.embeddings_,
-            self.biases_,
-            self.average_embeddings_,
-            self.average_biases_,
-            self._epochs,
-        )
+        return model_of(self)
 
     def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
         return self.embeddings_[field]

@@ -10,6 +10,7 @@ from sklearn_mf.solvers._training import Solver
 SOLVERS = {
     "sgd": ("sklearn_mf.solvers.sgd._solver", "SGD"),
     "als": ("sklearn_mf.solvers.als._solver", "ALS"),
+    "variational": ("sklearn_mf.solvers.variational._solver", "Variational"),
     "gibbs": ("sklearn_mf.solvers.gibbs._sampler", "Gibbs"),
 }
 

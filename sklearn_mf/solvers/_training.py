@@ -7,6 +7,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from sklearn_mf.model._factors import Model
+from sklearn_mf.model._uncertain import UncertainModel
 from sklearn_mf.ratings._ratings import Ratings
 
 # A solver's state outside TensorFlow: a Model, or a Draw of a chain.
@@ -72,6 +73,39 @@ class ALSOptions(Penalty):
     """
 
     unobserved: Unobserved | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class VariationalOptions:
+    """Options of the two phases of variational Bayes.
+
+    Parameters
+    ----------
+    unobserved : Unobserved
+        Further ratings of all cells, in the first phase.
+    l2, prior_ratings : float
+        Ridge penalty of one rating in the first phase, and the number of ratings that the penalty of each id
+        counts beyond its own.
+    ratings : UncertainModel or None
+        Rows and priors of the second phase that a warm start continues, over all ids in units of this fit.
+    relevance : Model or None
+        Rows of the first phase, where a warm start has the same ratings; None runs the phase.
+    relevance_curve : tuple of float
+        Objective after each sweep that led to `relevance`.
+    n_sweeps : int
+        Sweeps of the second phase before this run.
+    report : callable or None
+        Called with the number, from 1, and the objective of each sweep of the first phase.
+    """
+
+    unobserved: Unobserved
+    l2: float
+    prior_ratings: float
+    ratings: UncertainModel | None = None
+    relevance: Model | None = None
+    relevance_curve: tuple[float, ...] = ()
+    n_sweeps: int = 0
+    report: Callable[[int, float], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -283,7 +317,7 @@ def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]
         before, now = rmse[warmup:-1], rmse[-1]
     if history.n_iter <= warmup or not before:
         return True, True
-    return min(before) - now > tol * min(before), now < min(before)
+    return min(before) - now > tol * abs(min(before)), now < min(before)
 
 
 def _check_finite(value: float, number: int, solver: Solver[State]) -> None:

@@ -37,8 +37,10 @@ class RowProblems(NamedTuple):
         Lasso penalty, ridge penalty, and penalty on the distance from the start.
     prior_precision : tensor of shape (width, width) or (width,), float32, or None
         Positive semi-definite and common to all rows; a vector is the diagonal of it.
-    prior_shift : tensor of shape (width,), float32, or None
+    prior_shift : tensor of shape (width,) or (n_rows, width), float32, or None
         `prior_precision` times the prior mean. The mean itself need not exist: a Gramian can be singular.
+    uncertainty : tensor of shape (n_rows, width), float32, or 0.0
+        Further ridge penalty of each coordinate: the summed variances of the rows of X.
     """
 
     X: Tensor
@@ -50,6 +52,7 @@ class RowProblems(NamedTuple):
     damping: Tensor = 0.0
     prior_precision: Tensor | None = None
     prior_shift: Tensor | None = None
+    uncertainty: Tensor = 0.0
 
 
 def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +61,7 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
     `scales`, (width,), is about the mean square of each column of X, for the preconditioner.
     """
     X, w, start = problems.X, problems.w, problems.start
-    ridge, damping = _column(problems.ridge), _column(problems.damping)
+    ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
     diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
     preconditioner = tf.math.divide_no_nan(1.0, diagonal)
     rows, residuals = start, problems.y - _times(X, start)
@@ -157,7 +160,7 @@ def _normal_equations(problems: RowProblems) -> tuple[Tensor, Tensor]:
     r = _times_transposed(weighted, problems.y)
     diagonal = tf.linalg.diag_part(G)
     damping = problems.damping + LOADING * tf.reduce_sum(diagonal, 1)
-    diagonal += (problems.ridge + damping)[:, None]
+    diagonal += (problems.ridge + damping)[:, None] + problems.uncertainty
     if precision is not None and precision.shape.rank == 1:
         diagonal, precision = diagonal + precision, None
     G = tf.linalg.set_diag(G, diagonal)

@@ -1,0 +1,110 @@
+"""A factorization whose rows have variances and priors; NumPy only."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_mf.model._factors import Model
+from sklearn_mf.utils._batches import batches
+
+# Rows whose variances are computed at a time.
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class UncertainModel:
+    """Rows [embedding, bias] of two fields as normal distributions with independent coordinates.
+
+    Parameters
+    ----------
+    model : Model
+        Their means.
+    variances : list of ndarray of shape (n_ids[f], width), float32
+        Their variances, those of the biases last, in units of z.
+    noise : float
+        Variance of a rating around its expectation, in units of z.
+    precisions : ndarray of shape (2, width), float64
+        Prior precision of each coordinate of the rows of each field.
+    user_mean : ndarray of shape (width,), float64
+        Prior mean of the rows of the users.
+    item_means : ndarray of shape (n_items, embedding_dim), float32
+        Prior means of the embeddings of the items.
+    """
+
+    model: Model
+    variances: list[NDArray[np.float32]]
+    noise: float
+    precisions: NDArray[np.float64]
+    user_mean: NDArray[np.float64]
+    item_means: NDArray[np.float32]
+
+    def rescaled(self, ratio: float) -> Self:
+        """The variances and priors in units of another scale of the ratings, with means left alone.
+
+        `ratio` is the old scale over the new one: embeddings grow by its root, biases by it.
+        """
+        unit = np.append(np.full(self.item_means.shape[1], np.sqrt(ratio)), ratio)
+        return replace(
+            self,
+            variances=[rows * (unit**2).astype(np.float32) for rows in self.variances],
+            noise=self.noise * ratio**2,
+            precisions=self.precisions / unit**2,
+            user_mean=self.user_mean * unit,
+            item_means=self.item_means * np.float32(np.sqrt(ratio)),
+        )
+
+    def variance(
+        self, codes: NDArray[np.integer], id_weights: list[NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Variance of the ratings of cells, (n, 2) -> (n,), in their own units, the noise included.
+
+        An unknown id has the mean variance of its field and the spread of the rows between its ids.
+        """
+        fallback = [self._spread(field, id_weights[field]) for field in (0, 1)]
+        parts = [self._variance(codes[rows], fallback) for rows in batches(len(codes), _CHUNK)]
+        return self.model.scale**2 * (np.concatenate(parts) if parts else np.empty(0))
+
+    def _spread(self, field: int, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Variance of the row of an unknown id, (width,)."""
+        rows = np.column_stack([self.model.embeddings[field], self.model.biases[field]]).astype(np.float64)
+        average = np.append(self.model.average_embeddings[field], self.model.average_biases[field])
+        spread: NDArray[np.float64] = weights @ ((rows - average) ** 2 + self.variances[field])
+        return spread / weights.sum()
+
+    def _variance(
+        self, codes: NDArray[np.integer], fallback: list[NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        means, variances = [], []
+        for field in (0, 1):
+            means.append(self.model.rows(field, codes[:, field])[0])
+            rows = self.variances[field][codes[:, field]].astype(np.float64)
+            rows[codes[:, field] < 0] = fallback[field]
+            variances.append(rows)
+        (u, v), (s, t) = means, variances
+        pairs = u**2 * t[:, :-1] + v**2 * s[:, :-1] + s[:, :-1] * t[:, :-1]
+        total: NDArray[np.float64] = pairs.sum(axis=1) + s[:, -1] + t[:, -1] + self.noise
+        return total
+
+
+@dataclass(frozen=True)
+class TwoPhaseModel:
+    """Rows for ratings and rows for lists.
+
+    Parameters
+    ----------
+    ratings : UncertainModel
+        Rows of the second phase, which predict ratings.
+    relevance : Model
+        Rows of the first phase, which rank.
+    relevance_curve : list of float
+        Objective after each sweep of the first phase.
+    n_sweeps : int
+        Sweeps of the second phase so far, those of earlier fits included.
+    """
+
+    ratings: UncertainModel
+    relevance: Model
+    relevance_curve: list[float]
+    n_sweeps: int

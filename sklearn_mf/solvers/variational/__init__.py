@@ -1,0 +1,1 @@
+"""Variational Bayes: alternating least squares that counts the uncertainty of the rows held fixed."""

@@ -1,0 +1,102 @@
+"""Solve for all rows of one of two fields and their variances, as one shape-polymorphic TensorFlow graph.
+
+The rows are normal distributions with independent coordinates (Raiko, Ilin and Karhunen 2007). A rating of
+weight w adds w times the variances of its partner's row to the penalty of a row.
+"""
+
+import functools
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._tensors import Tensor
+from sklearn_mf.solvers.als._grouping import RatingsByField
+from sklearn_mf.solvers.als._least_squares import RowProblems, cholesky, conjugate_gradient
+from sklearn_mf.solvers.als._sweep import LinkedRows, field_signature, link_rows, solve_blocks
+
+
+class Rows(NamedTuple):
+    """Distributions of the rows of a field.
+
+    Parameters
+    ----------
+    means, variances : tensor of shape (n_rows, width), float32
+        Embedding and bias.
+    """
+
+    means: Tensor
+    variances: Tensor
+
+
+class FieldPrior(NamedTuple):
+    """Penalty of the rows t of a field: ridge |t|^2 / 2 + t . precision t / 2 - shift . t.
+
+    Parameters
+    ----------
+    ridge : tensor of shape (n_rows,), float32
+        Ridge penalty.
+    precision : tensor of shape (width, width), float32
+        Common to all rows.
+    shift : tensor of shape (n_rows, width), float32
+        Precision times the prior mean.
+    uncertainty : tensor of shape (width,), float32
+        Further ridge penalty of each coordinate.
+    """
+
+    ridge: Tensor
+    precision: Tensor
+    shift: Tensor
+    uncertainty: Tensor
+
+
+def _solve_field(
+    method: str, rows: Rows, partners: Rows, field: RatingsByField, prior: FieldPrior, noise: Tensor
+) -> tuple[Rows, Tensor]:
+    """Rows of a field solved anew, and their weighted expected squared errors, float64."""
+    width = tf.shape(rows.means)[1]
+    linked = link_rows(partners.means, 1, tf.constant(1.0))
+    design = tf.concat([linked.design, partners.variances], 1)  # one gather for both
+    diagonal = tf.linalg.diag_part(prior.precision) + prior.uncertainty
+
+    def solve(_: Tensor, block: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Means, variances and further expected errors of a block, side by side; residuals."""
+        X, variances = X[..., :width], X[..., width:]
+        of_partners = tf.linalg.matvec(variances, w, transpose_a=True)
+        uncertainty = _without_last(of_partners)
+        problems = RowProblems(
+            X,
+            y,
+            w,
+            rows.means[block],
+            ridge=prior.ridge[block],
+            prior_precision=prior.precision,
+            prior_shift=prior.shift[block],
+            uncertainty=uncertainty + prior.uncertainty,
+        )
+        means, residuals = (
+            cholesky(problems) if method == "cholesky" else conjugate_gradient(problems, linked.scales)
+        )
+        curvature = tf.linalg.matvec(X * X, w, transpose_a=True) + uncertainty
+        own = noise / (curvature + prior.ridge[block][:, None] + diagonal)
+        errors = tf.reduce_sum(means * means * uncertainty + own * curvature, 1) + of_partners[:, -1]
+        return tf.concat([means, own, errors[:, None]], 1), residuals
+
+    linked = LinkedRows(design, linked.biases, linked.scales, None)
+    solved, squares = solve_blocks(linked, field, tf.constant(1.0), solve)
+    total = tf.reduce_sum(tf.cast(squares, tf.float64)) + tf.reduce_sum(tf.cast(solved[:, -1], tf.float64))
+    return Rows(solved[:, :width], solved[:, width:-1]), total
+
+
+def _without_last(rows: Tensor) -> Tensor:
+    """Rows with 0 in the last column, that of the bias, (n, width) -> (n, width)."""
+    return tf.concat([rows[:, :-1], tf.zeros_like(rows[:, -1:])], 1)
+
+
+@functools.cache
+def program(method: str) -> Graph[tuple[Rows, Tensor]]:
+    """`_solve_field` as a graph, for every size."""
+    table, vector, scalar = tf.TensorSpec([None, None]), tf.TensorSpec([None]), tf.TensorSpec([])
+    rows, field = Rows(table, table), field_signature(2)[1]
+    prior = FieldPrior(vector, table, table, vector)
+    return Graph(functools.partial(_solve_field, method), input_signature=[rows, rows, field, prior, scalar])

@@ -1,0 +1,210 @@
+"""Two phases of variational Bayes: rows for lists, then rows for ratings, with these as prior means."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from sklearn_mf.model._factors import Model
+from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
+from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._tensors import tensor
+from sklearn_mf.solvers._training import ObjectiveScale, Solver, VariationalOptions
+from sklearn_mf.solvers.als._grouping import hold_out_by_row
+from sklearn_mf.solvers.als._sweep import score_program
+from sklearn_mf.solvers.variational._relevance import RelevancePhase
+from sklearn_mf.solvers.variational._rows import FieldPrior
+from sklearn_mf.solvers.variational._tables import UncertainTables
+
+Floats = NDArray[np.float64]
+
+# Sweeps of the first phase with variances, whose rows are the prior means of the items, and further ones
+# without, whose rows rank.
+N_UNCERTAIN, N_CERTAIN = 8, 2
+# Sweeps of the second phase that learn the prior precisions: mean-field estimates drift when learnt for long.
+_LEARNING = 3
+# First noise, first precision of an item's embedding around its prior mean, and of a bias.
+_NOISE, _ITEM_PRECISION, _BIAS_PRECISION = 0.6, 25.0, 5.0
+# Most share of the variance of the ratings that the embeddings explain a priori.
+_MOST_EXPLAINED = 0.06
+# Gamma prior of a precision: observations and their sum of squares.
+_GAMMA = 2.0, 0.1
+
+
+class Variational(Solver[TwoPhaseModel]):
+    """One run of both phases over two fields; `run_epoch` is a sweep of the second."""
+
+    unit, measure = "sweep", "variational objective"
+
+    def __init__(
+        self, ratings: Ratings, held_out: Ratings | None, start: Model, options: VariationalOptions
+    ) -> None:
+        self.options, self.start, self.n_sweeps = options, start, options.n_sweeps
+        self.remedy = "the sample weights are out of proportion"
+        self.tables = UncertainTables(ratings, start)
+        self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
+        self.held_out = None
+        if held_out is not None:
+            by_row = hold_out_by_row(held_out, self.tables.field_tables.rows, start)
+            self.held_out = tf.nest.map_structure(tensor, by_row)
+        self.relevance, self.relevance_curve = options.relevance, list(options.relevance_curve)
+        fresh = None if self.relevance is not None else self._learn_relevance(options.report)
+        self.ratings_start = self._begin(fresh)
+
+    def _learn_relevance(self, report: Callable[[int, float], None] | None) -> UncertainModel:
+        """Run the first phase: rows that rank, and the start of the second phase."""
+        phase, self.relevance_curve = RelevancePhase(self.tables, self.options), []
+
+        def sweep(**noise: float) -> None:
+            """Sweep once and report it."""
+            self.relevance_curve.append(phase.sweep(**noise))
+            if report is not None:
+                report(len(self.relevance_curve), self.relevance_curve[-1])
+
+        for _ in range(N_UNCERTAIN):
+            sweep()
+        anchors = self._from_first_phase()
+        for _ in range(N_CERTAIN):
+            sweep(noise=0.0)
+        self.relevance = self.tables.model(self.start, N_UNCERTAIN + N_CERTAIN)
+        return anchors
+
+    def _from_first_phase(self) -> UncertainModel:
+        """Start of the second phase: items at their prior means, priors by the rows of the first phase."""
+        model = self.tables.model(self.start, 0)
+        blank = [
+            np.zeros((n, rows.means.shape[1]), np.float32)
+            for n, rows in zip((len(b) for b in model.biases), self.tables.rows, strict=True)
+        ]
+        means, variances = self._rows(0)
+        of_users = _precision(means, variances)
+        items = np.asarray(self.tables.rows[1].means, dtype=np.float64)[:, :-1]
+        weights = np.asarray(self.tables.row_weights(1), dtype=np.float64)
+        explained = float(weights @ (items**2).sum(axis=1)) / weights.sum()
+        of_users[:-1] = np.maximum(of_users[:-1], explained / _MOST_EXPLAINED)
+        of_items = np.full_like(of_users, _ITEM_PRECISION)
+        of_users[-1] = of_items[-1] = _BIAS_PRECISION
+        zero = replace(
+            model,
+            embeddings=[np.zeros_like(model.embeddings[0]), model.embeddings[1]],
+            biases=list(map(np.zeros_like, model.biases)),
+        )
+        return UncertainModel(
+            zero,
+            self.tables.variances(blank),
+            _NOISE,
+            np.stack([of_users, of_items]),
+            np.zeros(len(of_users)),
+            model.embeddings[1],
+        )
+
+    def _begin(self, fresh: UncertainModel | None) -> UncertainModel:
+        """Rows, variances and priors that the second phase starts from."""
+        begin = self.options.ratings if self.options.ratings is not None else fresh
+        assert begin is not None
+        if self.options.ratings is not None and fresh is not None:
+            begin = self._continued(self.options.ratings, fresh)
+        self.tables.set_rows(begin.model, begin.variances)
+        self.noise, self.precisions = begin.noise, begin.precisions.copy()
+        self.user_mean = begin.user_mean.copy()
+        self.item_means = begin.item_means[self.tables.ids[1]].astype(np.float64)
+        return begin
+
+    def _continued(self, before: UncertainModel, fresh: UncertainModel) -> UncertainModel:
+        """The last fit with new prior means of the items; ids that are new start fresh."""
+        is_new = [epochs == 0 for epochs in before.model.epochs]
+        embeddings, biases, variances = (
+            [
+                np.where(new[:, None] if old.ndim == 2 else new, first, old)
+                for new, old, first in zip(is_new, olds, firsts, strict=True)
+            ]
+            for olds, firsts in (
+                (before.model.embeddings, fresh.model.embeddings),
+                (before.model.biases, fresh.model.biases),
+                (before.variances, fresh.variances),
+            )
+        )
+        model = replace(before.model, embeddings=embeddings, biases=biases)
+        return replace(before, model=model, variances=variances, item_means=fresh.item_means)
+
+    def run_epoch(self, number: int) -> tuple[float, float | None]:
+        """Sweep over users, then items; the variational objective, and the held-out RMSE if any."""
+        learns = self.n_sweeps < _LEARNING
+        self._solve(0, np.broadcast_to(self.user_mean, self._shape(0)), learns)
+        squares = self._solve(1, self._item_prior_means(), learns)
+        self.noise = squares / self.tables.n_ratings
+        self.n_sweeps += 1
+        return self._objective(), self._validation_rmse()
+
+    def _shape(self, field: int) -> tuple[int, int]:
+        return self.tables.sizes[field], len(self.user_mean)
+
+    def _item_prior_means(self) -> Floats:
+        return np.column_stack([self.item_means, np.zeros(len(self.item_means))])
+
+    def _solve(self, field: int, prior_means: Floats, learns: bool) -> float:
+        """Rows of a field, then its prior; the weighted expected squared errors."""
+        penalty = self.noise * self.precisions[field]
+        prior = FieldPrior(
+            tf.zeros(self._shape(field)[:1]),
+            tf.constant(np.diag(penalty), tf.float32),
+            tf.constant(penalty * prior_means, tf.float32),
+            tf.zeros(len(penalty)),
+        )
+        squares = self.tables.solve(field, prior, self.noise)
+        means, variances = self._rows(field)
+        if field == 0:
+            self.user_mean = means.mean(axis=0)
+            self.user_mean[-1] = 0.0
+            prior_means = np.broadcast_to(self.user_mean, means.shape)
+        if learns:
+            self.precisions[field] = _precision(means - prior_means, variances)
+        return squares
+
+    def _objective(self) -> float:
+        """Negated lower bound of the log evidence, a rating, without constants."""
+        total = 0.5 * self.tables.n_ratings * (1 + np.log(self.noise))
+        prior_means = [np.broadcast_to(self.user_mean, self._shape(0)), self._item_prior_means()]
+        for field, precision in enumerate(self.precisions):
+            means, variances = self._rows(field)
+            squares = ((means - prior_means[field]) ** 2 + variances).sum(axis=0) + _GAMMA[1]
+            total += 0.5 * float(precision @ squares - (len(means) + _GAMMA[0]) * np.log(precision).sum())
+            total -= 0.5 * float(np.log(variances).sum())
+        return total / self.tables.n_ratings
+
+    def _rows(self, field: int) -> tuple[Floats, Floats]:
+        """Means and variances of a field, float64, (n_rows, width) each."""
+        means, variances = (np.asarray(part, dtype=np.float64) for part in self.tables.rows[field])
+        return means, variances
+
+    def _validation_rmse(self) -> float | None:
+        if self.held_out is None:
+            return None
+        means = [rows.means for rows in self.tables.rows]
+        squares = score_program(2)(means, self.held_out, tf.constant(1.0))
+        return self.objective_scale.rmse(float(squares))
+
+    def snapshot(self) -> TwoPhaseModel:
+        """Copy of the present rows of both phases, outside TensorFlow."""
+        begin, n_new = self.ratings_start, self.n_sweeps - self.options.n_sweeps
+        ratings = replace(
+            begin,
+            model=self.tables.model(begin.model, n_new),
+            variances=self.tables.variances(begin.variances),
+            noise=self.noise,
+            precisions=self.precisions.copy(),
+            user_mean=self.user_mean.copy(),
+        )
+        assert self.relevance is not None
+        return TwoPhaseModel(ratings, self.relevance, self.relevance_curve, self.n_sweeps)
+
+    def close(self) -> None:
+        """Do nothing: there are no threads of its own."""
+
+
+def _precision(rows: Floats, variances: Floats) -> Floats:
+    """Precision of each coordinate around 0, with a weak Gamma prior, (n, width) twice -> (width,)."""
+    precision: Floats = (len(rows) + _GAMMA[0]) / ((rows**2 + variances).sum(axis=0) + _GAMMA[1])
+    return precision
