@@ -1,6 +1,6 @@
 """Search `unobserved_weight` x `embedding_dim` with two scores: NDCG of the lists, and RMSE of the ratings.
 
-    SKLEARN_MF_DATA=data python docs/benchmarks/relevance_search.py
+    SKLEARN_MF_DATA=data python docs/benchmarks/search_lists.py
 
 GridSearchCV on the training part of ml-latest-small, PerUserKFold(5); each winner is then refitted and scored
 on the test part, beside the most popular items.
