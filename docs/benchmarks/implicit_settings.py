@@ -6,8 +6,8 @@
 The sets are play counts (lastfm-2k), check-ins (gowalla, the published split), and MovieLens as binary data,
 where each rating is an interaction; a name that ends in -10 or -30 has that share of the training rows, drawn
 at random. `validate` holds out a tenth of the interactions of each user of the training part and prints
-NDCG@10 for each setting; `test` prints the scores on the test part. On leave-one-out that is the ranking of a
-held-out item among the 99 published negatives.
+the scores for each setting, and those of the most popular items; `test` prints those on the test part. On
+leave-one-out that is the ranking of a held-out item among the 99 published negatives.
 """
 
 import argparse
@@ -21,8 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from data import PAIR, environment, folder, ml_1m, ml_latest_small
+from sklearn.base import BaseEstimator
 
 from sklearn_mf import ImplicitMFRecommender
+from sklearn_mf.dummy import DummyRecommender
 from sklearn_mf.metrics import make_ranking_scorer
 from sklearn_mf.model_selection import PerUserKFold
 
@@ -95,21 +97,32 @@ def parts_of(name: str) -> tuple[Parts, Scores]:
     return (train, test[PAIR]), scores
 
 
-def validation_score(train: pd.DataFrame, settings: Settings) -> float:
-    """NDCG@10 of a tenth of the interactions of each user."""
+def hold_out(train: pd.DataFrame) -> Parts:
+    """Nine tenths and one tenth of the interactions of each user."""
     rows, held_out = next(PerUserKFold(10, random_state=0).split(train))
-    model = ImplicitMFRecommender(random_state=0, **settings).fit(train.iloc[rows])
-    return model.score(train.iloc[held_out])
+    return train.iloc[rows], train.iloc[held_out][PAIR]
 
 
-def test_scores(parts: Parts, scores: Scores, settings: Settings) -> dict[str, float]:
-    """Scores on the test part."""
+def scores_of(parts: Parts, scores: Scores, settings: Settings) -> dict[str, float]:
+    """Scores of a model that is fitted on the first part, on the second."""
     train, test = parts
     model = ImplicitMFRecommender(random_state=0, **settings).fit(train)
-    if "hit_rate" in scores.metrics:
-        found = leave_one_out_scores(model, test, scores.k)
-    else:
-        found = make_ranking_scorer(list(scores.metrics), k=scores.k)(model, test)
+    if len(test) == 100 * test["user"].nunique():
+        return leave_one_out_scores(model, test, scores.k)
+    return ranking_scores(model, test, scores)
+
+
+def most_popular_scores(parts: Parts, scores: Scores) -> dict[str, float]:
+    """Scores of lists of the most popular items."""
+    train, test = parts
+    counts = train.assign(rating=np.resize([1, 2], len(train)))[[*PAIR, "rating"]]  # ratings do not count
+    popular = DummyRecommender(strategy="most_popular").fit(counts)
+    return ranking_scores(popular, test.assign(rating=1), scores)
+
+
+def ranking_scores(model: BaseEstimator, test: pd.DataFrame, scores: Scores) -> dict[str, float]:
+    """Scores of lists of all items."""
+    found = make_ranking_scorer(list(scores.metrics), k=scores.k)(model, test)
     return {f"{metric}@{scores.k}": value for metric, value in found.items()}
 
 
@@ -118,7 +131,7 @@ def leave_one_out_scores(model: ImplicitMFRecommender, test: pd.DataFrame, k: in
     predicted = model.predict(test).reshape(-1, 100)
     ranks = (predicted[:, 1:] >= predicted[:, :1]).sum(axis=1) + 1
     hits = ranks <= k
-    return {"hit_rate": float(hits.mean()), "ndcg": float((hits / np.log2(ranks + 1)).mean())}
+    return {f"hit_rate@{k}": float(hits.mean()), f"ndcg@{k}": float((hits / np.log2(ranks + 1)).mean())}
 
 
 def main() -> None:
@@ -131,14 +144,19 @@ def main() -> None:
     print(environment())
     for name in arguments.sets:
         parts, scores = parts_of(name)
+        if arguments.what == "validate":
+            parts = hold_out(parts[0])
+        if name != "leave-one-out":
+            print(f"{name} most popular: {spell(most_popular_scores(parts, scores))}", flush=True)
         for settings in arguments.settings:
             start = time.perf_counter()
-            if arguments.what == "validate":
-                values = {"ndcg@10": validation_score(parts[0], settings)}
-            else:
-                values = test_scores(parts, scores, settings)
-            shown = ", ".join(f"{metric} {value:.4f}" for metric, value in values.items())
+            shown = spell(scores_of(parts, scores, settings))
             print(f"{name} {settings}: {shown}, {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def spell(values: dict[str, float]) -> str:
+    """Names and values in one line."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
 if __name__ == "__main__":

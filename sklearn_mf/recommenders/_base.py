@@ -11,6 +11,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
@@ -26,6 +27,7 @@ from sklearn_mf.recommenders._catalog import (
 )
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
 from sklearn_mf.recommenders._forget import forget_ids
+from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._query import RecommendQuery, read_query, user_column, warn_of_empty_lists
 from sklearn_mf.retrieval._tables import (
     METRICS,
@@ -75,13 +77,20 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     # Hooks of ranking: the vectors whose inner products are scores, and what a user's ratings say.
 
-    @abstractmethod
     def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
         """Row of each id, (n_ids, width)."""
+        return self.embeddings_[field]
 
-    @abstractmethod
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Row of each user, (n_users, width), for the items' ranking vectors, and biases (n_users,)."""
+        if query.fold_in is None:
+            return self._model.rows(0, query.codes)
+        return self._fold_in_rows(query.fold_in)
+
+    def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Embeddings and biases of users from their ratings, those that rank."""
+        folded = self._folded(fold_in)
+        return folded["embeddings"], folded["biases"]
 
     @abstractmethod
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
@@ -90,6 +99,17 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
         """Score of an item without the ratings of a user, and the contribution of each rating."""
+
+    @property
+    def _model(self) -> Model:
+        """The fitted attributes as a model."""
+        return model_of(self)
+
+    def _ranked_by(self, rank_by: str) -> Self:
+        """The recommender that ranks by a kind of score; one that has several overrides it."""
+        if rank_by != "auto":
+            raise ValueError(f"rank_by={rank_by!r} needs a recommender of two kinds of scores: use 'auto'.")
+        return self
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -107,8 +127,9 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates: object = None,
         exclude: object = None,
         ratings: ArrayLike | None = None,
+        rank_by: str = "auto",
     ) -> pd.DataFrame:
-        """Recommend the n items of highest predicted rating to each user.
+        """Recommend the n items of highest score to each user.
 
         Parameters
         ----------
@@ -128,23 +149,28 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Items that are never shown: to anybody, or with a table, as in `candidates`, to the user beside
             them. A table of an earlier call of recommend excludes what was shown. Unknown ids and repeated
             rows have no effect; there is a warning where all ids are unknown, as those of another type are.
-        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+        ratings : array-like or DataFrame of shape (n_ratings, 3), or 2 columns of interactions, default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
+        rank_by : {"auto", "relevance", "rating"}, default="auto"
+            The score of :class:`MFRecommender`: "relevance" ranks by the rows learnt from the unobserved
+            cells too, so that items that people do not choose are not shown; "rating" ranks by the predicted
+            rating; "auto" takes "relevance" where fit learnt such rows. Other recommenders have "auto" alone.
 
         Returns
         -------
         table : DataFrame of shape (n_recommendations, 4)
             The user and item columns under their names in fit ("user" and "item" where there were none),
-            "rank" from 1, and "score", the predicted rating without the clip. Best first, ties in order of
-            the item ids; fewer than n rows for a user with fewer candidates left, and a warning where some
-            user has none.
+            "rank" from 1, and "score", the value that is ranked by. A "relevance" takes unobserved cells for
+            low ratings, so it is below a predicted rating and only its order has a meaning; a predicted
+            rating is not clipped. Best first, ties in order of the item ids; fewer than n rows for a user
+            with fewer candidates left, and a warning where some user has none.
 
         Raises
         ------
         ValueError
-            Where n < 1, a candidate is unknown, the model has not two fields, a column of fit is called
-            "rank", "score" or "neighbor", or both users and ratings are given.
+            Where n < 1, a candidate or `rank_by` is unknown or not possible, the model has not two fields, a
+            column of fit is called "rank", "score" or "neighbor", or both users and ratings are given.
 
         Examples
         --------
@@ -163,7 +189,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         0  new     1
         """
         query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
-        return self._recommendations(query, self._rank_by_mean(query))
+        return self._recommendations(query, self._ranked_by(rank_by)._rank_by_mean(query))
 
     @reads_one_fit
     def similar_items(self, items: object, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
@@ -350,7 +376,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if metric not in METRICS:
             raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
         codes = catalog.known_codes(field, ids, ("users", "items")[field])
-        ranking = nearest(self._ranking_vectors(field), codes, n, metric, self._norm_bounds[field])
+        ranker = self._ranked_by("auto")
+        ranking = nearest(ranker._ranking_vectors(field), codes, n, metric, ranker._norm_bounds[field])
         vocabulary = catalog.vocabularies[field]
         columns = {
             catalog.names[field]: vocabulary.column_of(codes[ranking.rows]),

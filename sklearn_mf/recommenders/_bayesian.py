@@ -213,7 +213,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         return self
 
     @reads_one_fit
-    def predict(  # type: ignore[override]
+    def predict(
         self, X: ArrayLike, return_std: bool = False
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict ratings by posterior means, and optionally their predictive standard deviations.
@@ -296,7 +296,7 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
         return np.clip(interval, *self.target_range_) if self.clip else interval
 
     @reads_one_fit
-    def recommend(
+    def recommend(  # type: ignore[override]
         self,
         users: object = None,
         n: int = 10,

@@ -11,7 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.model._factors import Model, fill_unrated
+from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings
@@ -20,15 +20,14 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
-from sklearn_mf.recommenders._query import RecommendQuery
-from sklearn_mf.retrieval._top_n import norm_bound
+from sklearn_mf.recommenders._point_model import store_model
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
 # Largest `prior_ratings`, as a share of the observed cells: with more, small data have embeddings of zeros.
-_MOST_PRIOR = 0.1
+_MOST_PRIOR = 0.2
 # Expected norm of an embedding at the start.
 _START_NORM = 0.1
 # Length of the lists that `score` evaluates.
@@ -64,7 +63,7 @@ class ImplicitMFRecommender(BaseRecommender):
         Weight of the ridge penalty. An id is charged in proportion to the total weight of its cells, as if it
         had `prior_ratings` more interactions.
     prior_ratings : float, default=1000
-        The number :math:`n_0`, but at most a tenth of the number of observed cells. It bounds the penalty
+        The number :math:`n_0`, but at most a fifth of the number of observed cells. It bounds the penalty
         from below, so that embeddings of ids with few interactions are shrunken most.
     unobserved_weight : float, default=10
         Total weight of all cells of target 0, as a multiple of the total weight of the observed cells. So
@@ -77,7 +76,7 @@ class ImplicitMFRecommender(BaseRecommender):
         1, and w is the number of rows, or the sum of their sample weights.
     fit_bias : bool, default=False
         Whether users and items have biases.
-    max_iter : int, default=15
+    max_iter : int, default=8
         Maximum number of sweeps over users and items. A larger number continues the same run.
     tol : float, default=1e-4
         Training ends when J fell by less than this share of itself in a sweep.
@@ -177,7 +176,7 @@ class ImplicitMFRecommender(BaseRecommender):
         unobserved_weight: float = 10.0,
         confidence: str | None = "log",
         fit_bias: bool = False,
-        max_iter: int = 15,
+        max_iter: int = 8,
         tol: float = 1e-4,
         positive: bool = False,
         handle_unknown: str = "ignore",
@@ -374,37 +373,15 @@ class ImplicitMFRecommender(BaseRecommender):
         return 1 + (np.log1p(relative) if self.confidence == "log" else relative)
 
     def _store_state(self, state: Model) -> None:
-        model = fill_unrated(state, self._id_weights)
-        self.intercept_, self.scale_ = model.intercept, model.scale
-        self.embeddings_, self.biases_ = model.embeddings, model.biases
-        self.average_embeddings_, self.average_biases_ = model.average_embeddings, model.average_biases
-        self._epochs = model.epochs
-        self._norm_bounds = list(map(norm_bound, model.embeddings))
+        store_model(self, state)
 
     def _store_run(self, state: Model, solver: Any, history: History) -> None:
         self._store_state(state)
         self.loss_curve_ = history.curve
         self.n_iter_ = history.n_iter
 
-    @property
-    def _model(self) -> Model:
-        return Model(
-            self.intercept_,
-            self.scale_,
-            self.embeddings_,
-            self.biases_,
-            self.average_embeddings_,
-            self.average_biases_,
-            self._epochs,
-        )
-
-    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return self.embeddings_[field]
-
-    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if query.fold_in is None:
-            return self._model.rows(0, query.codes)
-        return self._fold_in_rows(query.fold_in)
+    def _id_arrays(self) -> list[str]:
+        return [*super()._id_arrays(), "_id_weights"]
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         embeddings, biases = self._fold_in_rows(fold_in)

@@ -7,20 +7,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
 
-from sklearn_mf.model._factors import Model, fill_unrated
+from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.model._uncertain import TwoPhaseModel
+from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.recommenders._point_model import store_model
+from sklearn_mf.recommenders._rating_options import (
+    can_learn_alpha,
+    charged_alpha,
+    chosen_solver,
+    hold_out_for,
+    rating_options,
+)
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
-from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
-from sklearn_mf.solvers._training import ALSOptions, History, SGDOptions, Stopping
+from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
-from sklearn_mf.utils._warnings import warn_user
 
 
 class MFRecommender(RatingRegressorMixin, BaseRecommender):
@@ -173,9 +180,12 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "embedding_dim": [Interval(Integral, 0, None, closed="left")],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "positive": ["boolean"],
+        "unobserved_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "unobserved_value": [Real, None],
+        "prior_ratings": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"auto", "als", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -197,9 +207,12 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         embedding_dim: int = 32,
         *,
         penalty: str | None = "l2",
-        alpha: float = 0.045,
+        alpha: float | str = "auto",
         l1_ratio: float = 0.5,
         positive: bool = False,
+        unobserved_weight: float | str = "auto",
+        unobserved_value: float | None = None,
+        prior_ratings: float = 20.0,
         solver: str = "auto",
         learning_rate: float = 0.06,
         batch_size: int | str = "auto",
@@ -220,6 +233,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
+        self.unobserved_weight = unobserved_weight
+        self.unobserved_value = unobserved_value
+        self.prior_ratings = prior_ratings
         self.solver = solver
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -274,94 +290,90 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         return self
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
-        training, held_out = self._hold_out(task.ratings, task.seed)
+        training, held_out = hold_out_for(self, task)
         statistics = RatingStatistics.of(training)
-        self._id_weights = statistics.id_weights
-        solver: Any = load_solver(self._chosen_solver)
-        dim, centred = int(self.embedding_dim), statistics.intercept_and_scale(self.fit_bias)
+        self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
+        centred = statistics.intercept_and_scale(self.fit_bias)
+        phases.clear(self)
+        unobserved = None
+        if self.embedding_dim > 0:
+            unobserved = phases.unobserved_cells(
+                training, self.unobserved_weight, self.unobserved_value, centred
+            )
+        if unobserved is not None and can_learn_alpha(self):
+            stopping = Stopping(self.tol * self.n_iter_no_change, 1)  # the objective falls ever more slowly
+            solver = phases.two_phase_solver(self, task, training, held_out, centred, unobserved)
+            return solver, self._stopping if held_out is not None else stopping
+        if unobserved is not None:
+            phases.learn_relevance(self, task, training, centred, unobserved)
+        return self._rating_solver(task, training, held_out, centred), self._stopping
+
+    def _rating_solver(
+        self, task: FitTask, training: Ratings, held_out: Ratings | None, centred: tuple[float, float]
+    ) -> Any:
+        """Solver of the observed ratings alone."""
+        solver: Any = load_solver(chosen_solver(self))
+        dim = int(self.embedding_dim)
         start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
-        return solver(training, held_out, start, self._options(task.seed)), self._stopping
-
-    @property
-    def _chosen_solver(self) -> str:
-        if self.solver != "auto":
-            return self.solver
-        return "sgd" if self.fit_bias or self.penalty in ("l1", "elasticnet") else "als"
+        return solver(training, held_out, start, rating_options(self, task.seed))
 
     @property
     def _stopping(self) -> Stopping:
         return Stopping(self.tol, self.n_iter_no_change)
 
-    @property
-    def _charged_alpha(self) -> float:
-        return 0.0 if self.penalty is None else float(self.alpha)
+    def _store_state(self, state: Model | TwoPhaseModel) -> None:
+        store_model(self, state.ratings.model if isinstance(state, TwoPhaseModel) else state)
+        if isinstance(state, TwoPhaseModel):
+            phases.store_state(self, state)
 
-    def _options(self, seed: int) -> ALSOptions | SGDOptions:
-        alpha = self._charged_alpha
-        l1_share = {"l1": 1.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty or "", 0.0)
-        penalty = alpha * l1_share, alpha * (1 - l1_share), self.positive, self.fit_bias
-        if self._chosen_solver == "als":
-            return ALSOptions(*penalty)
-        return SGDOptions(*penalty, self.learning_rate, self.batch_size, seed, int(self.max_iter))
-
-    def _hold_out(self, ratings: Ratings, seed: int) -> tuple[Ratings, Ratings | None]:
-        if not self.early_stopping:
-            return ratings, None
-        train, held_out = hold_out(ratings, self.validation_fraction, seed)
-        if held_out is None:
-            warn_user(
-                f"early_stopping needs at least one held-out rating, but of {len(ratings.targets)} ratings "
-                f"validation_fraction={self.validation_fraction} leaves none that its ids can spare: "
-                "training on all of them without it."
-            )
-        return train, held_out
-
-    def _store_state(self, state: Model) -> None:
-        model = fill_unrated(state, self._id_weights)
-        self.intercept_, self.scale_ = model.intercept, model.scale
-        self.embeddings_, self.biases_ = model.embeddings, model.biases
-        self.average_embeddings_, self.average_biases_ = model.average_embeddings, model.average_biases
-        self._epochs = model.epochs
-        self._norm_bounds = list(map(norm_bound, model.embeddings))
-
-    def _store_run(self, state: Model, solver: Any, history: History) -> None:
+    def _store_run(self, state: Model | TwoPhaseModel, solver: Any, history: History) -> None:
         self._store_state(state)
         self.loss_curve_ = history.curve
         self.validation_scores_ = history.validation_scores
         self.n_iter_ = history.n_iter
 
     def _id_arrays(self) -> list[str]:
-        return [*super()._id_arrays(), "_id_weights"]
+        return [*super()._id_arrays(), "_id_weights", *phases.id_arrays(self)]
 
-    @property
-    def _model(self) -> Model:
-        return Model(
-            self.intercept_,
-            self.scale_,
-            self.embeddings_,
-            self.biases_,
-            self.average_embeddings_,
-            self.average_biases_,
-            self._epochs,
-        )
+    def _variances(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+        if not phases.has_variances(self):
+            raise ValueError(
+                "return_std=True needs a model that learnt its penalty from two fields, with alpha='auto' "
+                f"and unobserved cells, but alpha={self.alpha!r} was used or fit had none: "
+                "fit MFRecommender(), or use BayesianMFRecommender."
+            )
+        return phases.uncertain_model(self).variance(codes, self._id_weights)
 
-    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return self.embeddings_[field]
-
-    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if query.fold_in is None:
-            return self._model.rows(0, query.codes)
-        return self._fold_in_rows(query.fold_in)
+    def _ranked_by(self, rank_by: str) -> Self:
+        if rank_by not in ("auto", "relevance", "rating"):
+            raise ValueError(f"rank_by must be 'auto', 'relevance' or 'rating', got {rank_by!r}.")
+        has_relevance = hasattr(self, "relevance_embeddings_")
+        if rank_by == "relevance" and not has_relevance:
+            raise ValueError(
+                "rank_by='relevance' needs rows learnt from unobserved cells, which this fit has none of: "
+                "fit two fields with unobserved_weight='auto', or use rank_by='rating'."
+            )
+        return phases.as_relevance(self) if has_relevance and rank_by != "rating" else self
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         embeddings, biases = self._fold_in_rows(fold_in)
-        return {"embeddings": embeddings, "biases": biases}
+        folded = {"embeddings": embeddings, "biases": biases}
+        if hasattr(self, "relevance_embeddings_"):
+            relevance = phases.as_relevance(self)._fold_in_rows(fold_in)
+            folded["relevance_embeddings"], folded["relevance_biases"] = relevance
+        return folded
+
+    @property
+    def _prior(self) -> RowPrior:
+        """Penalty of a user's row: ridge with the whole of alpha, also where fit used the lasso."""
+        if phases.has_prior(self):
+            return phases.prior_of(self)
+        return RowPrior(charged_alpha(self), float(self.prior_ratings), self._mean_weight)
 
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ridge with the whole of alpha, also where fit used the lasso."""
-        return ridge_rows(fold_in, self._model, RowPrior(self._charged_alpha), self.fit_bias, self.positive)
+        return ridge_rows(fold_in, self._model, self._prior, self.fit_bias, self.positive)
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        return ridge_contributions(fold_in, self._model, RowPrior(self._charged_alpha), self.fit_bias, item)
+        return ridge_contributions(fold_in, self._model, self._prior, self.fit_bias, item)

@@ -21,14 +21,17 @@ class _Factorization(Protocol):
     _model: Model
 
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]: ...
+    def _variances(self, codes: NDArray[np.integer]) -> NDArray[np.float64]: ...
 
 
 class RatingRegressorMixin(RegressorMixin):
     """Mixin of recommenders that predict ratings; they have the parameter `clip`."""
 
     @reads_one_fit
-    def predict(self: _Factorization, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict the ratings of rows of ids.
+    def predict(
+        self: _Factorization, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict the ratings of rows of ids, and optionally their standard deviations.
 
         The fallback for unknown ids is the average of their field: the rating-weighted mean embedding and
         bias.
@@ -37,16 +40,23 @@ class RatingRegressorMixin(RegressorMixin):
         ----------
         X : array-like or DataFrame of shape (n_samples, n_fields)
             One row of ids for each rating to predict, columns as in fit.
+        return_std : bool, default=False
+            Whether to return the standard deviation too. It needs a model that learnt its penalty
+            (`alpha="auto"`, two fields, unobserved cells).
 
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
             Predicted ratings; inside the range of the training ratings where `clip=True`.
+        std : ndarray of shape (n_samples,), float64
+            Only with `return_std=True`: standard deviation of a rating, without the clip, from the variances
+            of both rows and the noise.
 
         Raises
         ------
         ValueError
-            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None).
+            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None); where
+            `return_std=True` and the model has no variances.
 
         Examples
         --------
@@ -58,7 +68,8 @@ class RatingRegressorMixin(RegressorMixin):
         """
         codes = self._read_codes(X)
         ratings = self._model.predict(codes)
-        return np.clip(ratings, *self.target_range_) if self.clip else ratings
+        ratings = np.clip(ratings, *self.target_range_) if self.clip else ratings
+        return (ratings, np.sqrt(self._variances(codes))) if return_std else ratings
 
     def score(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None

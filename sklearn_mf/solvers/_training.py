@@ -317,7 +317,7 @@ def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]
         before, now = rmse[warmup:-1], rmse[-1]
     if history.n_iter <= warmup or not before:
         return True, True
-    return min(before) - now > tol * min(before), now < min(before)
+    return min(before) - now > tol * abs(min(before)), now < min(before)
 
 
 def _check_finite(value: float, number: int, solver: Solver[State]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
@@ -263,6 +264,15 @@ def test_every_parameter_changes_the_result(fitted, changed):
     assert np.abs(model(**changed).fit(PLAYS).predict(PAIRS) - fitted.predict(PAIRS)).max() > 1e-4
 
 
+def test_forgotten_items_are_in_no_list():
+    forgetful = model().fit(PLAYS).forget(users=[3], items=[101, 103])
+    mine = PLAYS[PLAYS.user == 5]
+    table = forgetful.recommend(ratings=mine[~mine.song.isin([101, 103])], n=40)
+    assert not table.song.isin([101, 103]).any()
+    assert table.song.max() == PLAYS.song.max()
+    assert len(forgetful.recommend(3, n=1)) == 1, "an unknown user has the average row"
+
+
 def test_positive_embeddings_are_positive():
     fitted = model(positive=True).fit(PLAYS)
     assert min(embeddings.min() for embeddings in fitted.embeddings_) == 0
@@ -292,6 +302,16 @@ def test_y_of_an_embedding_is_no_strength():
     assert embedding.transform(PAIRS).shape == (len(PAIRS), 8)
     three = MFEmbedding(model()).fit(PLAYS, outer)
     assert len(three.recommender_.categories_) == 3
+
+
+def test_scorers_rank_among_samples_and_callbacks_score_training_rows():
+    rows, held_out = next(PerUserKFold(4, random_state=0).split(PAIRS))
+    scorer = make_ranking_scorer(["ndcg", "recall"], k=5, n_negatives=10, random_state=0)
+    monitor = ScoringMonitor(scoring=make_ranking_scorer(["coverage"]))
+    fitted = model().set_callbacks(monitor).fit(PAIRS.iloc[rows])
+    scores = scorer(fitted, PAIRS.iloc[held_out])
+    assert 0.5 < scores["ndcg"] <= scores["recall"] * 1.2
+    assert len(monitor.get_logs().data_as_pandas) == 6, "five sweeps and the fit"
 
 
 def test_displays(fitted):

@@ -70,7 +70,10 @@ WIDE = {"check_sample_weight_equivalence_on_dense_data", "check_dtype_object"}
 
 
 @pytest.mark.filterwarnings(
-    "ignore:early_stopping needs", "ignore:Every id of", "ignore:The chain has not converged"
+    "ignore:early_stopping needs",
+    "ignore:Every id of",
+    "ignore:The chain has not converged",
+    "ignore:score ranks items",
 )
 @parametrize_with_checks(VARIANTS)
 def test_check(estimator, check):
@@ -91,6 +94,7 @@ def test_all_checks_are_made():
         assert set(names) > WIDE
 
 
+@pytest.mark.filterwarnings("ignore:score ranks items")
 @pytest.mark.parametrize("estimator", [MFRecommender(), ImplicitMFRecommender(), MFEmbedding()], ids=repr)
 def test_columns_and_parameters(estimator):
     check_dataframe_column_names_consistency(type(estimator).__name__, estimator)

@@ -68,7 +68,7 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
     rows, residuals = start, problems.y - _times(X, start)
     direction = size = None
     for _ in range(_STEPS):
-        gradient = _times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
+        gradient = times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
         gradient -= _prior_gradient(problems, rows)
         step = preconditioner * gradient
         size, previous = _dot(gradient, step), size
@@ -158,7 +158,7 @@ def _normal_equations(problems: RowProblems) -> tuple[Tensor, Tensor]:
     """Matrices (n_rows, width, width) and right-hand sides (n_rows, width), the diagonal loaded."""
     weighted = problems.X * problems.w[..., None]
     G = tf.matmul(problems.X, weighted, transpose_a=True)
-    r = _times_transposed(weighted, problems.y)
+    r = times_transposed(weighted, problems.y)
     diagonal = tf.linalg.diag_part(G)
     damping = problems.damping + LOADING * tf.reduce_sum(diagonal, 1)
     G = tf.linalg.set_diag(G, diagonal + (problems.ridge + damping)[:, None] + problems.uncertainty)
@@ -211,7 +211,7 @@ def _times(X: Tensor, rows: Tensor) -> Tensor:
     return tf.raw_ops.BatchMatMulV3(x=X, y=rows[..., None], Tout=tf.float32)[..., 0]
 
 
-def _times_transposed(X: Tensor, values: Tensor) -> Tensor:
+def times_transposed(X: Tensor, values: Tensor) -> Tensor:
     """X^T q of each row, (n, length, width), (n, length) -> (n, width)."""
     return tf.raw_ops.BatchMatMulV3(x=values[:, None], y=X, Tout=tf.float32)[:, 0]
 

@@ -1,0 +1,59 @@
+"""Parameters of MFRecommender as options of the solvers of its observed ratings."""
+
+from typing import Any
+
+from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.recommenders._fitting import FitTask
+from sklearn_mf.solvers._training import ALSOptions, SGDOptions
+from sklearn_mf.utils._warnings import warn_user
+
+# The penalty where it is not learnt, with `prior_ratings` and without.
+_ALPHA, _ALPHA_WITHOUT_PRIOR = 0.04, 0.045
+
+
+def can_learn_alpha(recommender: Any) -> bool:
+    """Whether the second phase learns the penalty, where there are unobserved cells."""
+    automatic = recommender.alpha == "auto" and recommender.solver == "auto" and recommender.penalty == "l2"
+    return automatic and recommender.fit_bias and not recommender.positive
+
+
+def chosen_solver(recommender: Any) -> str:
+    """Name of the solver of the observed ratings alone."""
+    if recommender.solver != "auto":
+        return str(recommender.solver)
+    return "sgd" if recommender.fit_bias or recommender.penalty in ("l1", "elasticnet") else "als"
+
+
+def charged_alpha(recommender: Any) -> float:
+    """Penalty of one rating."""
+    if recommender.penalty is None:
+        return 0.0
+    if recommender.alpha != "auto":
+        return float(recommender.alpha)
+    return _ALPHA if recommender.prior_ratings else _ALPHA_WITHOUT_PRIOR
+
+
+def rating_options(recommender: Any, seed: int) -> ALSOptions | SGDOptions:
+    """Options of the chosen solver."""
+    alpha, prior_ratings = charged_alpha(recommender), float(recommender.prior_ratings)
+    l1_share = {"l1": 1.0, "elasticnet": float(recommender.l1_ratio)}.get(recommender.penalty or "", 0.0)
+    penalty = alpha * l1_share, alpha * (1 - l1_share), recommender.positive, recommender.fit_bias
+    if chosen_solver(recommender) == "als":
+        return ALSOptions(*penalty, prior_ratings=prior_ratings)
+    sgd = recommender.learning_rate, recommender.batch_size, seed, int(recommender.max_iter)
+    return SGDOptions(*penalty, *sgd, prior_ratings=prior_ratings)
+
+
+def hold_out_for(recommender: Any, task: FitTask) -> tuple[Ratings, Ratings | None]:
+    """Ratings to train on, and those held out for early stopping, if any."""
+    ratings, fraction = task.ratings, recommender.validation_fraction
+    if not recommender.early_stopping:
+        return ratings, None
+    train, held_out = hold_out(ratings, fraction, task.seed)
+    if held_out is None:
+        warn_user(
+            f"early_stopping needs at least one held-out rating, but of {len(ratings.targets)} ratings "
+            f"validation_fraction={fraction} leaves none that its ids can spare: "
+            "training on all of them without it."
+        )
+    return train, held_out
