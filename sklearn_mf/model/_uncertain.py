@@ -108,7 +108,7 @@ class TwoPhaseModel:
     relevance_curve : list of float
         Objective after each sweep of the first phase.
     n_sweeps : int
-        Sweeps of the second phase so far, those of earlier fits included.
+        Sweeps of the second phase so far, those of earlier fits to the same ratings included.
     """
 
     ratings: UncertainModel

@@ -106,7 +106,7 @@ def two_phase_solver(
     before, n_sweeps = None, 0
     if task.previous is not None and has_variances(task.previous):
         before = _continued(uncertain_model(task.previous), start, task.known_codes)
-        n_sweeps = task.previous._n_sweeps
+        n_sweeps = 0 if relevance is None else task.previous._n_sweeps  # new ratings have other priors
     elif relevance is not None:
         relevance, curve = None, []  # the second phase starts from the rows of the first
     options = VariationalOptions(
