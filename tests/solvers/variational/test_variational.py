@@ -153,9 +153,7 @@ def test_a_sweep_of_the_rating_phase_equals_the_dense_reference():
     objective, _ = solver.run_epoch(1)
     for field in (0, 1):
         penalty = noise * precisions[field]
-        dense.solve(
-            field, dense.w, dense.w * dense.z, np.diag(penalty), penalty * prior_means[field], noise
-        )
+        dense.solve(field, dense.w, dense.w * dense.z, np.diag(penalty), penalty * prior_means[field], noise)
         if field == 0:
             user_mean = np.append(dense.means[0][:, :-1].mean(0), 0.0)
             prior_means[0] = np.tile(user_mean, (n[0], 1))
