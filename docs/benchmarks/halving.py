@@ -17,7 +17,7 @@ from sklearn_mf import MFRecommender
 
 GRID = {"alpha": [0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.11, 0.15]}
 OPTIONS = {"scoring": "neg_root_mean_squared_error", "cv": KFold(3, shuffle=True, random_state=0)}
-MODEL = MFRecommender(random_state=0)
+MODEL = MFRecommender(unobserved_weight=0, prior_ratings=0, random_state=0)
 SEARCHES = {
     "GridSearchCV": GridSearchCV(MODEL, GRID, **OPTIONS),
     "halving, n_samples": HalvingGridSearchCV(MODEL, GRID, random_state=0, **OPTIONS),
