@@ -77,7 +77,7 @@ class ImplicitMFRecommender(BaseRecommender):
         1, and w is the number of rows, or the sum of their sample weights.
     fit_bias : bool, default=False
         Whether users and items have biases.
-    max_iter : int, default=15
+    max_iter : int, default=8
         Maximum number of sweeps over users and items. A larger number continues the same run.
     tol : float, default=1e-4
         Training ends when J fell by less than this share of itself in a sweep.
@@ -177,7 +177,7 @@ class ImplicitMFRecommender(BaseRecommender):
         unobserved_weight: float = 10.0,
         confidence: str | None = "log",
         fit_bias: bool = False,
-        max_iter: int = 15,
+        max_iter: int = 8,
         tol: float = 1e-4,
         positive: bool = False,
         handle_unknown: str = "ignore",

@@ -32,8 +32,8 @@ class FieldTables:
     """The ratings, grouped by the ids of each field, and the embeddings and biases.
 
     The table of a field has the ids with ratings alone, in order of their number of ratings, and the bias in
-    the last column. `method` ("gradient", "blocks", "cholesky" or "descent") solves for the rows of a field
-    and decides on the size of the blocks.
+    the last column. `method` ("gradient", "blocks", "cholesky" or "descent") solves for the rows of a field,
+    and its arrays set the size of the blocks of rows.
     """
 
     def __init__(self, ratings: Ratings, start: Model, method: str) -> None:

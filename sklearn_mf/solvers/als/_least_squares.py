@@ -35,12 +35,13 @@ class RowProblems(NamedTuple):
         Embedding and bias before.
     l1, ridge, damping : tensors of shape (n_rows,), float32, or 0.0
         Lasso penalty, ridge penalty, and penalty on the distance from the start.
-    prior_precision : tensor of shape (width, width) or (width,), float32, or None
-        Positive semi-definite and common to all rows; a vector is the diagonal of it.
+    prior_precision : tensor of shape (width, width), float32, or None
+        Positive semi-definite and common to all rows.
     prior_shift : tensor of shape (width,) or (n_rows, width), float32, or None
         `prior_precision` times the prior mean. The mean itself need not exist: a Gramian can be singular.
-    uncertainty : tensor of shape (n_rows, width), float32, or 0.0
-        Further ridge penalty of each coordinate: the summed variances of the rows of X.
+    uncertainty : tensor of shape (n_rows, width) or (width,), float32, or 0.0
+        Further ridge penalty of each coordinate: the summed variances of the rows of X, or the diagonal of a
+        diagonal prior precision.
     """
 
     X: Tensor
@@ -63,11 +64,11 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
     X, w, start = problems.X, problems.w, problems.start
     ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
     diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
-    preconditioner = tf.math.divide_no_nan(1.0, diagonal)
+    preconditioner = 1 / diagonal
     rows, residuals = start, problems.y - _times(X, start)
     direction = size = None
     for _ in range(_STEPS):
-        gradient = _times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
+        gradient = times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
         gradient -= _prior_gradient(problems, rows)
         step = preconditioner * gradient
         size, previous = _dot(gradient, step), size
@@ -101,7 +102,8 @@ def block_descent(problems: RowProblems) -> tuple[Tensor, Tensor]:
         part = _coordinates(problems, block, rows, residuals)
         change, residuals = cholesky(part)
         rows = tf.concat([rows[:, : block.start], rows[:, block] + change, rows[:, block.stop :]], 1)
-        return block.stop, rows, residuals
+        shapes = problems.start.shape, problems.y.shape  # slices with tensors as bounds lose them
+        return block.stop, *map(tf.ensure_shape, (rows, residuals), shapes)
 
     state = 0, problems.start, problems.y - _times(problems.X, problems.start)
     return tf.while_loop(lambda first, *_: first < width, solve, state)[1:]
@@ -154,61 +156,48 @@ def _descend(G: Tensor, r: Tensor, problems: RowProblems, bounds: Tensor) -> Ten
 
 def _normal_equations(problems: RowProblems) -> tuple[Tensor, Tensor]:
     """Matrices (n_rows, width, width) and right-hand sides (n_rows, width), the diagonal loaded."""
-    precision, shift = problems.prior_precision, problems.prior_shift
     weighted = problems.X * problems.w[..., None]
     G = tf.matmul(problems.X, weighted, transpose_a=True)
-    r = _times_transposed(weighted, problems.y)
+    r = times_transposed(weighted, problems.y)
     diagonal = tf.linalg.diag_part(G)
     damping = problems.damping + LOADING * tf.reduce_sum(diagonal, 1)
-    diagonal += (problems.ridge + damping)[:, None] + problems.uncertainty
-    if precision is not None and precision.shape.rank == 1:
-        diagonal, precision = diagonal + precision, None
-    G = tf.linalg.set_diag(G, diagonal)
+    G = tf.linalg.set_diag(G, diagonal + (problems.ridge + damping)[:, None] + problems.uncertainty)
     r += damping[:, None] * problems.start
-    return G if precision is None else G + precision, r if shift is None else r + shift
+    if problems.prior_precision is not None:
+        G += problems.prior_precision
+    return G, r if problems.prior_shift is None else r + problems.prior_shift
 
 
 def _coordinates(problems: RowProblems, block: slice, rows: Tensor, residuals: Tensor) -> RowProblems:
     """Problems of the change of some coordinates, from rows (n, width) with residuals (n, length)."""
-    X, precision = problems.X[:, :, block], problems.prior_precision
-    start, ridge, damping = problems.start, _column(problems.ridge), _column(problems.damping)
-    shift = -(ridge * rows + damping * (rows - start) + _prior_gradient(problems, rows))[:, block]
-    if precision is not None:
-        precision = precision[block] if precision.shape.rank == 1 else precision[block, block]
+    ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
+    gradient = ridge * rows + damping * (rows - problems.start) + _prior_gradient(problems, rows)
+    curvature, precision = tf.broadcast_to(ridge + damping, tf.shape(rows)), problems.prior_precision
     return RowProblems(
-        X,
+        problems.X[:, :, block],
         residuals,
         problems.w,
-        tf.zeros_like(shift),
-        ridge=problems.ridge + problems.damping,
-        prior_precision=precision,
-        prior_shift=shift,
+        tf.zeros_like(rows[:, block]),
+        prior_precision=None if precision is None else precision[block, block],
+        prior_shift=-gradient[:, block],
+        uncertainty=curvature[:, block],
     )
 
 
 def _prior_product(problems: RowProblems, rows: Tensor) -> Tensor:
     """Prior precision times each row, (n, width) -> (n, width), or 0.0."""
-    precision = problems.prior_precision
-    if precision is None:
-        return 0.0
-    return rows * precision if precision.shape.rank == 1 else tf.matmul(rows, precision)
+    return 0.0 if problems.prior_precision is None else tf.matmul(rows, problems.prior_precision)
 
 
 def _prior_diagonal(problems: RowProblems) -> Tensor:
     """Diagonal of the prior precision, (width,), or 0.0."""
-    precision = problems.prior_precision
-    return (
-        0.0
-        if precision is None
-        else precision
-        if precision.shape.rank == 1
-        else tf.linalg.diag_part(precision)
-    )
+    return 0.0 if problems.prior_precision is None else tf.linalg.diag_part(problems.prior_precision)
 
 
 def _prior_gradient(problems: RowProblems, rows: Tensor) -> Tensor:
     """Gradient of the prior term at the rows, (n, width), or 0.0."""
-    return 0.0 if problems.prior_precision is None else _prior_product(problems, rows) - problems.prior_shift
+    shift = 0.0 if problems.prior_shift is None else problems.prior_shift
+    return _prior_product(problems, rows) - shift
 
 
 def _column(values: Tensor) -> Tensor:
@@ -222,7 +211,7 @@ def _times(X: Tensor, rows: Tensor) -> Tensor:
     return tf.raw_ops.BatchMatMulV3(x=X, y=rows[..., None], Tout=tf.float32)[..., 0]
 
 
-def _times_transposed(X: Tensor, values: Tensor) -> Tensor:
+def times_transposed(X: Tensor, values: Tensor) -> Tensor:
     """X^T q of each row, (n, length, width), (n, length) -> (n, width)."""
     return tf.raw_ops.BatchMatMulV3(x=values[:, None], y=X, Tout=tf.float32)[:, 0]
 

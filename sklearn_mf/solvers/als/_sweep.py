@@ -24,7 +24,7 @@ from sklearn_mf.solvers.als._least_squares import (
     conjugate_gradient,
     coordinate_descent,
 )
-from sklearn_mf.solvers.als._unobserved import RowPrior, diagonalised
+from sklearn_mf.solvers.als._unobserved import DiagonalPrior, RowPrior
 
 # Held-out ratings scored at a time.
 _SCORED = 2**15
@@ -101,15 +101,19 @@ def _solve_field(
     `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,).
     """
     linked_rows = link_rows(others, field.other_ids.shape[1], scalars.has_bias)
-    row_weights, basis = field.row_weights + scalars.row_weight, None
+    row_weights, diagonal, terms = field.row_weights + scalars.row_weight, None, {}
     if prior is not None and method in ("gradient", "blocks"):
-        prior, basis, loading = diagonalised(prior)
-        linked_rows, table, damping = linked_rows.rotated(basis), tf.matmul(table, basis), damping + loading
+        diagonal = DiagonalPrior.of(prior)
+        linked_rows, table = linked_rows.rotated(diagonal.basis), tf.matmul(table, diagonal.basis)
+        damping += diagonal.loading
+        terms = {"uncertainty": diagonal.precision, "prior_shift": diagonal.shift}
+    elif prior is not None:
+        terms = {"prior_precision": prior.precision, "prior_shift": prior.shift}
 
     def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and residuals of a block."""
         ridge, l1 = scalars.l2 * row_weights[rows], scalars.l1 * row_weights[rows]
-        problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows], *(prior or ()))
+        problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows], **terms)
         if method == "gradient":
             return conjugate_gradient(problems, linked_rows.scales)
         if method == "descent":
@@ -117,8 +121,8 @@ def _solve_field(
         return cholesky(problems) if method == "cholesky" else block_descent(problems)
 
     solved, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
-    if basis is not None:
-        solved = tf.matmul(solved, basis, transpose_b=True)
+    if diagonal is not None:
+        solved = tf.matmul(solved, diagonal.basis, transpose_b=True)
     penalty = elastic_net(solved, row_weights, scalars.l1, scalars.l2)
     return solved, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
 

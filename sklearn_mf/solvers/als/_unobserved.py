@@ -4,7 +4,7 @@ All rows of a field have the same further ratings, one of each row of the other 
 normal equations share one Gramian. The loss over all cells is a function of means and scatters.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import tensorflow as tf
 
@@ -37,7 +37,7 @@ class RowPrior(NamedTuple):
 
     Parameters
     ----------
-    precision : tensor of shape (width, width), or its diagonal (width,), float32
+    precision : tensor of shape (width, width), float32
         Positive semi-definite.
     shift : tensor of shape (width,), float32
         Its gradient at 0, negated.
@@ -47,16 +47,33 @@ class RowPrior(NamedTuple):
     shift: Tensor
 
 
-def diagonalised(prior: RowPrior) -> tuple[RowPrior, Tensor, Tensor]:
-    """The term in the eigenbasis of its precision, the basis (width, width), and a diagonal loading.
+class DiagonalPrior(NamedTuple):
+    """The same term in the eigenbasis of its precision.
 
-    Rows that few ratings add to have almost diagonal problems there, which iterations solve fast. Rounding
-    moves the zero eigenvalues: the loading, a damping of all coordinates, is larger than that.
+    Rows with few ratings have almost diagonal problems there, which iterations solve fast.
+
+    Parameters
+    ----------
+    precision, shift : tensors of shape (width,), float32
+        Diagonal; gradient at 0, negated.
+    basis : tensor of shape (width, width), float32
+        Eigenvectors as columns.
+    loading : scalar tensor, float32
+        Damping of all coordinates, larger than the rounding error of an eigenvalue of zero.
     """
-    values, basis = tf.linalg.eigh(prior.precision)
-    values = tf.maximum(values, 0.0)
-    shift = tf.linalg.matvec(basis, prior.shift, transpose_a=True)
-    return RowPrior(values, shift), basis, LOADING * values[-1]
+
+    precision: Tensor
+    shift: Tensor
+    basis: Tensor
+    loading: Tensor
+
+    @classmethod
+    def of(cls, prior: RowPrior) -> Self:
+        """Find the eigenbasis."""
+        values, basis = tf.linalg.eigh(prior.precision)
+        values = tf.maximum(values, 0.0)
+        shift = tf.linalg.matvec(basis, prior.shift, transpose_a=True)
+        return cls(values, shift, basis, LOADING * values[-1])
 
 
 class UnobservedCells:

@@ -12,7 +12,12 @@ import tensorflow as tf
 from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import RatingsByField
-from sklearn_mf.solvers.als._least_squares import RowProblems, cholesky, conjugate_gradient
+from sklearn_mf.solvers.als._least_squares import (
+    RowProblems,
+    cholesky,
+    conjugate_gradient,
+    times_transposed,
+)
 from sklearn_mf.solvers.als._sweep import LinkedRows, field_signature, link_rows, solve_blocks
 
 
@@ -62,7 +67,7 @@ def _solve_field(
     def solve(_: Tensor, block: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Means, variances and further expected errors of a block, side by side; residuals."""
         X, variances = X[..., :width], X[..., width:]
-        of_partners = tf.linalg.matvec(variances, w, transpose_a=True)
+        of_partners = times_transposed(variances, w)
         uncertainty = _without_last(of_partners)
         problems = RowProblems(
             X,
@@ -77,7 +82,7 @@ def _solve_field(
         means, residuals = (
             cholesky(problems) if method == "cholesky" else conjugate_gradient(problems, linked.scales)
         )
-        curvature = tf.linalg.matvec(X * X, w, transpose_a=True) + uncertainty
+        curvature = times_transposed(X * X, w) + uncertainty
         own = noise / (curvature + prior.ridge[block][:, None] + diagonal)
         errors = tf.reduce_sum(means * means * uncertainty + own * curvature, 1) + of_partners[:, -1]
         return tf.concat([means, own, errors[:, None]], 1), residuals

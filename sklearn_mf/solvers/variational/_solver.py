@@ -22,13 +22,13 @@ Floats = NDArray[np.float64]
 
 # Sweeps of the first phase with variances, whose rows are the prior means of the items, and further ones
 # without, whose rows rank.
-N_UNCERTAIN, N_CERTAIN = 8, 2
+N_UNCERTAIN, N_CERTAIN = 8, 3
 # Sweeps of the second phase that learn the prior precisions: mean-field estimates drift when learnt for long.
 _LEARNING = 3
 # First noise, first precision of an item's embedding around its prior mean, and of a bias.
 _NOISE, _ITEM_PRECISION, _BIAS_PRECISION = 0.6, 25.0, 5.0
 # Most share of the variance of the ratings that the embeddings explain a priori.
-_MOST_EXPLAINED = 0.06
+_MOST_EXPLAINED = 0.1
 # Gamma prior of a precision: observations and their sum of squares.
 _GAMMA = 2.0, 0.1
 

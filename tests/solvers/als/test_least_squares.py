@@ -81,15 +81,16 @@ def graph(method, *_constants):
 def solve(method, block, floor=FREE):
     arguments = {
         "cholesky": (),
+        "block_descent": (),
         "conjugate_gradient": (np.ones(block.X.shape[-1], np.float32),),
         "coordinate_descent": (floor,),
     }[method]
-    constants = least_squares._STEPS, least_squares._PASSES, least_squares._CHANGE
+    constants = least_squares.BLOCK, least_squares._STEPS, least_squares._PASSES, least_squares._CHANGE
     rows, errors = graph(method, *constants)(tensors(block), *map(tf.constant, arguments))
     return rows.numpy(), errors.numpy()
 
 
-METHODS = ["cholesky", "conjugate_gradient", "coordinate_descent"]
+METHODS = ["cholesky", "block_descent", "conjugate_gradient", "coordinate_descent"]
 
 
 @pytest.mark.parametrize("damping", [0.0, 4.0, 160.0])
@@ -119,6 +120,25 @@ def test_a_precision_common_to_all_rows_joins_the_normal_equations(method, monke
     rows, _ = solve(method, block)
     np.testing.assert_allclose(rows, ridge(block), atol=1e-4)
     assert np.abs(rows - ridge(problems())).max() > 0.1, "the prior counts"
+
+
+@pytest.mark.parametrize("method", ["cholesky", "block_descent", "conjugate_gradient"])
+def test_a_diagonal_precision_may_be_given_as_uncertainty(method):
+    block = problems(prior=True)._replace(prior_precision=None, uncertainty=np.arange(5.0))
+    dense = block._replace(prior_precision=np.diag(block.uncertainty), uncertainty=0.0)
+    np.testing.assert_allclose(solve(method, block)[0], solve(method, dense)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("prior", [False, True])
+def test_blocks_of_coordinates_converge_to_the_ridge_solution(prior, monkeypatch):
+    monkeypatch.setattr(least_squares, "BLOCK", 2)  # two blocks and a part
+    block = problems(prior=prior, damping=0.0, l2=0.5)
+    rows, values = block.start, [value(block, block.start)]
+    for _ in range(60):
+        rows, _ = solve("block_descent", block._replace(start=rows))
+        values.append(value(block, rows))
+    np.testing.assert_allclose(rows, ridge(block), atol=1e-3)
+    assert (np.diff(values, axis=0) < 1e-4).all()
 
 
 def test_a_common_precision_preconditions_the_conjugate_gradient(monkeypatch):
