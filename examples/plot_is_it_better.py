@@ -15,8 +15,8 @@ Konstan, 2015).
 # --------------------------
 # A fifth of each person's ratings is held out. A good list begins with held-out films that the person rated
 # with four stars or more. Two of the models differ in the length of their embeddings, and a third one differs
-# from the second only in its seed. The fourth recommender is the baseline of every ranking, the films with the
-# most ratings.
+# from the second only in its seed. The fourth recommender is the baseline of every ranking, the films with
+# the most ratings.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -81,8 +81,8 @@ by_users = pd.DataFrame(found).T
 print(by_users[["difference", "low", "high", "p_value"]].astype(float).round(4).to_string())
 
 # %%
-# The values of the users show why so many are needed. Most lists contain no film that the person liked in the
-# held-out part, and the others have any value up to 1.
+# The values of the users show why so many are needed. The mean difference is small beside the differences of
+# the users, which have both signs.
 
 values = compare(liked, pair, per_user=True)
 fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")

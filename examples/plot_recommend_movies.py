@@ -59,9 +59,9 @@ print(
 # What would they like to be shown?
 # ---------------------------------
 # A tenth of the ratings is held out. Each recommender ranks all films that a user has not rated in the other
-# nine tenths. A good list begins with held-out films to which the user gave a high rating: at least the median
-# of all ratings. The most popular films are the baseline. :class:`~sklearn_mf.ImplicitMFRecommender` learns
-# from who rated which film, and :class:`~sklearn_mf.MFRecommender` from the values of the ratings too.
+# nine tenths. A good list begins with held-out films to which the user gave a high rating: at least the
+# median of all ratings. The most popular films are the baseline. :class:`~sklearn_mf.ImplicitMFRecommender`
+# learns from who rated which film, and :class:`~sklearn_mf.MFRecommender` from the values of the ratings too.
 
 train, test = train_test_split(ratings, test_size=0.1, random_state=0)
 good = stars.median()
@@ -85,8 +85,8 @@ print(f"\nLists, with {len(liked):,} held-out ratings of at least {good:g}:\n{qu
 # %%
 # After training on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` returns the films that suit the
 # user best, without those that the user has rated. The table contains the original ids, so titles can be
-# joined by id. The list is in the order of relevance, which takes into account what people choose; ``predict``
-# gives the ratings. A person who gives few stars on average also gets low predictions.
+# joined by id. The list is in the order of relevance, which takes into account what people choose;
+# ``predict`` gives the ratings. A person who gives few stars on average also gets low predictions.
 
 model = MFRecommender(random_state=0).fit(ratings)
 counts = films.value_counts()
@@ -134,9 +134,9 @@ print(f"\nErrors on {len(y_test):,} held-out ratings:\n{errors.round(4)}")
 # %%
 # Similar films
 # -------------
-# Films that the same people choose and like have embeddings with similar directions. The inner product prefers
-# long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds rare
-# films.
+# Films that the same people choose and like have embeddings with similar directions. The inner product
+# prefers long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds
+# rare films.
 
 most_rated = films.mode()[0]
 alike = model.similar_items(most_rated, n=5, metric="dot").join(titles, on="neighbor")

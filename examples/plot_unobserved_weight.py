@@ -3,10 +3,10 @@
 The weight of unobserved cells
 ==============================
 
-A person has rated few of all films. The films without a rating say something too: most of them were not chosen.
-:class:`~sklearn_mf.MFRecommender` learns from these unobserved cells, with a low rating and a small weight. This
-example measures the lists and the predicted ratings for different values of ``unobserved_weight``, the total
-weight of the unobserved cells as a multiple of the number of ratings.
+A person has rated few of all films. The films without a rating say something too: most of them were not
+chosen. :class:`~sklearn_mf.MFRecommender` learns from these unobserved cells, with a low rating and a small
+weight. This example measures the lists and the predicted ratings for different values of
+``unobserved_weight``, the total weight of the unobserved cells as a multiple of the number of ratings.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015).
@@ -74,9 +74,9 @@ for ax, measure, baseline, name in (
 plt.show()
 
 # %%
-# Lists need the unobserved cells: without them the model loses to the most popular films. The best weight here
-# is the default of 10, and weights from 3 to 30 are nearly as good.
+# Lists need the unobserved cells: without them the model loses to the most popular films. The best weight
+# here is the default of 10, and weights from 3 to 30 are nearly as good.
 #
 # The predicted ratings profit too, although the rows that predict come from the given ratings, in a second
-# phase: its prior means of the items are the rows of the first phase. With a weight far above the default these
-# prior means describe what people choose and no longer what they like, and the error rises.
+# phase: its prior means of the items are the rows of the first phase. With a weight far above the default
+# these prior means describe what people choose and no longer what they like, and the error rises.
