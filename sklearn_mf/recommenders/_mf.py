@@ -59,9 +59,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         + \frac{W}{2} \log \sigma^2 + \sum_j \mathrm{KL}\big(q_j \,\|\, N(\mu_j, \mathrm{diag}(1 / \tau))\big)
         \Big].
 
-    The prior mean :math:`\mu_j` of an item is its embedding in the first phase, that of a user the mean of all
-    users, and that of a bias 0. The noise :math:`\sigma^2` is learnt, and in the first three sweeps so are the
-    precisions :math:`\tau` of each coordinate and field. In [5]_ and [6]_ priors have mean 0, and the
+    The prior mean :math:`\mu_j` of an item is its embedding in the first phase, that of a user the mean of
+    all users, and that of a bias 0. The noise :math:`\sigma^2` is learnt, and in the first three sweeps also
+    the precisions :math:`\tau` of each coordinate and field. In [5]_ and [6]_ prior means are 0, and the
     precisions are learnt in all sweeps, in which they drift.
 
     With a number as `alpha`, with another `penalty` or `solver`, with `positive`, and without `fit_bias`, the
