@@ -24,6 +24,7 @@ def curve(train: pd.DataFrame, alpha: float, learning_rate: float) -> np.ndarray
         model = MFRecommender(
             alpha=alpha, learning_rate=learning_rate, max_iter=max(EPOCHS), random_state=seed
         )
+        model.set_params(unobserved_weight=0, prior_ratings=0)  # the observed ratings alone
         model.set_params(early_stopping=True, n_iter_no_change=max(EPOCHS)).fit(train)
         scores.append(model.validation_scores_)
     return -np.mean(scores, axis=0)

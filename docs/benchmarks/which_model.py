@@ -1,6 +1,6 @@
 """Which model for which question: errors of predicted ratings and quality of lists, with no setting.
 
-    SKLEARN_MF_DATA=folder python docs/benchmarks/lists_and_ratings.py [ml-latest-small] [ml-1m]
+    SKLEARN_MF_DATA=folder python docs/benchmarks/which_model.py [ml-latest-small] [ml-1m]
 
 For each model it prints the RMSE on the held-out tenth, NDCG@10 and recall@20 of lists of unseen items, where
 held-out ratings of at least 4 are relevant, NDCG@10 where all of them are, the share of the recommended
