@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pandas as pd
-from data import BEST_SETTINGS, DATA, PAIR, environment, ml_100k
+from data import BEST_SETTINGS, DATA, OBSERVED, PAIR, environment, ml_100k
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
@@ -26,9 +26,9 @@ def models(name: str) -> dict[str, object]:
     best = json.loads(BEST_SETTINGS.read_text())[name]
     return {
         "mean": DummyRegressor(),
-        "biases only": MFRecommender(embedding_dim=0, random_state=0),
-        "defaults": MFRecommender(random_state=0),
-        "defaults, als": MFRecommender(solver="als", random_state=0),
+        "biases only": MFRecommender(embedding_dim=0, random_state=0, **OBSERVED),
+        "defaults": MFRecommender(random_state=0, **OBSERVED),
+        "defaults, als": MFRecommender(solver="als", random_state=0, **OBSERVED),
         "best settings": MFRecommender(random_state=0, **best["sgd"]),
         "best settings, als": MFRecommender(random_state=0, **best["als"]),
     }

@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import pandas as pd
-from data import BEST_SETTINGS, PAIR, folder, ml_1m
+from data import BEST_SETTINGS, OBSERVED, PAIR, folder, ml_1m
 from measuring import (
     N_TEST,
     SCALE_DIMS,
@@ -148,7 +148,7 @@ def serve(dataset: str, embedding_dim: int) -> dict[str, object]:
 
     ratings = {"ml-1m": liked, "gowalla": gowalla}[dataset]()
     start_tensorflow()
-    model = MFRecommender(embedding_dim, max_iter=3, random_state=0).fit(ratings)
+    model = MFRecommender(embedding_dim, max_iter=3, random_state=0, **OBSERVED).fit(ratings)
     model.recommend(ratings["user"].unique()[:100], n=N_RECOMMENDED)
     with Watch() as watch:
         table = model.recommend(n=N_RECOMMENDED)

@@ -5,7 +5,7 @@ SKLEARN_MF_DATA=folder python docs/benchmarks/convergence.py
 
 import numpy as np
 import pandas as pd
-from data import environment, ml_100k
+from data import OBSERVED, environment, ml_100k
 
 from sklearn_mf import MFRecommender
 
@@ -22,7 +22,14 @@ def row(train: pd.DataFrame, name: str, parameters: dict[str, object]) -> dict[s
     """Fit with both solvers, until J falls by less than a hundred-thousandth a pass."""
     models = {
         solver: MFRecommender(
-            8, solver=solver, max_iter=400, tol=1e-5, n_iter_no_change=5, random_state=0, **parameters
+            8,
+            solver=solver,
+            max_iter=400,
+            tol=1e-5,
+            n_iter_no_change=5,
+            random_state=0,
+            **parameters,
+            **OBSERVED,
         ).fit(train)
         for solver in ("sgd", "als")
     }

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 PAIR = ["user", "item"]
+# MFRecommender on the observed ratings alone.
+OBSERVED = {"unobserved_weight": 0, "prior_ratings": 0}
 BEST_SETTINGS = Path(__file__).with_name("best_settings.json")
 
 

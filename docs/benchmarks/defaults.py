@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from data import DATA, environment
+from data import DATA, OBSERVED, environment
 
 from sklearn_mf import MFRecommender
 
@@ -22,9 +22,8 @@ def curve(train: pd.DataFrame, alpha: float, learning_rate: float) -> np.ndarray
     scores = []
     for seed in (0, 1):
         model = MFRecommender(
-            alpha=alpha, learning_rate=learning_rate, max_iter=max(EPOCHS), random_state=seed
+            alpha=alpha, learning_rate=learning_rate, max_iter=max(EPOCHS), random_state=seed, **OBSERVED
         )
-        model.set_params(unobserved_weight=0, prior_ratings=0)  # the observed ratings alone
         model.set_params(early_stopping=True, n_iter_no_change=max(EPOCHS)).fit(train)
         scores.append(model.validation_scores_)
     return -np.mean(scores, axis=0)

@@ -8,7 +8,7 @@ its RMSE on the test part.
 """
 
 import pandas as pd
-from data import PAIR, environment, ml_latest_small
+from data import OBSERVED, PAIR, environment, ml_latest_small
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
@@ -17,7 +17,7 @@ from sklearn_mf import MFRecommender
 
 GRID = {"alpha": [0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.11, 0.15]}
 OPTIONS = {"scoring": "neg_root_mean_squared_error", "cv": KFold(3, shuffle=True, random_state=0)}
-MODEL = MFRecommender(unobserved_weight=0, prior_ratings=0, random_state=0)
+MODEL = MFRecommender(random_state=0, **OBSERVED)
 SEARCHES = {
     "GridSearchCV": GridSearchCV(MODEL, GRID, **OPTIONS),
     "halving, n_samples": HalvingGridSearchCV(MODEL, GRID, random_state=0, **OPTIONS),

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pandas as pd
-from data import PAIR, environment, ml_100k
+from data import OBSERVED, PAIR, environment, ml_100k
 from sklearn.metrics import root_mean_squared_error
 
 from sklearn_mf import MFRecommender
@@ -19,7 +19,7 @@ ALPHAS = [0.001, 0.003, 0.005, 0.01, 0.014, 0.02, 0.03, 0.05, 0.1]
 
 def measure(train: pd.DataFrame, test: pd.DataFrame, **parameters) -> dict[str, float]:
     """Share of zeros among coordinates and among whole embeddings, and test RMSE."""
-    model = MFRecommender(random_state=0, **parameters).fit(train)
+    model = MFRecommender(random_state=0, **parameters, **OBSERVED).fit(train)
     coordinates = np.concatenate(model.embeddings_)
     return {
         **parameters,

@@ -4,7 +4,7 @@ SKLEARN_MF_DATA=folder python docs/benchmarks/memory.py
 """
 
 import tensorflow as tf
-from data import PAIR, environment, ml_1m
+from data import OBSERVED, PAIR, environment, ml_1m
 from measuring import Watch, resident_mb
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     print(f"TensorFlow and data {loaded:.0f} MB, loading its compiler adds {compiler:.0f} MB")
     for solver in ("sgd", "als"):
         with Watch() as watch:
-            MFRecommender(64, solver=solver, random_state=0).fit(X, y)
+            MFRecommender(64, solver=solver, random_state=0, **OBSERVED).fit(X, y)
         print(f"{solver}: fit adds {watch.peak_mb - watch.before_mb:.0f} MB at its peak")
     with Watch() as watch:
         model = BayesianMFRecommender(max_iter=40, n_samples=20, random_state=0).fit(X, y)

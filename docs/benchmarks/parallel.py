@@ -14,7 +14,7 @@ import sys
 import time
 
 import numpy as np
-from data import DATA, PAIR, environment, ml_100k
+from data import DATA, OBSERVED, PAIR, environment, ml_100k
 from measuring import resident_mb
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -29,7 +29,7 @@ def search(case: str, solver: str, numbers: list[int]) -> None:
     data, length = case.split("/")
     train, _ = DATA[data]()
     grid = {"embedding_dim": EMBEDDING_DIMS[length], "alpha": ALPHAS}
-    model = MFRecommender(solver=solver, random_state=0)
+    model = MFRecommender(solver=solver, random_state=0, **OBSERVED)
     folds = KFold(5, shuffle=True, random_state=0)
     for n_jobs in numbers:
         search = GridSearchCV(model, grid, scoring="neg_root_mean_squared_error", cv=folds, n_jobs=n_jobs)
@@ -51,7 +51,7 @@ def memory(solver: str) -> list[int]:
     train, _ = ml_100k()
     sizes = []
     for _ in range(20):
-        MFRecommender(solver=solver, random_state=0).fit(train)
+        MFRecommender(solver=solver, random_state=0, **OBSERVED).fit(train)
         sizes.append(round(resident_mb()))
     return sizes
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from data import PAIR, environment, folder, ml_1m
+from data import OBSERVED, PAIR, environment, folder, ml_1m
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV
 
 from sklearn_mf import MFRecommender, metrics
@@ -58,7 +58,7 @@ def seconds(call: Callable[[], object]) -> float:
 def time_scorers() -> None:
     """Print the seconds of scorers over all users of the test part of ML-1M, after fit."""
     train, test = ml_1m()
-    model = MFRecommender(64, random_state=0).fit(train)
+    model = MFRecommender(64, random_state=0, **OBSERVED).fit(train)
     users = test["user"].nunique()
     for scorer in (
         make_ranking_scorer("ndcg", k=10, relevance_threshold=4),
@@ -79,9 +79,9 @@ def search(cv: BaseCrossValidator) -> None:
     }
     groups = None if isinstance(cv, PerUserKFold) else ratings["time"]
     start = time.perf_counter()
-    fitted = GridSearchCV(MFRecommender(random_state=0), GRID, scoring=scoring, refit="ndcg", cv=cv).fit(
-        ratings[PAIR], ratings["rating"], groups=groups
-    )
+    fitted = GridSearchCV(
+        MFRecommender(random_state=0, **OBSERVED), GRID, scoring=scoring, refit="ndcg", cv=cv
+    ).fit(ratings[PAIR], ratings["rating"], groups=groups)
     print(f"\n{cv}: {fitted.n_splits_} split(s), {time.perf_counter() - start:.0f} s")
     results = fitted.cv_results_
     for name in scoring:

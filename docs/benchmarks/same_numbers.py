@@ -18,6 +18,8 @@ import numpy as np
 from sklearn_mf import BayesianMFRecommender, MFEmbedding, MFRecommender
 
 N_RATINGS, N_TEST = 3000, 1000
+# The model of the observed ratings alone.
+OBSERVED = {"unobserved_weight": 0, "prior_ratings": 0, "random_state": 0}
 
 
 def ratings(n_fields: int, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,11 +40,11 @@ def fits() -> Iterator[tuple[str, object, int, bool]]:
         ("sgd", "als"), ("l2", "l1", "elasticnet"), (False, True), (1, 2, 3)
     ):
         name = f"{solver} {penalty} F={n_fields}{' weighted' if weighted else ''}"
-        yield name, MFRecommender(8, solver=solver, penalty=penalty, random_state=0), n_fields, weighted
-    yield "als k=40", MFRecommender(40, solver="als", random_state=0), 2, False
-    yield "sgd k=60", MFRecommender(60, solver="sgd", random_state=0), 2, False
+        yield name, MFRecommender(8, solver=solver, penalty=penalty, **OBSERVED), n_fields, weighted
+    yield "als k=40", MFRecommender(40, solver="als", **OBSERVED), 2, False
+    yield "sgd k=60", MFRecommender(60, solver="sgd", **OBSERVED), 2, False
     for solver in ("sgd", "als"):
-        base = {"solver": solver, "random_state": 0}
+        base = {"solver": solver, **OBSERVED}
         yield f"{solver} positive", MFRecommender(8, positive=True, fit_bias=False, **base), 2, False
         yield f"{solver} early stopping", MFRecommender(8, early_stopping=True, **base), 2, True
     for n_fields, weighted in itertools.product((1, 2, 3), (False, True)):
@@ -54,7 +56,7 @@ def fits() -> Iterator[tuple[str, object, int, bool]]:
         2,
         False,
     )
-    yield "embedding", MFEmbedding(MFRecommender(8, random_state=0)), 2, False
+    yield "embedding", MFEmbedding(MFRecommender(8, **OBSERVED)), 2, False
 
 
 def numbers(estimator: object, n_fields: int, weighted: bool) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ SKLEARN_MF_DATA=folder python docs/benchmarks/search.py
 
 import time
 
-from data import PAIR, environment, ml_100k
+from data import OBSERVED, PAIR, environment, ml_100k
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender
@@ -17,7 +17,7 @@ if __name__ == "__main__":
     print(environment())
     train, _ = ml_100k()
     search = GridSearchCV(
-        MFRecommender(random_state=0),
+        MFRecommender(random_state=0, **OBSERVED),
         GRID,
         scoring="neg_root_mean_squared_error",
         cv=KFold(5, shuffle=True, random_state=0),

@@ -18,13 +18,14 @@ from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers.als import _sweep as sweep
 from sklearn_mf.solvers.sgd import _programs as steps
 
+OBSERVED = {"unobserved_weight": 0, "prior_ratings": 0}
 DIMS = [8, 16, 40]
 
 
 def search(solver: str) -> None:
     """Fit 3 dimensions x 2 penalties x 3 folds and the best on all."""
     ratings = make_ratings(n_users=400, n_items=200, n_ratings=15_000, random_state=0)
-    model = MFRecommender(solver=solver, max_iter=2, random_state=0)
+    model = MFRecommender(solver=solver, max_iter=2, random_state=0, **OBSERVED)
     grid = {"embedding_dim": DIMS, "alpha": [0.03, 0.06]}
     folds = KFold(3, shuffle=True, random_state=0)
     GridSearchCV(model, grid, cv=folds).fit(ratings[["user", "item"]], ratings["rating"])
@@ -42,14 +43,14 @@ def traces() -> int:
     """Traced sweeps of a search with ALS, over both of its methods for ridge."""
     sweep.program.cache_clear()
     search("als")
-    programs = (sweep.program(2, method) for method in ("cholesky", "gradient", "descent"))
+    programs = (sweep.program(2, method, False) for method in ("cholesky", "gradient", "descent"))
     return sum(program.n_traces() for program in programs)
 
 
 def score_buffers() -> dict[str, int]:
     """Buffers of scores that recommending to 3,000 users takes, and the bytes of the largest."""
     ratings = make_ratings(n_users=3_000, n_items=2_000, n_ratings=30_000, random_state=0)
-    model = MFRecommender(8, max_iter=1, random_state=0).fit(ratings)
+    model = MFRecommender(8, max_iter=1, random_state=0, **OBSERVED).fit(ratings)
     made, full = [], np.full
 
     def counted(shape, value, **options):

@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 
-from data import BEST_SETTINGS, DATA, PAIR, environment
+from data import BEST_SETTINGS, DATA, OBSERVED, PAIR, environment
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_mf import MFRecommender
@@ -50,7 +50,7 @@ def tune(name: str, solver: str) -> dict[str, object]:
     """Search the grid of a data set with 5 folds of its training part."""
     train, _ = DATA[name]()
     search = GridSearchCV(
-        MFRecommender(solver=solver, random_state=0),
+        MFRecommender(solver=solver, random_state=0, **OBSERVED),
         GRIDS[solver][name],
         scoring="neg_root_mean_squared_error",
         cv=KFold(5, shuffle=True, random_state=0),

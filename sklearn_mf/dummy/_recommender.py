@@ -283,24 +283,6 @@ class DummyRecommender(RatingRegressorMixin, BaseRecommender):
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), "id_weights_"]
 
-    @property
-    def _model(self) -> Model:
-        return Model(
-            self.intercept_,
-            self.scale_,
-            self.embeddings_,
-            self.biases_,
-            self.average_embeddings_,
-            self.average_biases_,
-            self._epochs,
-        )
-
-    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return self.embeddings_[field]
-
-    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return self._model.rows(0, query.codes)
-
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         n_users = len(fold_in.ids)
         return {"embeddings": np.zeros((n_users, 0)), "biases": np.zeros(n_users)}

@@ -11,6 +11,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
@@ -26,6 +27,7 @@ from sklearn_mf.recommenders._catalog import (
 )
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
 from sklearn_mf.recommenders._forget import forget_ids
+from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._query import RecommendQuery, read_query, user_column, warn_of_empty_lists
 from sklearn_mf.retrieval._tables import (
     METRICS,
@@ -75,13 +77,20 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     # Hooks of ranking: the vectors whose inner products are scores, and what a user's ratings say.
 
-    @abstractmethod
     def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
         """Row of each id, (n_ids, width)."""
+        return self.embeddings_[field]
 
-    @abstractmethod
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Row of each user, (n_users, width), for the items' ranking vectors, and biases (n_users,)."""
+        if query.fold_in is None:
+            return self._model.rows(0, query.codes)
+        return self._fold_in_rows(query.fold_in)
+
+    def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Embeddings and biases of users from their ratings, those that rank."""
+        folded = self._folded(fold_in)
+        return folded["embeddings"], folded["biases"]
 
     @abstractmethod
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
@@ -90,6 +99,11 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
         """Score of an item without the ratings of a user, and the contribution of each rating."""
+
+    @property
+    def _model(self) -> Model:
+        """The fitted attributes as a model."""
+        return model_of(self)
 
     def _ranked_by(self, rank_by: str) -> Self:
         """The recommender that ranks by a kind of score; one that has several overrides it."""

@@ -20,8 +20,7 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
-from sklearn_mf.recommenders._point_model import model_of, store_model
-from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.recommenders._point_model import store_model
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
@@ -383,18 +382,6 @@ class ImplicitMFRecommender(BaseRecommender):
 
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), "_id_weights"]
-
-    @property
-    def _model(self) -> Model:
-        return model_of(self)
-
-    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return self.embeddings_[field]
-
-    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if query.fold_in is None:
-            return self._model.rows(0, query.codes)
-        return self._fold_in_rows(query.fold_in)
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         embeddings, biases = self._fold_in_rows(fold_in)

@@ -16,8 +16,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import model_of, store_model
-from sklearn_mf.recommenders._query import RecommendQuery
+from sklearn_mf.recommenders._point_model import store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
@@ -395,10 +394,6 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), "_id_weights", *phases.id_arrays(self)]
 
-    @property
-    def _model(self) -> Model:
-        return model_of(self)
-
     def _variances(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         if not phases.has_variances(self):
             raise ValueError(
@@ -418,14 +413,6 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
                 "fit two fields with unobserved_weight='auto', or use rank_by='rating'."
             )
         return phases.as_relevance(self) if has_relevance and rank_by != "rating" else self
-
-    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
-        return self.embeddings_[field]
-
-    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if query.fold_in is None:
-            return self._model.rows(0, query.codes)
-        return self._fold_in_rows(query.fold_in)
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         embeddings, biases = self._fold_in_rows(fold_in)
