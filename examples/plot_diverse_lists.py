@@ -103,6 +103,6 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-# For the same number of styles, up to about six, ``diversify`` loses less quality: it replaces songs of low
+# For the same number of styles, up to about five, ``diversify`` loses less quality: it replaces songs of low
 # score, whereas the limit is the same for people who like one style and for people who like many.
 # ``limit_per_group`` guarantees its limit, and needs no embeddings.

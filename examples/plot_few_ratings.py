@@ -54,8 +54,8 @@ for model in models.values():
 # ----------------------------
 # The held-out ratings are grouped by the number of ratings of their person in ``fit``. For people with no or
 # few ratings a model knows little more than the average opinion of the film, and embeddings are no better
-# than biases. From about ten ratings on embeddings are better. The Bayesian model is the best in each group,
-# since it accounts for its uncertainty.
+# than biases. From about ten ratings on embeddings are better. The two models with embeddings, which both
+# account for their uncertainty, have similar errors.
 
 display = ErrorByActivityDisplay.from_estimator(models, X, y)
 display.ax_.set_title("Errors by the ratings of the person")
@@ -90,13 +90,13 @@ print(display.curves.assign(popularity=display.popularity).round(3))
 plt.show()
 
 # %%
-# The baseline is the best by far. The models estimate how much a person would like a film, not which films
-# the person would choose to watch. So their lists begin with films that few people know and praise, while
-# most held-out ratings belong to films that many people know. The order of the models is the same as for the
-# errors: models that rely less on few ratings also have better lists.
+# The lists of ``MFRecommender`` are the best. The biases and the Bayesian model learn from the observed
+# ratings alone. They estimate how much a person would like a film, not which films the person would choose to
+# watch. So their lists begin with films that few people know and praise, while most held-out ratings belong
+# to films that many people know. ``MFRecommender`` also learns from the films without a rating.
 #
-# So restrict the candidates. Among the 50 films with the most ratings the lists of the models come close to
-# the baseline, and they differ between people:
+# A model of the observed ratings alone needs a choice of candidates. Among the 50 films with the most ratings
+# its lists come close to the baseline, and they differ between people:
 
 popular = train["movieId"].value_counts().index[:50]
 liked = test.loc[test["rating"] >= 4, IDS]

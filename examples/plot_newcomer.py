@@ -125,9 +125,8 @@ ax.legend()
 plt.show()
 
 # %%
-# With the Bayesian recommender the error falls from the first rating on, and twenty ratings in ``fold_in``
-# are as good as the same twenty in training. It has learnt how much people differ, so a rating moves a new
-# user away from the average user only as far as that permits. The penalty of ``MFRecommender`` is counted
-# once for each rating, so the prediction follows a single rating almost completely. With fewer than about ten
-# ratings, the average user is the better guess. So use the Bayesian recommender for new users, or recommend
-# the films of the average user until they have rated some films.
+# With both recommenders the error falls from the first rating on, and twenty ratings in ``fold_in`` are as
+# good as the same twenty in training. They have learnt how much people differ, so a rating moves a new user
+# away from the average user only as far as that permits. The penalty of the biases alone is given, not
+# learnt, and is counted once for each rating: the prediction follows the first ratings almost completely, and
+# is worse than that for the average user until there are five.

@@ -3,8 +3,8 @@
 Recommending films
 ==================
 
-This example goes from a table of ratings to a table of recommendations. It measures how well a matrix
-factorization predicts held-out ratings, recommends films to a user, and finds similar films.
+A table of ratings can answer two questions. What would somebody like to be shown? What would they rate it?
+This example measures both answers on held-out ratings, recommends films to a user, and finds similar films.
 
 The ratings come from `MovieLens <https://grouplens.org/datasets/movielens/>`_ (F. M. Harper and J. A.
 Konstan, 2015). As a script, the example also reads any other ratings file::
@@ -28,7 +28,9 @@ from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
-from sklearn_mf import MFRecommender
+from sklearn_mf import ImplicitMFRecommender, MFRecommender
+from sklearn_mf.dummy import DummyRecommender
+from sklearn_mf.metrics import ndcg_at_k, recall_at_k
 
 started = time.perf_counter()
 parser = ArgumentParser(description="Recommend films.")
@@ -54,45 +56,87 @@ print(
 )
 
 # %%
-# Ratings held out
-# ----------------
-# A tenth of the ratings is held out. The factorization is compared with two simpler predictions: the mean of
-# all ratings, and the mean plus one number for each user and each film ("biases only").
+# What would they like to be shown?
+# ---------------------------------
+# A tenth of the ratings is held out. Each recommender ranks all films that a user has not rated in the other
+# nine tenths. A good list begins with held-out films to which the user gave a high rating: at least the
+# median of all ratings. The most popular films are the baseline. :class:`~sklearn_mf.ImplicitMFRecommender`
+# learns from who rated which film, and :class:`~sklearn_mf.MFRecommender` from the values of the ratings too.
 
-X_train, X_test, y_train, y_test = train_test_split(
-    ratings[["userId", "movieId"]], stars, test_size=0.1, random_state=0
-)
-models = {
-    "predict the mean": DummyRegressor(),
-    "biases only": MFRecommender(embedding_dim=0, random_state=0),
+train, test = train_test_split(ratings, test_size=0.1, random_state=0)
+good = stars.median()
+liked = test.loc[test["rating"] >= good, ["userId", "movieId"]]
+recommenders = {
+    "most popular": DummyRecommender(),
+    "ImplicitMFRecommender()": ImplicitMFRecommender(random_state=0),
     "MFRecommender()": MFRecommender(random_state=0),
 }
-predictions = {name: model.fit(X_train, y_train).predict(X_test) for name, model in models.items()}
+people = test["userId"].unique()
+lists = {name: model.fit(train).recommend(people, n=20) for name, model in recommenders.items()}
+quality = pd.DataFrame(
+    {
+        "NDCG@10": {name: ndcg_at_k(liked, table, k=10) for name, table in lists.items()},
+        "recall@20": {name: recall_at_k(liked, table, k=20) for name, table in lists.items()},
+    }
+)
+print(f"\nWhat would user {user} like to be shown?")
+print(f"\nLists, with {len(liked):,} held-out ratings of at least {good:g}:\n{quality.round(4)}")
+
+# %%
+# After training on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` returns the films that suit the
+# user best, without those that the user has rated. The table contains the original ids, so titles can be
+# joined by id. The list is in the order of relevance, which takes into account what people choose;
+# ``predict`` gives the ratings. A person who gives few stars on average also gets low predictions.
+
+model = MFRecommender(random_state=0).fit(ratings)
+counts = films.value_counts()
+best = ratings[users == user].assign(ratings=films.map(counts))
+best = best.sort_values(["rating", "ratings"], ascending=False).head(5).join(titles, on="movieId")
+top = model.recommend(user, n=5).join(titles, on="movieId")
+top["ratings"] = top["movieId"].map(counts)
+top["predicted"] = model.predict(top[["userId", "movieId"]]).round(2)
+
+
+def short(title):
+    return shorten(title, 36, placeholder=" ...")
+
+
+table = top.set_index("rank")[["title", "ratings", "predicted"]]
+table["title"] = table["title"].map(short)
+print(f"\nThe films that user {user} would like to be shown:\n{table.to_string()}")
+rated = best[["title", "ratings", "rating"]].assign(title=best["title"].map(short))
+mean = stars[users == user].mean()
+print(f"\nThe films that user {user} rated best, {mean:.2f} on average:\n{rated.to_string(index=False)}")
+few = lists["MFRecommender()"].query("rank <= 10")["movieId"].map(train["movieId"].value_counts()) < 5
+print(f"\n{few.mean():.1%} of the films in all lists of ten have fewer than five ratings")
+
+# %%
+# What would they rate it?
+# ------------------------
+# The same model predicts the held-out ratings. Two simpler predictions are the mean of all ratings, and the
+# mean plus one number for each user and each film ("biases only").
+
+X_train, X_test, y_test = train[["userId", "movieId"]], test[["userId", "movieId"]], test["rating"]
+predictions = {
+    "predict the mean": DummyRegressor().fit(X_train, train["rating"]).predict(X_test),
+    "biases only": MFRecommender(embedding_dim=0, random_state=0).fit(train).predict(X_test),
+    "MFRecommender()": recommenders["MFRecommender()"].predict(X_test),
+}
 errors = pd.DataFrame(
     {
         "RMSE": {name: root_mean_squared_error(y_test, y) for name, y in predictions.items()},
         "MAE": {name: mean_absolute_error(y_test, y) for name, y in predictions.items()},
     }
 )
+print("\nWhat would they rate it?")
 print(f"\nErrors on {len(y_test):,} held-out ratings:\n{errors.round(4)}")
-
-# %%
-# Recommendations
-# ---------------
-# After training on all ratings, :meth:`~sklearn_mf.MFRecommender.recommend` returns the films with the
-# highest predicted ratings among those that the user has not rated. The table contains the original ids, so
-# titles can be joined by id.
-
-model = MFRecommender(random_state=0).fit(ratings)
-top = model.recommend(user, n=5).join(titles, on="movieId")
-print(f"\nThe films that user {user} would like most:\n{top.to_string(index=False)}")
 
 # %%
 # Similar films
 # -------------
-# Films that are liked by the same people have embeddings with similar directions. The inner product prefers
-# long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds rare
-# films.
+# Films that the same people choose and like have embeddings with similar directions. The inner product
+# prefers long embeddings, which films with many ratings have. ``metric="cosine"``, the default, also finds
+# rare films.
 
 most_rated = films.mode()[0]
 alike = model.similar_items(most_rated, n=5, metric="dot").join(titles, on="neighbor")
@@ -102,22 +146,28 @@ print(f"\n{time.perf_counter() - started:.1f} seconds")
 # %%
 # Plots
 # -----
-# The left plot shows the errors of the mean, the biases and the embeddings. The right plot compares the
-# predicted rating of each recommended film with the average of all its ratings. The model shrinks the
-# averages of films with few ratings.
+# The first plot shows the quality of the lists, the second one the errors of the predicted ratings. The third
+# one compares the predicted rating of each recommended film with the average of all its ratings.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained", width_ratios=[4, 5])
+fig, axes = plt.subplots(2, 2, figsize=(10, 5.6), layout="constrained")
+(left, right), last_row = axes[0], axes[1, 0].get_gridspec()[1, :]
+for ax in axes[1]:
+    ax.remove()
+for ax, measure, shown, title in (
+    (left, "NDCG@10", quality, "Lists: higher is better"),
+    (right, "RMSE", errors, "Predicted ratings: lower is better"),
+):
+    bars = ax.barh(shown.index, shown[measure], color=[*["silver"] * (len(shown) - 1), "tab:blue"])
+    ax.bar_label(bars, fmt="%.3f", padding=3)
+    ax.set(title=title, xlabel=measure, xlim=(0, 1.35 * shown[measure].max() or 1))
+    ax.invert_yaxis()
 
-bars = left.barh(errors.index, errors["RMSE"], color=["silver", "silver", "tab:blue"])
-left.bar_label(bars, fmt="%.3f", padding=3)
-left.set(title="Error on held-out ratings", xlabel="RMSE (stars)", xlim=(0, 1.3 * errors["RMSE"].max()))
-left.invert_yaxis()
-
+below = fig.add_subplot(last_row)
 average = ratings.groupby("movieId")["rating"].mean()[top["movieId"]]
-right.hlines(top["rank"], average, top["score"], color="silver")
-right.plot(average, top["rank"], "o", color="grey", label="average of its raters")
-right.plot(top["score"], top["rank"], "o", color="tab:blue", label=f"predicted for user {user}")
-right.set(title=f"Recommended to user {user}", xlabel="stars", ylim=(len(top) + 0.5, 0.5))
-right.set_yticks(top["rank"], [shorten(title, 40, placeholder=" ...") for title in top["title"]])
-fig.legend(loc="outside lower right", ncols=2, frameon=False)
+below.hlines(top["rank"], average, top["predicted"], color="silver")
+below.plot(average, top["rank"], "o", color="grey", label="average of its raters")
+below.plot(top["predicted"], top["rank"], "o", color="tab:blue", label=f"predicted for user {user}")
+below.set(title=f"Recommended to user {user}", xlabel="stars", ylim=(len(top) + 0.5, 0.5))
+below.set_yticks(top["rank"], [short(title) for title in top["title"]])
+below.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 plt.show()

@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+# Parameters of MFRecommender for one phase, which learns from the observed ratings.
+OBSERVED_ALONE = {"unobserved_weight": 0, "prior_ratings": 0}
+
 
 def low_rank_ratings(n_users=40, n_items=30, n_ratings=600, n_fields=2, noise=0.1, seed=0):
     """Ids (n_ratings, n_fields) and ratings with biases and rank-2 tastes."""

@@ -12,25 +12,29 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import Catalog, catalog_of, contributions, read_fold_in
 
 
-def explain(estimator: BaseEstimator, user: object, item: object, ratings: ArrayLike) -> pd.DataFrame:
+def explain(
+    estimator: BaseEstimator, user: object, item: object, ratings: ArrayLike, *, rank_by: str = "auto"
+) -> pd.DataFrame:
     r"""Decompose a predicted score into contributions of the user's ratings.
 
-    The score is the one of `recommend(ratings=ratings)`. There the items are held fixed, and the user's row
-    :math:`t = (v, b)` is the solution of a ridge regression on the user's ratings. So the row is linear in
-    the ratings, and so is the score of item i:
+    The score is the one of `recommend(ratings=ratings, rank_by=rank_by)`. There the items are held fixed, and
+    the user's row :math:`t = (v, b)` is the solution of a ridge regression on the user's ratings. So the row
+    is linear in the ratings, and so is the score of item i:
 
-    .. math:: m + s \, b_i + \sum_j c_{ij}, \quad
+    .. math:: m + s \, (b_i + x_i^T G^{-1} h) + \sum_j c_{ij}, \quad
         c_{ij} = s \, w_j x_i^T G^{-1} x_j (z_j - b_j), \quad
-        G = \sum_j w_j (x_j x_j^T + \alpha I)
+        G = \sum_j w_j x_j x_j^T + P
 
     with :math:`x_j = (v_j, 1)` the embedding of a rated item, :math:`z_j` its standardised rating,
-    :math:`b_j` its bias and :math:`w_j` the number of times it was rated, usually 1. A contribution is
-    positive if the user rated item j above its bias and j is similar to item i, or if the user rated j below
-    its bias and j points away from item i.
+    :math:`b_j` its bias and :math:`w_j` the number of times it was rated, usually 1. P is the penalty of the
+    row, and h is P times the row of least penalty. For "relevance", P and h include the unobserved cells,
+    which pull every score towards `unobserved_value`. A contribution is positive if the user rated item j
+    above its bias and j is similar to item i, or if the user rated j below its bias and j points away from
+    item i.
 
     Parameters
     ----------
-    estimator : MFRecommender or BayesianMFRecommender
+    estimator : MFRecommender, ImplicitMFRecommender or BayesianMFRecommender
         Recommender fitted on two columns of ids.
     user : id
         The user whose score is explained.
@@ -39,21 +43,24 @@ def explain(estimator: BaseEstimator, user: object, item: object, ratings: Array
     ratings : array-like or DataFrame of shape (n_ratings, 3)
         Users, items and ratings, as `recommend(ratings=...)` takes them. Ratings of other users are ignored,
         so the table given to fit can be passed.
+    rank_by : {"auto", "relevance", "rating"}, default="auto"
+        The score to explain, as in :meth:`MFRecommender.recommend`: "auto" is "relevance" where fit learnt
+        from unobserved cells.
 
     Returns
     -------
     table : DataFrame of shape (1 + n_ratings, 3)
         The item column under its name in fit, "rating", and "contribution" in units of the ratings. The first
-        row is the scored item, without a rating: :math:`m + s \, b_i`, the part of its score that does not
-        depend on the user. The other rows are the items that the user has rated, by falling absolute
-        contribution. The contributions add up to the score.
+        row is the scored item, without a rating: :math:`m + s \, (b_i + x_i^T G^{-1} h)`, the part of its
+        score that does not depend on the values of the user's ratings. The other rows are the items that the
+        user has rated, by falling absolute contribution. The contributions add up to the score.
 
     Raises
     ------
     ValueError
-        If the user or the item is unknown, the user has rated no item known from fit, `positive=True` (the
-        score is then not linear in the ratings), the model does not have two fields, or its item column is
-        called "rating" or "contribution".
+        If `rank_by` is unknown or not possible, the user or the item is unknown, the user has rated no item
+        known from fit, `positive=True` (the score is then not linear in the ratings), the model does not have
+        two fields, or its item column is called "rating" or "contribution".
     TypeError
         If the estimator is not a recommender.
 
@@ -65,7 +72,7 @@ def explain(estimator: BaseEstimator, user: object, item: object, ratings: Array
     Notes
     -----
     In fit, the embedding of a user is learnt from the same ratings, but jointly with the embeddings of the
-    items and with early stopping. So the scores of `recommend(users)` are close to the scores explained here,
+    items. So the scores of `recommend(users)` are close to the scores explained here,
     but not equal.
 
     Rows of new users are found by ridge regression for `penalty="l1"` too. For a Bayesian model, each
@@ -94,7 +101,7 @@ def explain(estimator: BaseEstimator, user: object, item: object, ratings: Array
     catalog = _catalog_of_linear(estimator)
     rated = _ratings_of(estimator, user, ratings)
     target = catalog.known_codes(1, _one_id(item, "item"), "item")
-    base, added = contributions(estimator, rated, int(target[0]))
+    base, added = contributions(estimator, rated, int(target[0]), rank_by)
     order = np.argsort(-np.abs(added), kind="stable")
     return pd.DataFrame(
         {

@@ -55,6 +55,13 @@ class UncertainModel:
             item_means=self.item_means * np.float32(np.sqrt(ratio)),
         )
 
+    def filled_variances(self, id_weights: list[NDArray[np.float64]]) -> list[NDArray[np.float32]]:
+        """The variances, with those of unknown ids also for ids without ratings, as their means are."""
+        filled = [rows.copy() for rows in self.variances]
+        for field, rows in enumerate(filled):
+            rows[self.model.epochs[field] == 0] = self._spread(field, id_weights[field])
+        return filled
+
     def variance(
         self, codes: NDArray[np.integer], id_weights: list[NDArray[np.float64]]
     ) -> NDArray[np.float64]:
@@ -101,7 +108,7 @@ class TwoPhaseModel:
     relevance_curve : list of float
         Objective after each sweep of the first phase.
     n_sweeps : int
-        Sweeps of the second phase so far, those of earlier fits included.
+        Sweeps of the second phase so far, those of earlier fits to the same ratings included.
     """
 
     ratings: UncertainModel

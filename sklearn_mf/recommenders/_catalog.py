@@ -104,7 +104,10 @@ def read_fold_in(
     )
 
 
-def contributions(recommender: Any, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+def contributions(
+    recommender: Any, fold_in: FoldInRatings, item: int, rank_by: str
+) -> tuple[float, NDArray[np.float64]]:
     """Score of an item without the ratings of one user, and the contribution of each rating, (n_ratings,)."""
-    parts: tuple[float, NDArray[np.float64]] = recommender._contributions(fold_in, item)
+    ranker = recommender._ranked_by(rank_by)
+    parts: tuple[float, NDArray[np.float64]] = ranker._contributions(fold_in, item)
     return parts

@@ -31,7 +31,7 @@ from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 
 
 class MFRecommender(RatingRegressorMixin, BaseRecommender):
-    r"""Matrix factorization of ratings, trained in TensorFlow.
+    r"""Matrix factorization of ratings, trained in TensorFlow: predicts ratings and recommends items.
 
     A rating of user u for item i is modelled as
 
@@ -39,30 +39,65 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     with the mean m and standard deviation s of the training ratings, a bias b and an embedding v for each id.
     X may have any number F >= 1 of columns of ids ("fields"): biases and the inner products of all pairs of
-    embeddings are then summed, a factorization machine over fields [1]_. Every solver minimises
+    embeddings are then summed, a factorization machine over fields [1]_. Let :math:`z = (y - m) / s`, w the
+    sample weights, W their sum, and t = (v, b) the row of an id.
 
-    .. math:: J = \frac{1}{W} \sum_n w_n \Big[ \tfrac12 (z_n - \hat z_n)^2 + \sum_f \alpha
-        \big( \rho \|t\|_1 + \tfrac{1 - \rho}{2} \|t\|_2^2 \big) \Big], \quad t = (v_f, b_f)
+    With two fields there are two phases, each with rows of its own. The **relevance rows** rank items
+    (:meth:`recommend`, :meth:`similar_items`). They are learnt from the observed ratings and, as ratings of a
+    low value :math:`z_0` with a small weight :math:`\omega`, from all cells of users x items [2]_ [3]_ [4]_:
 
-    over the observed ratings alone, where :math:`z = (y - m) / s`, w are the sample weights, W is their sum,
-    :math:`\rho` is `l1_ratio` and t is the embedding and bias of row n's id in field f. The penalty counts
-    once per rating, as in Funk's SGD and in ALS-WR [2]_: an id with many ratings is penalised in proportion.
+    .. math:: J_1 = \frac{1}{W} \Big[ \sum_{n} w_n \tfrac12 (z_n - \hat z_n)^2 + \omega \sum_{u, i} \tfrac12
+        (z_0 - \hat z_{ui})^2 + \sum_j \tfrac{0.006}{2} (W_j + \omega n_j + n_1) \|t_j\|_2^2 \Big]
+
+    with the sum of weights :math:`W_j` and the number of cells :math:`n_j` of an id, and :math:`n_1` = 1000,
+    but at most a fifth of the number of ratings. No cell is visited: the sum over all of them has a closed
+    form. The **rating rows** predict (:meth:`predict`). They are learnt from the observed ratings by
+    variational Bayes [5]_ [6]_: each row has a normal distribution q with independent coordinates, and
+
+    .. math:: J_2 = \frac{1}{W} \Big[ \sum_n \frac{w_n}{2 \sigma^2} E_q (z_n - \hat z_n)^2
+        + \frac{W}{2} \log \sigma^2 + \sum_j \mathrm{KL}\big(q_j \,\|\, N(\mu_j, \mathrm{diag}(1 / \tau))\big)
+        \Big].
+
+    The prior mean :math:`\mu_j` of an item is its embedding in the first phase, that of a user the mean of
+    all users, and that of a bias 0. The noise :math:`\sigma^2` is learnt, and in the first three sweeps also
+    the precisions :math:`\tau` of each coordinate and field. In [5]_ and [6]_ prior means are 0, and the
+    precisions are learnt in all sweeps, in which they drift.
+
+    With a number as `alpha`, with another `penalty` or `solver`, with `positive`, and without `fit_bias`, the
+    second phase minimises, as the only phase does where there are no unobserved cells,
+
+    .. math:: J = \frac{1}{W} \Big[ \sum_n w_n \tfrac12 (z_n - \hat z_n)^2 + \sum_j \alpha (W_j + n_0)
+        \big( \rho \|t_j\|_1 + \tfrac{1 - \rho}{2} \|t_j\|_2^2 \big) \Big]
+
+    where :math:`\rho` is `l1_ratio` and :math:`n_0` is `prior_ratings`. The penalty counts once per rating,
+    as in Funk's SGD and in ALS-WR [7]_: an id with many ratings is penalised in proportion.
 
     Parameters
     ----------
     embedding_dim : int, default=32
-        Length of the embeddings. 0 leaves the biases alone.
+        Length of the embeddings. 0 leaves the biases alone, and there are no unobserved cells.
     penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
-        Ridge, lasso (coordinates become exactly 0), a mixture of both, or none.
-    alpha : float, default=0.045
-        Weight of the penalty, charged once per rating. With ridge, one unit charges an embedding of
+        Ridge, lasso (coordinates become exactly 0), a mixture of both, or none. It applies to J.
+    alpha : float or "auto", default="auto"
+        Weight of the penalty of J, charged once per rating. With ridge, one unit charges an embedding of
         length 1 (in units of z) as much for each of its ratings as an error of one standard deviation of
-        the ratings costs. It depends neither on the scale of the ratings nor on their number.
+        the ratings costs. It depends neither on the scale of the ratings nor on their number. With "auto" the
+        rating rows minimise :math:`J_2`, whose penalty is learnt; where they cannot, alpha is 0.04, or 0.045
+        if `prior_ratings` is 0.
     l1_ratio : float, default=0.5
         Share of the lasso where `penalty="elasticnet"`.
     positive : bool, default=False
         Whether embeddings must not be negative; biases may be. With `fit_bias=False` and non-negative ratings
-        this is non-negative matrix factorization over the observed ratings alone.
+        and `unobserved_weight=0` this is non-negative matrix factorization over the observed ratings alone.
+    unobserved_weight : float or "auto", default="auto"
+        Total weight of all cells of value `unobserved_value`, as a multiple of the total weight of the
+        ratings; no cell weighs more than a rating. "auto" is 10. 0 is the model of the observed ratings,
+        whose lists are worse than the most popular items. Other than two fields have no unobserved cells.
+    unobserved_value : float or None, default=None
+        Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
+    prior_ratings : float, default=20
+        The number :math:`n_0` of J: each id is penalised as if it had this many more ratings. It bounds the
+        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it.
     solver : {"auto", "als", "sgd"}, default="auto"
         "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
         ratings in the batch. A lasso penalty takes proximal steps; it replaces a ridge penalty gradually over
@@ -75,19 +110,19 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         the first sweep starts from a few sweeps of ridge. It then reaches a lower J than "sgd" does, so it
         needs a larger `alpha`.
 
-        "auto" takes "als" where `fit_bias=False` and there is no lasso penalty, else "sgd": the solver that
-        predicted held-out ratings better in benchmarks on MovieLens.
+        "auto" minimises :math:`J_2`; for J it takes "als" where `fit_bias=False` and there is no lasso
+        penalty, else "sgd".
     learning_rate : float, default=0.06
         Step of one rating in the first epoch of an id; it falls by 13 % per epoch to a tenth. Used by "sgd".
     batch_size : int or "auto", default="auto"
         Ratings in one step. "auto" takes 64 to 512, more where there are more ratings. Used by "sgd".
     max_iter : int, default=20
-        Maximum number of passes over the ratings: epochs of "sgd", sweeps over all fields of "als". A larger
-        number continues the same run.
+        Maximum number of passes of the second phase over the ratings: epochs of "sgd", sweeps over all fields
+        otherwise. A larger number continues the same run. The first phase has a fixed number of sweeps.
     tol : float, default=1e-4
         Training ends when the objective fell by less than this share of itself in each of
-        `n_iter_no_change` passes; with `early_stopping`, when the validation RMSE did not fall by as much
-        below its best.
+        `n_iter_no_change` passes, or :math:`J_2` by less than `n_iter_no_change` times as much in one pass;
+        with `early_stopping`, when the validation RMSE did not fall by as much below its best.
     fit_bias : bool, default=True
         False leaves out m and the biases: y ~ s <v_u, v_i> with s the root mean square of the ratings.
     early_stopping : bool, default=False
@@ -105,7 +140,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     warm_start : bool, default=False
         Continue from the last fit. Its ids keep their embeddings, also where the new data lack them, and
         their learning rate keeps falling ("als": their damping keeps growing); new ids start fresh. On the
-        same data and with an int as `random_state`, 5 passes and then 5 more equal 10.
+        same data and with an int as `random_state`, 5 passes and then 5 more equal 10; with other data the
+        first phase too starts from the rows of the last fit.
     verbose : int, default=0
         Above 0, print one line for each pass.
     random_state : int, RandomState instance or None, default=None
@@ -121,9 +157,15 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     categories_ : list of ndarray of shape (n_ids[f],)
         Sorted ids of each field.
     embeddings_ : list of ndarray of shape (n_ids[f], embedding_dim), float32
-        Embeddings of each field; inner products are in units of z.
+        Embeddings of the rating rows of each field; inner products are in units of z.
     biases_ : list of ndarray of shape (n_ids[f],), float32
-        Biases of each field, in units of z.
+        Biases of the rating rows of each field, in units of z.
+    relevance_embeddings_, relevance_biases_ : list of ndarray, float32
+        The relevance rows, in the shapes of `embeddings_` and `biases_`. Only with unobserved cells.
+    embedding_variances_, bias_variances_ : list of ndarray, float32
+        Variances of the rating rows, in the same shapes. Only where `alpha` is learnt.
+    noise_std_ : float
+        Standard deviation :math:`s \sigma` of a rating around its expectation. Only where `alpha` is learnt.
     average_embeddings_, average_biases_ : ndarray of shape (n_fields, embedding_dim) and (n_fields,)
         Rating-weighted means of each field, the fallback for unknown ids.
     user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
@@ -133,12 +175,15 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     target_range_ : ndarray of shape (2,)
         Least and greatest training rating.
     loss_curve_ : list of float
-        J after each pass.
+        :math:`J_2` or J after each pass of the second phase; :math:`J_2` without a constant.
+    relevance_loss_curve_ : list of float
+        Objective after each sweep of the first phase: where `alpha` is learnt, eight sweeps that count the
+        variances of the rows, and then sweeps that minimise :math:`J_1`. Only with unobserved cells.
     validation_scores_ : list of float
         Negated RMSE of the held-out ratings after each pass, in units of the ratings; empty without
         `early_stopping`.
     n_iter_ : int
-        Number of passes.
+        Number of passes of the second phase.
     n_features_in_ : int
         Number of fields.
     feature_names_in_ : ndarray of shape (n_fields,)
@@ -146,18 +191,30 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     See Also
     --------
+    ImplicitMFRecommender : Lists from clicks, plays or purchases, or from who rated what.
+    BayesianMFRecommender : Draws of a model of the observed ratings; intervals and exploration.
+    sklearn_mf.dummy.DummyRecommender : Most popular items, the baseline of every list.
     sklearn.decomposition.NMF : Factorization of a complete matrix.
 
     Notes
     -----
-    Before training, rows of weight 0 are dropped, repeated (user, item) rows are merged into their weighted
-    mean, and ids are sorted. So the order of the rows does not matter, and a whole-number weight equals
-    repetition.
+    Rows of weight 0 are dropped, repeated (user, item) rows are merged into their weighted mean, and ids are
+    sorted. So the order of the rows does not matter, and a whole-number weight equals repetition.
 
     References
     ----------
     .. [1] Steffen Rendle, "Factorization Machines", ICDM 2010.
-    .. [2] Yunhong Zhou, Dennis Wilkinson, Robert Schreiber, Rong Pan, "Large-Scale Parallel Collaborative
+    .. [2] Yifan Hu, Yehuda Koren, Chris Volinsky, "Collaborative Filtering for Implicit Feedback Datasets",
+       ICDM 2008.
+    .. [3] Harald Steck, "Training and Testing of Recommender Systems on Data Missing Not at Random",
+       KDD 2010.
+    .. [4] Steffen Rendle, Walid Krichene, Li Zhang, Yehuda Koren, "Revisiting the Performance of iALS on Item
+       Recommendation Benchmarks", RecSys 2022.
+    .. [5] Yew Jin Lim, Yee Whye Teh, "Variational Bayesian Approach to Movie Rating Prediction", KDD Cup and
+       Workshop 2007.
+    .. [6] Tapani Raiko, Alexander Ilin, Juha Karhunen, "Principal Component Analysis for Large Scale Problems
+       with Lots of Missing Values", ECML 2007.
+    .. [7] Yunhong Zhou, Dennis Wilkinson, Robert Schreiber, Rong Pan, "Large-Scale Parallel Collaborative
        Filtering for the Netflix Prize", AAIM 2008.
 
     Examples

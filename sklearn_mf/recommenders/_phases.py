@@ -106,7 +106,7 @@ def two_phase_solver(
     before, n_sweeps = None, 0
     if task.previous is not None and has_variances(task.previous):
         before = _continued(uncertain_model(task.previous), start, task.known_codes)
-        n_sweeps = task.previous._n_sweeps
+        n_sweeps = 0 if relevance is None else task.previous._n_sweeps  # new ratings have other priors
     elif relevance is not None:
         relevance, curve = None, []  # the second phase starts from the rows of the first
     options = VariationalOptions(
@@ -143,7 +143,8 @@ def _start(
         return start, None
     start = warm_start_model(start, relevance_model(previous), task.known_codes, positive)
     settings = recommender._fingerprint, recommender._unobserved
-    if settings != (previous._fingerprint, previous._unobserved):
+    has_new_ids = any(len(known) < n for known, n in zip(task.known_codes, ratings.n_ids, strict=True))
+    if has_new_ids or settings != (previous._fingerprint, previous._unobserved):
         return start, None
     return start, (start, previous.relevance_loss_curve_)
 
@@ -186,8 +187,9 @@ def store_state(recommender: Any, state: TwoPhaseModel) -> None:
     epochs, ratings = recommender._epochs, state.ratings
     store_relevance(recommender, state.relevance, state.relevance_curve)
     recommender._epochs = epochs
-    recommender.embedding_variances_ = [np.ascontiguousarray(rows[:, :-1]) for rows in ratings.variances]
-    recommender.bias_variances_ = [rows[:, -1].copy() for rows in ratings.variances]
+    variances = replace(ratings, model=model_of(recommender)).filled_variances(recommender._id_weights)
+    recommender.embedding_variances_ = [np.ascontiguousarray(rows[:, :-1]) for rows in variances]
+    recommender.bias_variances_ = [rows[:, -1].copy() for rows in variances]
     recommender._noise, recommender._n_sweeps = ratings.noise, state.n_sweeps
     recommender.noise_std_ = recommender.scale_ * float(np.sqrt(ratings.noise))
     recommender._precisions, recommender._user_mean = ratings.precisions, ratings.user_mean

@@ -93,7 +93,7 @@ class VariationalOptions:
     relevance_curve : tuple of float
         Objective after each sweep that led to `relevance`.
     n_sweeps : int
-        Sweeps of the second phase before this run.
+        Sweeps of the second phase over the same ratings before this run.
     report : callable or None
         Called with the number, from 1, and the objective of each sweep of the first phase.
     """

@@ -88,10 +88,10 @@ def test_example_runs(script, run_here):
     assert plt.get_fignums(), "an example shows a picture"
 
 
-def errors(printed):
-    """RMSE and MAE by model, as the demo prints them."""
+def figures(printed):
+    """Both figures of each row of each table that the demo prints, in order: lists first, then errors."""
     lines = re.findall(r"^(\S.*?) +(\d\.\d+) +(\d\.\d+)$", printed, flags=re.MULTILINE)
-    return {name: (float(rmse), float(mae)) for name, rmse, mae in lines}
+    return [(float(first), float(second)) for _, first, second in lines]
 
 
 def test_demo_keeps_its_claims_and_prints_nothing_on_stderr():
@@ -103,10 +103,15 @@ def test_demo_keeps_its_claims_and_prints_nothing_on_stderr():
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "100,004 ratings of 9,066 films by 671 users" in done.stdout
-    mean, biases, default = errors(done.stdout).values()
-    assert default[0] <= biases[0] - 0.015 < mean[0]
+    popular, implicit, lists, mean, biases, default = figures(done.stdout)
+    assert min(implicit[0], lists[0]) >= 1.7 * popular[0]
+    assert min(implicit[1], lists[1]) >= 1.5 * popular[1]
+    assert default[0] <= biases[0] - 0.025 < mean[0]
     assert default[1] < biases[1] < mean[1]
-    assert len(re.findall(r"^ +500 +\d+ +[1-5] ", done.stdout, flags=re.MULTILINE)) == 5
+    shown, rated = re.findall(r"user 500 .*\n.*title.*\n(?:rank.*\n)?((?:.+\n)+)", done.stdout)
+    assert re.findall(r"^\d", shown, flags=re.MULTILINE) == list("12345")
+    assert rated.count("\n") == 5
+    assert float(re.search(r"([\d.]+)% of the films in all lists", done.stdout)[1]) < 1
     assert float(re.search(r"([\d.]+) seconds", done.stdout)[1]) < 60
 
 
@@ -121,11 +126,11 @@ def ratings_file(folder):
 
 def test_demo_reads_a_file(tmp_path, run_here):
     printed = run_here(DEMO, "--ratings", ratings_file(tmp_path), "--user", 7)
-    assert re.search(r"^ +7 +\d+ +1 .* Film \d+ \(1999\)$", printed, flags=re.MULTILINE)
+    assert re.search(r"^1 +Film \d+ \(1999\) +\d+ +\d\.\d+$", printed, flags=re.MULTILINE)
 
 
 def test_demo_takes_the_first_user_where_500_is_not(tmp_path, run_here):
-    assert "user 1 would like most" in run_here(DEMO, "--ratings", ratings_file(tmp_path))
+    assert "user 1 would like to be shown" in run_here(DEMO, "--ratings", ratings_file(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.inspection import explain
+from tests.conftest import OBSERVED_ALONE
 
 pytestmark = pytest.mark.filterwarnings("ignore:The chain has not converged")
 KINDS = [
-    MFRecommender(4, random_state=0),
+    MFRecommender(4, **OBSERVED_ALONE, random_state=0),
     MFRecommender(40, random_state=0),
-    MFRecommender(4, solver="als", random_state=0),
+    MFRecommender(4, solver="als", unobserved_weight=0, random_state=0),
     MFRecommender(4, fit_bias=False, random_state=0),
     MFRecommender(4, penalty="l1", random_state=0),
-    MFRecommender(4, penalty="elasticnet", random_state=0),
-    MFRecommender(4, penalty=None, max_iter=3, random_state=0),
+    MFRecommender(4, penalty="elasticnet", **OBSERVED_ALONE, random_state=0),
+    MFRecommender(4, penalty=None, max_iter=3, **OBSERVED_ALONE, random_state=0),
     MFRecommender(4, alpha=1.0, random_state=0),
     MFRecommender(0, random_state=0),
     BayesianMFRecommender(4, max_iter=60, n_samples=13, random_state=0),
     BayesianMFRecommender(0, max_iter=60, heteroscedastic=False, random_state=0),
 ]
-PLAIN, BAYESIAN = 0, 9
+PLAIN, TWO_PHASES, BAYESIAN = 0, 1, 9
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,9 @@ def plain(fitted):
     return fitted(PLAIN)
 
 
-def scores(model, ratings):
-    return model.recommend(ratings=ratings, n=1000, exclude_seen=False).set_index(["user", "item"])["score"]
+def scores(model, ratings, **how):
+    table = model.recommend(ratings=ratings, n=1000, exclude_seen=False, **how)
+    return table.set_index(["user", "item"])["score"]
 
 
 def test_contributions_add_up_to_the_score(model, ratings):
@@ -62,6 +64,39 @@ def test_contributions_add_up_to_the_score(model, ratings):
             table = explain(model, user, item, own)
             assert len(table) == 1 + len(own)
             assert table["contribution"].sum() == pytest.approx(expected[user, item], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("rank_by", ["relevance", "rating"])
+def test_relevance_and_rating_are_explained_apart(fitted, ratings, rank_by):
+    model = fitted(TWO_PHASES)
+    own = ratings[ratings["user"] == 3]
+    expected = scores(model, own, rank_by=rank_by)
+    for item in model.item_ids_[::7]:
+        table = explain(model, 3, item, ratings, rank_by=rank_by)
+        assert table["contribution"].sum() == pytest.approx(expected[3, item], rel=1e-9, abs=1e-9)
+        by_default = explain(model, 3, item, ratings)
+        assert by_default.equals(table) == (rank_by == "relevance")
+
+
+def test_the_first_row_of_relevance_counts_the_unobserved_cells(fitted, ratings):
+    """It is the score of a user all of whose ratings equal the biases of their items."""
+    model = fitted(TWO_PHASES)
+    own = ratings[ratings["user"] == 3].sort_values("item")
+    table = explain(model, 3, 7, own, rank_by="relevance")
+    biases = model.relevance_biases_[1][np.searchsorted(model.item_ids_, own["item"])]
+    neutral = own.assign(rating=model.intercept_ + model.scale_ * biases.astype(float))
+    assert table.loc[0, "contribution"] == pytest.approx(scores(model, neutral, rank_by="relevance")[3, 7])
+    own_part = model.intercept_ + model.scale_ * model.relevance_biases_[1][model.item_ids_ == 7][0]
+    assert table.loc[0, "contribution"] < own_part - 0.1
+
+
+def test_scores_that_a_model_does_not_have_say_so(fitted, ratings):
+    with pytest.raises(ValueError, match="rank_by='relevance' needs rows learnt from unobserved cells"):
+        explain(fitted(PLAIN), 5, 7, ratings, rank_by="relevance")
+    with pytest.raises(ValueError, match="rank_by must be 'auto', 'relevance' or 'rating', got 'stars'"):
+        explain(fitted(TWO_PHASES), 5, 7, ratings, rank_by="stars")
+    with pytest.raises(ValueError, match="rank_by='rating' needs a recommender of two kinds of scores"):
+        explain(fitted(BAYESIAN), 5, 7, ratings, rank_by="rating")
 
 
 def test_the_table_holds_the_item_and_then_the_ratings_by_size(plain, ratings):
@@ -103,7 +138,7 @@ def test_repeated_ratings_are_one_of_more_weight(plain, ratings):
 
 
 def test_text_ids_and_people_from_outside(frame):
-    model = MFRecommender(4, random_state=0).fit(frame)
+    model = MFRecommender(4, max_iter=2, random_state=0).fit(frame)
     new = pd.DataFrame({"user": "new", "film": [104, 109, -1], "stars": [5.0, 2.0, 3.0]})
     table = explain(model, "new", 120, new)
     assert table["film"].tolist()[0] == 120

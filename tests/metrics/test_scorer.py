@@ -300,7 +300,7 @@ def test_metadata_routing(parts, as_dict):
         scoring = {"ndcg": make_ranking_scorer("ndcg"), "rmse": rmse} if as_dict else one
         estimator = recommender().set_fit_request(sample_weight=True)
         pipe = Pipeline([("keep", "passthrough"), ("model", estimator)])
-        search = GridSearchCV(pipe, {"model__alpha": [0.05]}, scoring=scoring, refit="ndcg", cv=KFold(2))
+        search = GridSearchCV(pipe, {"model__alpha": ["auto"]}, scoring=scoring, refit="ndcg", cv=KFold(2))
         search.fit(train[PAIR], train["rating"], sample_weight=weights)
         assert search.score(train[PAIR].iloc[::-1].assign(item=5), train["rating"]) == 0
     expected = []

@@ -206,4 +206,4 @@ def test_callbacks_reach_the_recommender(pairs, frame, capsys):
         pairs, frame.stars
     )
     log = monitor.get_logs().data_as_pandas
-    assert (log.task_name == "epoch").sum() == 2
+    assert (log.task_name == "sweep").sum() == 2

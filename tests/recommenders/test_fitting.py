@@ -30,7 +30,7 @@ class FitInThread(threading.Thread):
         pass
 
     def on_fit_task_end(self, estimator, context):
-        if context.task_name == "epoch":
+        if context.task_name != "fit":
             self.reached.set()
             self.go_on.wait(60)
 
@@ -103,7 +103,7 @@ def complete():
 
 
 def test_lists_without_an_item_warn(complete):
-    with pytest.warns(UserWarning, match="nothing for 4 of 5 users, the first is 0, who has rated every"):
+    with pytest.warns(UserWarning, match="nothing for 4 of 5 users, the first is 0, who has no candidate"):
         table = complete.recommend(n=3)
     assert table["user"].tolist() == [4, 4]
     with pytest.warns(UserWarning, match="nothing for 1 of 1 users, the first is 4"):

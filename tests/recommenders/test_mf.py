@@ -1,4 +1,4 @@
-"""Training through the estimator: scales, weights, stopping, warm starts, reproducibility."""
+"""Training on the observed ratings alone: scales, weights, stopping, warm starts, reproducibility."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_mf import MFRecommender
-from tests.conftest import low_rank_ratings
+from tests.conftest import OBSERVED_ALONE, low_rank_ratings
 
 PENALTIES = ["l2", "l1", "elasticnet", None]
 
 
 def fit(X, y=None, weights=None, **parameters):
-    return MFRecommender(**{"random_state": 0, **parameters}).fit(X, y, weights)
+    return MFRecommender(**{**OBSERVED_ALONE, "random_state": 0, **parameters}).fit(X, y, weights)
 
 
 def rmse(model, X, y):

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
+from tests.conftest import OBSERVED_ALONE
 
 
 class Untagged(MFRecommender):
@@ -46,14 +47,14 @@ def implicit(**parameters):
 # Every value of every parameter that changes what fit does is in one of these, for each solver.
 VARIANTS = [
     MFRecommender(),
-    MFRecommender(penalty="l1", early_stopping=True),
+    MFRecommender(2, early_stopping=True),
+    MFRecommender(penalty="l1", early_stopping=True, **OBSERVED_ALONE),
     MFRecommender(penalty="elasticnet", fit_bias=False),
     MFRecommender(penalty=None, embedding_dim=0),
-    Untagged(positive=True),
+    Untagged(positive=True, fit_bias=False, alpha=0.05),
     als(embedding_dim=32),
     als(penalty="l1", early_stopping=True),
-    als(penalty="elasticnet", fit_bias=False),
-    als(penalty=None, embedding_dim=0),
+    als(penalty="elasticnet", fit_bias=False, **OBSERVED_ALONE),
     als(positive=True),
     bayesian(),
     bayesian(heteroscedastic=False, embedding_dim=2),

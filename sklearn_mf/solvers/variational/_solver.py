@@ -59,7 +59,7 @@ class Variational(Solver[TwoPhaseModel]):
 
         def sweep(**noise: float) -> None:
             """Sweep once and report it."""
-            self.relevance_curve.append(phase.sweep(**noise))
+            self.relevance_curve.append(phase.sweep(**noise) + self.objective_scale.constant_loss)
             if report is not None:
                 report(len(self.relevance_curve), self.relevance_curve[-1])
 
@@ -134,7 +134,7 @@ class Variational(Solver[TwoPhaseModel]):
         learns = self.n_sweeps < _LEARNING
         self._solve(0, np.broadcast_to(self.user_mean, self._shape(0)), learns)
         squares = self._solve(1, self._item_prior_means(), learns)
-        self.noise = squares / self.tables.n_ratings
+        self.noise = squares / self.tables.n_ratings + 2 * self.objective_scale.constant_loss
         self.n_sweeps += 1
         return self._objective(), self._validation_rmse()
 
