@@ -426,6 +426,11 @@ def test_a_failed_fit_leaves_everything(model, ratings, monkeypatch):
     assert pickle.dumps(vars(fitted)) == before
 
 
+def test_a_value_out_of_proportion_says_so(ratings):
+    with pytest.raises(ValueError, match="became nan: unobserved_value or the sample weights are out of"):
+        fit(ratings, unobserved_value=1e30)
+
+
 def test_clones_pickles_and_new_parameters(model, ratings):
     loaded = pickle.loads(pickle.dumps(model))
     for rank_by in ("relevance", "rating"):

@@ -51,7 +51,7 @@ VARIANTS = [
     MFRecommender(penalty="l1", early_stopping=True, **OBSERVED_ALONE),
     MFRecommender(penalty="elasticnet", fit_bias=False),
     MFRecommender(penalty=None, embedding_dim=0),
-    Untagged(positive=True, fit_bias=False, alpha=0.05),
+    Untagged(positive=True, alpha=0.05),
     als(embedding_dim=32),
     als(penalty="l1", early_stopping=True),
     als(penalty="elasticnet", fit_bias=False, **OBSERVED_ALONE),

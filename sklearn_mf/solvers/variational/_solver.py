@@ -42,7 +42,7 @@ class Variational(Solver[TwoPhaseModel]):
         self, ratings: Ratings, held_out: Ratings | None, start: Model, options: VariationalOptions
     ) -> None:
         self.options, self.start, self.n_sweeps = options, start, options.n_sweeps
-        self.remedy = "the sample weights are out of proportion"
+        self.remedy = "unobserved_value or the sample weights are out of proportion"
         self.tables = UncertainTables(ratings, start)
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
         self.held_out = None
