@@ -280,6 +280,7 @@ def test_positive_embeddings_are_positive():
     assert fitted.fold_in(PLAYS).embeddings.min() >= 0
 
 
+@pytest.mark.filterwarnings("ignore:Every id of")
 def test_unknown_ids_have_the_average_or_are_refused(fitted):
     averages = fitted.average_embeddings_
     assert fitted.predict([[-1, -1]])[0] == pytest.approx(averages[0] @ averages[1])
