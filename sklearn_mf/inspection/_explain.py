@@ -87,7 +87,7 @@ def explain(
     >>> from sklearn_mf.inspection import explain
     >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2, 3], "film": ["up", "alien", "up", "heat", "heat"],
     ...                         "stars": [5.0, 1.0, 4.0, 2.0, 3.0]})
-    >>> model = MFRecommender(2, random_state=0).fit(ratings)
+    >>> model = MFRecommender(1, random_state=0).fit(ratings)
     >>> table = explain(model, 1, "heat", ratings)
     >>> table[["film", "rating"]]
         film  rating

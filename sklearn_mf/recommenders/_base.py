@@ -178,7 +178,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         >>> from sklearn_mf import MFRecommender
         >>> ratings = pd.DataFrame({"user": [1, 1, 2, 2, 3], "film": ["up", "alien", "up", "heat", "heat"],
         ...                         "stars": [5.0, 1.0, 4.0, 2.0, 3.0]})
-        >>> model = MFRecommender(random_state=0).fit(ratings)
+        >>> model = MFRecommender(1, random_state=0).fit(ratings)
         >>> model.recommend(3, n=2)[["user", "film", "rank"]]
            user   film  rank
         0     3     up     1

@@ -25,6 +25,7 @@ def fits():
     """Predictions of each solver with each kind of penalty, by name; one of them from a compiled program."""
     base = {"max_iter": 3, "random_state": 0}
     estimators = {
+        "two phases": MFRecommender(3, early_stopping=True, **base),
         "sgd": MFRecommender(3, solver="sgd", **base),
         "sgd l1": MFRecommender(3, solver="sgd", penalty="l1", early_stopping=True, **base),
         "sgd positive": MFRecommender(3, solver="sgd", positive=True, **base),

@@ -94,7 +94,7 @@ def _solve_field(
     damping: Tensor,
     bounds: Tensor,
     scalars: ALSScalars,
-    prior: RowPrior | None = None,
+    prior: RowPrior | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Table (n_rows, width) of a field solved anew; its weighted squared errors and penalty, float64.
 
@@ -216,7 +216,12 @@ def program(n_fields: int, method: str, has_prior: bool) -> Graph[tuple[Tensor, 
     scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
     prior = [RowPrior(table, real)] if has_prior else []
     signature = [table, *field_signature(n_fields), real, real, scalars, *prior]
-    return Graph(functools.partial(_solve_field, method), input_signature=signature)
+
+    def solve(*arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The prior is no argument where there is none: a graph has no default arguments."""
+        return _solve_field(method, *arguments, *([] if has_prior else [None]))
+
+    return Graph(solve, input_signature=signature)
 
 
 def field_signature(n_fields: int) -> list[Tensor]:
