@@ -74,11 +74,12 @@ html_theme_options = {
 OTHER_PAGES = {
     r"sklearn\.(\w+\.)+\w+": "https://scikit-learn.org/stable/modules/generated/{}.html",
     r"pandas\.\w+": "https://pandas.pydata.org/docs/reference/api/{}.html",
+    r"scipy\.(\w+\.)+\w+": "https://docs.scipy.org/doc/scipy/reference/generated/{}.html",
 }
 
 
 def link_elsewhere(app, env, node, contnode):
-    """Link names of scikit-learn and pandas to their pages; names of sklearn_mf need no prefix."""
+    """Link names of scikit-learn, pandas and SciPy to their pages; names of sklearn_mf need no prefix."""
     target, objects = node.get("reftarget", ""), env.domains["py"]
     for pattern, address in OTHER_PAGES.items():
         if re.fullmatch(pattern, target):

@@ -3,6 +3,8 @@
 FIRST = [
     "plot_recommend_movies.py",
     "plot_article_walkthrough.py",
+    "plot_unobserved_weight.py",
+    "plot_play_counts.py",
     "plot_grid_search.py",
     "plot_is_it_better.py",
     "plot_choose_estimator.py",

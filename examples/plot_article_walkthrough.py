@@ -154,8 +154,9 @@ alike = model.similar_items(most_rated[0], n=5, metric="dot").join(film_titles, 
 print(f"Nearest to {film_titles[most_rated[0]]}:\n{alike.to_string(index=False)}")
 
 # %%
-# These are the five films that user 500 would like most, among films not rated yet. The row and column
-# numbers are replaced by ids:
+# These are the five films that user 500 would most like to be shown, among films not rated yet. They are
+# ranked by a second set of embeddings, which is learnt from the cells without a rating too. The row and
+# column numbers are replaced by ids:
 
 top = model.recommend(user_ids.searchsorted(500), n=5).join(film_titles, on="item")
 top = top.assign(user=user_ids[top["user"]], item=film_ids[top["item"]])

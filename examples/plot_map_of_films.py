@@ -55,9 +55,9 @@ plt.show()
 
 # %%
 # The model does not know the kinds, but they are in different regions. This table contains the mean position
-# of the films of each genre, sorted by the first component. Action and adventure are at one end of it, and
-# mystery, horror and crime at the other. The second component separates films for children and animation from
-# the rest.
+# of the films of each genre, sorted by the first component. Mystery, horror and crime are at one end of it,
+# and musicals and romances at the other. The second component separates action, adventure and science fiction
+# from the rest.
 
 genres = films.loc[known, "genres"].str.split("|").explode()
 places = display.points.loc[genres.index].set_axis(["first", "second"], axis=1)
