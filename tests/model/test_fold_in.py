@@ -9,14 +9,16 @@ from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
+from tests.conftest import OBSERVED_ALONE
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid", "ignore:Every id of")
 KINDS = [
+    MFRecommender(4, alpha=0.045, **OBSERVED_ALONE, random_state=0),
+    MFRecommender(4, alpha=0.045, fit_bias=False, **OBSERVED_ALONE, random_state=0),
+    MFRecommender(4, alpha=0.045, positive=True, **OBSERVED_ALONE, random_state=0),
+    MFRecommender(4, penalty=None, max_iter=3, **OBSERVED_ALONE, random_state=0),
+    MFRecommender(0, alpha=0.045, **OBSERVED_ALONE, random_state=0),
     MFRecommender(4, random_state=0),
-    MFRecommender(4, fit_bias=False, random_state=0),
-    MFRecommender(4, positive=True, random_state=0),
-    MFRecommender(4, penalty=None, max_iter=3, random_state=0),
-    MFRecommender(0, random_state=0),
     BayesianMFRecommender(4, max_iter=60, random_state=0),
 ]
 
@@ -162,7 +164,7 @@ def test_positive_rows_follow_the_prior():
     np.testing.assert_allclose(rows[:2], [[1.0, 2.0, 0.5, -1.0]] * 2, atol=1e-3)
 
 
-@pytest.mark.parametrize("model", KINDS[5:], indirect=True, ids=repr)
+@pytest.mark.parametrize("model", KINDS[6:], indirect=True, ids=repr)
 def test_rows_are_conditional_means_under_each_draw(model, newcomers):
     folded = model.fold_in(newcomers)
     own = newcomers[newcomers["user"] == "zoe"]
@@ -203,7 +205,8 @@ def products(folded, model):
 
 
 def test_people_with_ratings_are_recommended_what_their_rows_say(model, newcomers):
-    table = model.recommend(ratings=newcomers, n=4)
+    how = {"rank_by": "rating"} if hasattr(model, "relevance_embeddings_") else {}
+    table = model.recommend(ratings=newcomers, n=4, **how)
     assert table["user"].unique().tolist() == ["abe", "zoe"]
     folded = model.fold_in(newcomers)
     scores = products(folded, model) + folded.biases[:, None] + model.item_biases_

@@ -382,8 +382,11 @@ def test_a_polars_frame_is_converted_or_refused_by_name(fitted):
 BAD_PARAMETERS = {
     "embedding_dim": [-1, 2.5, "32", None],
     "penalty": ["L2", "ridge", 2, True],
-    "alpha": [-0.1, nan, "auto", None],
+    "alpha": [-0.1, nan, "learnt", None],
     "l1_ratio": [-0.1, 1.1, nan, None],
+    "unobserved_weight": [-1, nan, "all", None],
+    "unobserved_value": ["mean", [1.0]],
+    "prior_ratings": [-1, nan, "auto", None],
     "solver": ["adam", "SGD", None],
     "learning_rate": [0, -1.0, "constant", None],
     "batch_size": [0, -1, 2.5, "all", None],
@@ -516,9 +519,9 @@ def test_unknown_metrics_items_and_candidates(fitted):
 def test_bad_lists_of_ids(fitted, ids, message, error):
     assert_refused(partial(fitted.similar_items, ids), message, error)
     if ids is not None:  # recommend: everybody, every item
-        assert_refused(
-            partial(fitted.recommend, 1, candidates=ids), message.replace("items", "candidates"), error
-        )
+        if np.ndim(ids) != 2:  # a table has candidates of each user
+            candidates = partial(fitted.recommend, 1, candidates=ids)
+            assert_refused(candidates, message.replace("items", "candidates"), error)
         assert_refused(partial(fitted.recommend, ids), message.replace("items", "users"), error)
 
 

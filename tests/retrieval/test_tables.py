@@ -9,11 +9,12 @@ from sklearn.metrics import r2_score
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.retrieval import _top_n
+from tests.conftest import OBSERVED_ALONE
 
 
 @pytest.fixture(scope="module")
 def model(frame):
-    return MFRecommender(random_state=0, max_iter=60).fit(frame)
+    return MFRecommender(random_state=0, max_iter=60, **OBSERVED_ALONE).fit(frame)
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,8 @@ def checkerboard():
     stars = np.where((users + films) % 2 == 0, 5.0, 1.0)
     held_out = films == (users + 2) % 8
     table = pd.DataFrame({"user": users, "film": films, "stars": stars})
-    return MFRecommender(8, alpha=0.001, max_iter=300, learning_rate=0.2, random_state=0).fit(
-        table[~held_out]
-    )
+    parameters = {"alpha": 0.001, "max_iter": 300, "learning_rate": 0.2, "random_state": 0}
+    return MFRecommender(8, **parameters, **OBSERVED_ALONE).fit(table[~held_out])
 
 
 def brute_force(model, user, n, exclude):
@@ -104,7 +104,7 @@ def test_everybody_and_each_alone_get_ids_of_the_same_type(frame, dtype):
 
 
 def test_a_model_of_zeros_recommends_the_first_items_unseen(frame):
-    model = MFRecommender(random_state=0, penalty="l1", alpha=10.0, max_iter=5).fit(frame)
+    model = MFRecommender(random_state=0, penalty="l1", alpha=10.0, max_iter=5, **OBSERVED_ALONE).fit(frame)
     assert not model.item_embeddings_.any() and not model.item_biases_.any()
     for user, part in model.recommend(n=3).groupby("user"):
         unseen = np.setdiff1d(model.item_ids_, frame.film[frame.user == user])
@@ -185,7 +185,7 @@ def test_similar_users_work_on_users(model):
 
 
 def test_embeddings_of_zeros_have_score_zero(frame):
-    model = MFRecommender(random_state=0, penalty="l1", alpha=1.0).fit(frame)
+    model = MFRecommender(random_state=0, penalty="l1", alpha=1.0, **OBSERVED_ALONE).fit(frame)
     assert not model.item_embeddings_.any()
     table = model.similar_items(105, n=3)
     assert table.score.tolist() == [0, 0, 0]
