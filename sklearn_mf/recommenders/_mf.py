@@ -241,7 +241,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "positive": ["boolean"],
         "unobserved_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "unobserved_value": [Real, None],
+        "unobserved_value": [Interval(Real, None, None, closed="neither"), None],
         "prior_ratings": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"auto", "als", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],

@@ -385,7 +385,7 @@ BAD_PARAMETERS = {
     "alpha": [-0.1, nan, "learnt", None],
     "l1_ratio": [-0.1, 1.1, nan, None],
     "unobserved_weight": [-1, nan, "all", None],
-    "unobserved_value": ["mean", [1.0]],
+    "unobserved_value": ["mean", nan, inf],
     "prior_ratings": [-1, nan, "auto", None],
     "solver": ["adam", "SGD", None],
     "learning_rate": [0, -1.0, "constant", None],
