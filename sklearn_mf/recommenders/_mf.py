@@ -20,6 +20,7 @@ from sklearn_mf.recommenders._point_model import store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
+    charged_prior_ratings,
     chosen_solver,
     hold_out_for,
     rating_options,
@@ -97,7 +98,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
     prior_ratings : float, default=20
         The number :math:`n_0` of J: each id is penalised as if it had this many more ratings. It bounds the
-        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it.
+        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it, nor does
+        J with `fit_bias=False`, where embeddings carry the mean of the ratings.
     solver : {"auto", "als", "sgd"}, default="auto"
         "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
         ratings in the batch. A lasso penalty takes proximal steps; it replaces a ridge penalty gradually over
@@ -427,7 +429,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         """Penalty of a user's row: ridge with the whole of alpha, also where fit used the lasso."""
         if phases.has_prior(self):
             return phases.prior_of(self)
-        return RowPrior(charged_alpha(self), float(self.prior_ratings), self._mean_weight)
+        return RowPrior(charged_alpha(self), charged_prior_ratings(self), self._mean_weight)
 
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return ridge_rows(fold_in, self._model, self._prior, self.fit_bias, self.positive)

@@ -30,12 +30,17 @@ def charged_alpha(recommender: Any) -> float:
         return 0.0
     if recommender.alpha != "auto":
         return float(recommender.alpha)
-    return _ALPHA if recommender.prior_ratings else _ALPHA_WITHOUT_PRIOR
+    return _ALPHA if charged_prior_ratings(recommender) else _ALPHA_WITHOUT_PRIOR
+
+
+def charged_prior_ratings(recommender: Any) -> float:
+    """Number of prior ratings; none without biases, where embeddings carry the mean of the ratings."""
+    return float(recommender.prior_ratings) if recommender.fit_bias else 0.0
 
 
 def rating_options(recommender: Any, seed: int) -> ALSOptions | SGDOptions:
     """Options of the chosen solver."""
-    alpha, prior_ratings = charged_alpha(recommender), float(recommender.prior_ratings)
+    alpha, prior_ratings = charged_alpha(recommender), charged_prior_ratings(recommender)
     l1_share = {"l1": 1.0, "elasticnet": float(recommender.l1_ratio)}.get(recommender.penalty or "", 0.0)
     penalty = alpha * l1_share, alpha * (1 - l1_share), recommender.positive, recommender.fit_bias
     if chosen_solver(recommender) == "als":
