@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.recommenders._chain_state import kept_after, posterior_of
-from tests.conftest import low_rank_ratings
+from tests.conftest import OBSERVED_ALONE, low_rank_ratings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The chain has not converged", "ignore:X does not have valid", "ignore:Every id of"
@@ -141,7 +141,7 @@ def test_intervals_hold_the_share_of_held_out_ratings_that_they_say(movielens, h
         low, high = model.predict_interval(test[pair], coverage).T
         inside = (low <= test["rating"]) & (test["rating"] <= high)
         assert abs(inside.mean() - coverage) < (0.02 if coverage == 0.9 else 0.06)
-    simple = MFRecommender(8, random_state=0).fit(train[pair], train["rating"])
+    simple = MFRecommender(8, **OBSERVED_ALONE, random_state=0).fit(train[pair], train["rating"])
     errors = [np.sqrt(np.mean((m.predict(test[pair]) - test["rating"]) ** 2)) for m in (model, simple)]
     assert errors[0] < errors[1]
 
