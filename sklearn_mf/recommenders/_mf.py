@@ -93,7 +93,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     unobserved_weight : float or "auto", default="auto"
         Total weight of all cells of value `unobserved_value`, as a multiple of the total weight of the
         ratings; no cell weighs more than a rating. "auto" is 10. 0 is the model of the observed ratings,
-        whose lists are worse than the most popular items. Other than two fields have no unobserved cells.
+        whose lists are worse than the most popular items. Where people rate what they are given, not what
+        they choose, a smaller one such as 1 predicts better. Other than two fields have no unobserved cells.
     unobserved_value : float or None, default=None
         Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
     prior_ratings : float, default=20
