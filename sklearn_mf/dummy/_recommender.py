@@ -42,13 +42,15 @@ class _OnePass(Solver[_Baseline]):
         self.state = state
 
     def run_epoch(self, number: int) -> tuple[float, None]:
+        """Do nothing: the state is complete."""
         return 0.0, None
 
     def snapshot(self) -> _Baseline:
+        """The complete state."""
         return self.state
 
     def close(self) -> None:
-        pass
+        """Do nothing: there are no threads."""
 
 
 class DummyRecommender(RatingRegressorMixin, BaseRecommender):

@@ -185,6 +185,7 @@ def _p_value(differences: Floats, n_resamples: int, random: np.random.RandomStat
     """Two-sided p-value of the mean under random signs, (n_users,) -> number."""
 
     def with_random_signs(size: tuple[int, ...]) -> Floats:
+        """The differences with a random sign each, many times, -> size."""
         return differences * random.choice([-1.0, 1.0], size)
 
     batch = max(1, _CELLS // differences.size)

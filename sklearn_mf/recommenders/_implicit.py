@@ -21,13 +21,12 @@ from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
 from sklearn_mf.recommenders._point_model import store_model
+from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 from sklearn_mf.utils._warnings import warn_user
 
-# Largest `prior_ratings`, as a share of the observed cells: with more, small data have embeddings of zeros.
-_MOST_PRIOR = 0.2
 # Expected norm of an embedding at the start.
 _START_NORM = 0.1
 # Length of the lists that `score` evaluates.
@@ -344,7 +343,7 @@ class ImplicitMFRecommender(BaseRecommender):
     def _options(self, training: Ratings) -> ALSOptions:
         """Options of the solver; sets the weight of an unobserved cell, and the prior."""
         unobserved = None
-        self._n_prior = min(float(self.prior_ratings), _MOST_PRIOR * len(training.targets))
+        self._n_prior = bounded_prior_ratings(self.prior_ratings, training)
         if training.n_fields == 2 and self.unobserved_weight > 0:
             unobserved = Unobserved.of(training, self.unobserved_weight, 0.0)
         self._cell_weight = 0.0 if unobserved is None else unobserved.weight
@@ -388,18 +387,16 @@ class ImplicitMFRecommender(BaseRecommender):
         return {"embeddings": embeddings, "biases": biases}
 
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        weighed, model = self._weighed(fold_in), self._model
-        return ridge_rows(weighed, model, self._prior(model), self.fit_bias, self.positive)
+        return ridge_rows(self._weighed(fold_in), self._model, self._prior, self.fit_bias, self.positive)
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        weighed, model = self._weighed(fold_in), self._model
-        return ridge_contributions(weighed, model, self._prior(model), self.fit_bias, item)
+        return ridge_contributions(self._weighed(fold_in), self._model, self._prior, self.fit_bias, item)
 
-    def _prior(self, model: Model) -> RowPrior:
+    @property
+    def _prior(self) -> RowPrior:
         """Penalty and unobserved cells of a user's row, as in fit."""
         prior = RowPrior(float(self.alpha), self._n_prior)
-        items = np.flatnonzero(self._id_weights[1])
-        return prior.with_unobserved(model, items, self._cell_weight, 0.0, self.fit_bias)
+        return with_unobserved_cells(self, prior, self._cell_weight, 0.0)
 
     def _weighed(self, fold_in: FoldInRatings) -> FoldInRatings:
         """Interactions of users from outside as `_weigh` weighs those of fit, in units of their mean."""

@@ -16,13 +16,13 @@ from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.recommenders._point_model import model_of
+from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, Unobserved, VariationalOptions, train
 
-# Penalty of a rating, and number of ratings that the penalty of each id counts beyond its own, at most a
-# share of the ratings: with more, small data have embeddings of zeros.
-_ALPHA, _PRIOR_RATINGS, _MOST_PRIOR = 0.006, 1000.0, 0.2
+# Penalty of a rating, and number of ratings that the penalty of each id counts beyond its own.
+_ALPHA, _PRIOR_RATINGS = 0.006, 1000.0
 # Total weight of the unobserved cells over that of the ratings, and their value in standard deviations.
 _RATIO, _VALUE = 10.0, -2.0
 # Sweeps where nothing else learns from the relevance rows, and expected norm of an embedding at the start.
@@ -118,7 +118,7 @@ def two_phase_solver(
 def _store_settings(recommender: Any, ratings: Ratings, unobserved: Unobserved) -> float:
     """Set what a fold-in and a warm start need; the number of prior ratings."""
     recommender._unobserved = unobserved.weight, unobserved.value
-    recommender._relevance_prior_ratings = min(_PRIOR_RATINGS, _MOST_PRIOR * len(ratings.targets))
+    recommender._relevance_prior_ratings = bounded_prior_ratings(_PRIOR_RATINGS, ratings)
     recommender._fingerprint = _fingerprint(ratings)
     prior: float = recommender._relevance_prior_ratings
     return prior
@@ -248,9 +248,7 @@ def prior_of(recommender: Any) -> RowPrior:
     mean_weight = recommender._mean_weight
     if hasattr(recommender, "_is_relevance"):
         prior = RowPrior(_ALPHA, recommender._relevance_prior_ratings, mean_weight)
-        items = np.flatnonzero(recommender._id_weights[1])
-        weight, value = recommender._unobserved
-        return prior.with_unobserved(model_of(recommender), items, weight, value, recommender.fit_bias)
+        return with_unobserved_cells(recommender, prior, *recommender._unobserved)
     ridge = recommender._noise * recommender._precisions[0]
     return RowPrior(
         0.0,

@@ -3,16 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._tensors import tensor
 from sklearn_mf.solvers._training import ALSOptions, ObjectiveScale, Penalty, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
-from sklearn_mf.solvers.als._grouping import hold_out_by_row
-from sklearn_mf.solvers.als._sweep import score_program
+from sklearn_mf.solvers.als._held_out import HeldOutScore
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
 # Initial damping, its growth factor per sweep, and its maximum, in units of ratings. The strongest directions
@@ -63,12 +60,9 @@ class ALS(Solver[Model]):
         self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.field_tables.ids, strict=True)]
         # Whether all ids, with or without ratings in this fit, are new.
         self.is_fresh = not any(epochs.any() for epochs in start.epochs)
-        self.held_out = None
-        if held_out is not None:
-            by_row = hold_out_by_row(held_out, self.field_tables.rows, start)
-            self.held_out = tf.nest.map_structure(tensor, by_row)
         self.remedy = f"alpha={options.l1 + options.l2:g} or the sample weights are out of proportion"
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
+        self.held_out = HeldOutScore(held_out, self.field_tables, self.objective_scale, options.fit_bias)
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Sweep over the fields once, the last one first; J, and the RMSE of the held-out ratings if any."""
@@ -78,19 +72,12 @@ class ALS(Solver[Model]):
                 self._sweep(ridge_number, ridge)
         loss = self._sweep(number, self.options)
         self.n_sweeps += 1
-        return loss, self._validation_rmse()
+        return loss, self.held_out.rmse(self.field_tables.tables)
 
     def _sweep(self, number: int, penalty: Penalty) -> float:
         undamped = penalty.l1 > 0 or self.cells is not None
         dampings = [damping(ages + np.int32(number), undamped) for ages in self.ages]
         return self.objective_scale.loss(self.field_tables.minimise(dampings, penalty, self.cells))
-
-    def _validation_rmse(self) -> float | None:
-        if self.held_out is None:
-            return None
-        tables, has_bias = self.field_tables.tables, tf.constant(float(self.options.fit_bias))
-        squares = score_program(len(tables))(tables, self.held_out, has_bias)
-        return self.objective_scale.rmse(float(squares))
 
     def snapshot(self) -> Model:
         """Copy of the present embeddings and biases, outside TensorFlow."""

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._tensors import tensor
 from sklearn_mf.solvers._training import ObjectiveScale, Solver, VariationalOptions
-from sklearn_mf.solvers.als._grouping import hold_out_by_row
-from sklearn_mf.solvers.als._sweep import score_program
+from sklearn_mf.solvers.als._held_out import HeldOutScore
 from sklearn_mf.solvers.variational._relevance import RelevancePhase
 from sklearn_mf.solvers.variational._rows import FieldPrior
 from sklearn_mf.solvers.variational._tables import UncertainTables
@@ -45,10 +43,7 @@ class Variational(Solver[TwoPhaseModel]):
         self.remedy = "unobserved_value or the sample weights are out of proportion"
         self.tables = UncertainTables(ratings, start)
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
-        self.held_out = None
-        if held_out is not None:
-            by_row = hold_out_by_row(held_out, self.tables.field_tables.rows, start)
-            self.held_out = tf.nest.map_structure(tensor, by_row)
+        self.held_out = HeldOutScore(held_out, self.tables.field_tables, self.objective_scale, fit_bias=True)
         self.relevance, self.relevance_curve = options.relevance, list(options.relevance_curve)
         fresh = None if self.relevance is not None else self._learn_relevance(options.report)
         self.ratings_start = self._begin(fresh)
@@ -136,7 +131,7 @@ class Variational(Solver[TwoPhaseModel]):
         squares = self._solve(1, self._item_prior_means(), learns)
         self.noise = squares / self.tables.n_ratings + 2 * self.objective_scale.constant_loss
         self.n_sweeps += 1
-        return self._objective(), self._validation_rmse()
+        return self._objective(), self.held_out.rmse([rows.means for rows in self.tables.rows])
 
     def _shape(self, field: int) -> tuple[int, int]:
         return self.tables.sizes[field], len(self.user_mean)
@@ -178,13 +173,6 @@ class Variational(Solver[TwoPhaseModel]):
         """Means and variances of a field, float64, (n_rows, width) each."""
         means, variances = (np.asarray(part, dtype=np.float64) for part in self.tables.rows[field])
         return means, variances
-
-    def _validation_rmse(self) -> float | None:
-        if self.held_out is None:
-            return None
-        means = [rows.means for rows in self.tables.rows]
-        squares = score_program(2)(means, self.held_out, tf.constant(1.0))
-        return self.objective_scale.rmse(float(squares))
 
     def snapshot(self) -> TwoPhaseModel:
         """Copy of the present rows of both phases, outside TensorFlow."""
