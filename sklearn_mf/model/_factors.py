@@ -31,6 +31,9 @@ class Model:
         Fallback bias.
     epochs : list of ndarray of shape (n_ids[f],), int32
         Epochs that each id has been in training, 0 for an id without ratings; a warm start counts on.
+    coefficients : tuple of ndarray of shape (n_features[f], embedding_dim + 1), float64, or None
+        For each field, the effect of each feature of an id on its prior mean, the bias last; None for a field
+        without features. The tuple is empty where no field has any.
     """
 
     intercept: float
@@ -40,6 +43,7 @@ class Model:
     average_embeddings: NDArray[np.float64]
     average_biases: NDArray[np.float64]
     epochs: list[NDArray[np.int32]]
+    coefficients: tuple[NDArray[np.float64] | None, ...] = ()
 
     def rows(self, field: int, codes: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Embeddings (n, embedding_dim) and biases (n,) of ids; code -1 gets the fallback of the field."""

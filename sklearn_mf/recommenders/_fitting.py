@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf.ratings._columns import IdType
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import RowFormat
 from sklearn_mf.ratings._seen_items import SeenItems
@@ -44,12 +45,15 @@ class FitTask(NamedTuple):
         The last fit, where this one is a warm start.
     known_codes : list of ndarray of shape (n_previous_ids[f],), int32
         Code of each id of the last fit; empty arrays where there is none.
+    features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
+        Features of the ids of each field; empty where no field has any.
     """
 
     ratings: Ratings
     seed: int
     previous: Any
     known_codes: list[NDArray[np.int32]]
+    features: Features = ()
 
 
 class Recommender(Protocol):

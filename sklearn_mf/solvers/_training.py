@@ -8,6 +8,7 @@ import numpy as np
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._uncertain import UncertainModel
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 
 # A solver's state outside TensorFlow: a Model, or a Draw of a chain.
@@ -53,6 +54,8 @@ class Penalty:
         Whether ids have biases.
     prior_ratings : float
         Number of ratings of mean weight that the penalty of each id counts beyond its own.
+    features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
+        Features of the ids of each field; empty where no field has any.
     """
 
     l1: float
@@ -60,6 +63,7 @@ class Penalty:
     positive: bool
     fit_bias: bool
     prior_ratings: float = field(default=0.0, kw_only=True)
+    features: Features = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ class VariationalOptions:
         Sweeps of the second phase over the same ratings before this run.
     report : callable or None
         Called with the number, from 1, and the objective of each sweep of the first phase.
+    features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
+        Features of the ids of each field; empty where no field has any.
     """
 
     unobserved: Unobserved
@@ -106,6 +112,7 @@ class VariationalOptions:
     relevance_curve: tuple[float, ...] = ()
     n_sweeps: int = 0
     report: Callable[[int, float], None] | None = None
+    features: Features = ()
 
 
 @dataclass(frozen=True)
@@ -145,11 +152,14 @@ class GibbsOptions:
         Whether the noise differs between ids.
     kept_after : tuple of int
         Sweeps, counted from 0, after which the draw is kept.
+    features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
+        Features of the ids of each field; empty where no field has any.
     """
 
     seed: int
     heteroscedastic: bool
     kept_after: tuple[int, ...]
+    features: Features = ()
 
 
 @dataclass(frozen=True)
