@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import tensorflow as tf
 
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._objective import (
     elastic_net,
     prediction_errors,
@@ -210,7 +210,7 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 
 @functools.cache
-def program(n_fields: int, method: str, has_prior: bool) -> Graph[tuple[Tensor, Tensor, Tensor]]:
+def program(n_fields: int, method: str, has_prior: bool) -> SingleGraph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
     real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
     scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
@@ -221,7 +221,7 @@ def program(n_fields: int, method: str, has_prior: bool) -> Graph[tuple[Tensor, 
         """The prior is no argument where there is none: a graph has no default arguments."""
         return _solve_field(method, *arguments, *([] if has_prior else [None]))
 
-    return Graph(solve, input_signature=signature)
+    return SingleGraph(solve, signature)
 
 
 def field_signature(n_fields: int) -> list[Tensor]:
@@ -232,8 +232,8 @@ def field_signature(n_fields: int) -> list[Tensor]:
 
 
 @functools.cache
-def score_program(n_fields: int) -> Graph[Tensor]:
+def score_program(n_fields: int) -> SingleGraph[Tensor]:
     """`_score` as a graph: one for each number of fields."""
     real, rows = tf.TensorSpec([None]), [tf.TensorSpec([None], tf.int32)] * n_fields
     tables = [tf.TensorSpec([None, None])] * n_fields
-    return Graph(_score, input_signature=[tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])
+    return SingleGraph(_score, [tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])
