@@ -15,8 +15,9 @@ from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
-from sklearn_mf.recommenders._point_model import features_of, model_of
+from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import tensorflow as tf
 
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._objective import (
     elastic_net,
     prediction_errors,
@@ -229,7 +229,7 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 @functools.cache
 def program(
     n_fields: int, method: str, has_prior: bool, has_means: bool = False
-) -> Graph[tuple[Tensor, Tensor, Tensor]]:
+) -> SingleGraph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
     real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
     scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
@@ -244,7 +244,7 @@ def program(
             method, *common, *(next(terms) if has else None for has in (has_prior, has_means))
         )
 
-    return Graph(solve, input_signature=signature + given)
+    return SingleGraph(solve, signature + given)
 
 
 def field_signature(n_fields: int) -> list[Tensor]:
@@ -255,8 +255,8 @@ def field_signature(n_fields: int) -> list[Tensor]:
 
 
 @functools.cache
-def score_program(n_fields: int) -> Graph[Tensor]:
+def score_program(n_fields: int) -> SingleGraph[Tensor]:
     """`_score` as a graph: one for each number of fields."""
     real, rows = tf.TensorSpec([None]), [tf.TensorSpec([None], tf.int32)] * n_fields
     tables = [tf.TensorSpec([None, None])] * n_fields
-    return Graph(_score, input_signature=[tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])
+    return SingleGraph(_score, [tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])
