@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.callback import with_callbacks
 
-from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.model._posterior import Draw, single_sample_posterior
+from sklearn_mf.model._initialization import fresh_start
+from sklearn_mf.model._posterior import Draw, posterior_of_draws
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
@@ -44,13 +44,17 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     ----------
     embedding_dim : int, default=32
         Length of the embeddings. 0 leaves the biases alone.
-    max_iter : int, default=220
-        Number of sweeps. One sweep draws every unknown once, given all others.
+    max_iter : int, default=110
+        Number of sweeps of each chain. One sweep draws every unknown once, given all others.
     burn_in : int, default=20
-        First sweeps of a new chain that are discarded, at most half of `max_iter`.
+        First sweeps of each new chain that are discarded, at most half of `max_iter`.
     n_samples : int, default=100
-        Draws to keep, evenly spaced over the sweeps after `burn_in`; fewer where there are fewer sweeps. They
-        take 4 * n_samples * (embedding_dim + 2) bytes for each id.
+        Draws to keep of all chains together, the same number of each, evenly spaced over the sweeps after
+        `burn_in`; fewer where there are fewer sweeps. They take 4 * n_samples * (embedding_dim + 2) bytes for
+        each id.
+    n_chains : int, default=2
+        Number of independent chains, sampled side by side. Predictions are means over the draws of all
+        chains. Whether the chains agree shows whether they have converged.
     heteroscedastic : bool, default=True
         Whether the noise differs between ids: some users rate at random, and users agree about some items.
         False sets all c to 1.
@@ -60,19 +64,20 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     handle_unknown : {"ignore", "error"}, default="ignore"
         What to do with an unknown id, one that fit has not seen: use the prior of its field, or raise.
     warm_start : bool, default=False
-        Continue the chain of the last fit without a further burn-in; new ids are added. With an int as
+        Continue the chains of the last fit without a further burn-in; new ids are added. With an int as
         `random_state`, 50 sweeps and then 50 more equal 100. The new draws replace those of the last fit.
     verbose : int, default=0
         Above 0, print one line for each sweep.
     random_state : int, RandomState instance or None, default=None
-        Seed of the chain. With an int the same data give the same bits on the same machine's CPU.
+        Seed of the chains. With an int the same data give the same bits on the same machine's CPU.
 
     Attributes
     ----------
     intercept_, scale_, categories_, id_types_, target_range_ : float and array
         As in :class:`MFRecommender`.
     embedding_samples_ : list of ndarray of shape (n_samples, n_ids[f], embedding_dim), float32
-        Kept draws of the embeddings of each field, in units of z. A property: it views the draws.
+        Kept draws of the embeddings of each field, in units of z, first all draws of the first chain. A
+        property: it views the draws.
     bias_samples_ : list of ndarray of shape (n_samples, n_ids[f]), float32
         Kept draws of the biases.
     embeddings_, biases_ : list of ndarray of shape (n_ids[f], embedding_dim) and (n_ids[f],), float32
@@ -95,7 +100,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     noise_dof_ : ndarray of shape (n_samples, n_fields), float64
         Draws of :math:`\nu_f`: the smaller, the more ids differ in noise; infinite where they do not.
     log_likelihood_curve_ : list of float
-        Log-likelihood of the training ratings after each sweep.
+        Log-likelihood of the training ratings after each sweep, the mean over the chains.
     r_hat_ : float
         Split R-hat of the expected ratings of 1000 cells drawn at random, the 95th percentile over the cells:
         the spread over the chain relative to the spread over each half of it. It is 1 where the chain has
@@ -134,6 +139,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "burn_in": [Interval(Integral, 0, None, closed="left")],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left")],
         "heteroscedastic": ["boolean"],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "error"})],
@@ -146,9 +152,10 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self,
         embedding_dim: int = 32,
         *,
-        max_iter: int = 220,
+        max_iter: int = 110,
         burn_in: int = 20,
         n_samples: int = 100,
+        n_chains: int = 2,
         heteroscedastic: bool = True,
         clip: bool = True,
         handle_unknown: str = "ignore",
@@ -160,6 +167,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self.max_iter = max_iter
         self.burn_in = burn_in
         self.n_samples = n_samples
+        self.n_chains = n_chains
         self.heteroscedastic = heteroscedastic
         self.clip = clip
         self.handle_unknown = handle_unknown
@@ -214,22 +222,22 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
             task.seed,
             gibbs.start_std,
         )
-        state = None
+        states = None
         if task.previous is not None:
-            chain.check_same_noise(task.previous, self.heteroscedastic)
-            start = warm_start_model(start, chain.end_of_chain(task.previous), task.known_codes)
-            state = chain.chain_state(task.previous, start, task.known_codes)
-        burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if state is None else 0
-        kept = chain.kept_after(int(self.max_iter), burn_in, int(self.n_samples))
-        options = GibbsOptions(task.seed, self.heteroscedastic, kept)
-        return gibbs(task.ratings, None, start, options, state), None
+            chain.check_same_chains(task.previous, self.heteroscedastic, int(self.n_chains))
+            states = chain.chain_states(task.previous, start, task.known_codes)
+        burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if states is None else 0
+        n_draws = max(int(self.n_samples) // int(self.n_chains), 1)
+        kept = chain.kept_after(int(self.max_iter), burn_in, n_draws)
+        options = GibbsOptions(task.seed, self.heteroscedastic, kept, n_chains=int(self.n_chains))
+        return gibbs(task.ratings, None, start, options, states), None
 
-    def _store_state(self, state: Draw) -> None:
-        chain.store_posterior(self, single_sample_posterior(state, state.model))
+    def _store_state(self, state: tuple[Draw, ...]) -> None:
+        chain.store_posterior(self, posterior_of_draws(state, state[0].model))
 
-    def _store_run(self, state: Draw, solver: Any, history: History) -> None:
+    def _store_run(self, state: tuple[Draw, ...], solver: Any, history: History) -> None:
         chain.store_posterior(self, solver.posterior())
-        chain.store_end_of_chain(self, state)
+        chain.store_ends_of_chains(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
         chain.store_r_hat(self, solver.options.seed)
 
