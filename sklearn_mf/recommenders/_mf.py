@@ -17,7 +17,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import store_model
+from sklearn_mf.recommenders._point_model import store_model, take_features
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
@@ -367,6 +367,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
+        take_features(self, task)
         unobserved = None
         if self.embedding_dim > 0:
             unobserved = phases.unobserved_cells(
@@ -389,7 +390,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
-        return solver(training, held_out, start, rating_options(self, task.seed))
+        return solver(training, held_out, start, rating_options(self, task))
 
     @property
     def _stopping(self) -> Stopping:
