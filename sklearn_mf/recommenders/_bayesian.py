@@ -10,7 +10,7 @@ from scipy.stats import norm
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._fold_in import FoldInRatings, posterior_contributions, posterior_rows
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._posterior import Draw, single_sample_posterior
 from sklearn_mf.ratings._statistics import RatingStatistics
@@ -442,5 +442,5 @@ class BayesianMFRecommender(RatingRegressorMixin, BaseRecommender):
             "bias_samples": biases.T,
         }
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return posterior_contributions(fold_in, chain.posterior_of(self), item)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel
 from sklearn_mf.ratings._ratings import Ratings
@@ -17,7 +17,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import store_model, take_features
+from sklearn_mf.recommenders._point_model import store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
@@ -367,7 +367,6 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
-        take_features(self, task)
         unobserved = None
         if self.embedding_dim > 0:
             unobserved = phases.unobserved_cells(
@@ -447,5 +446,5 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return ridge_rows(fold_in, self._model, self._prior, self.fit_bias, self.positive)
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return ridge_contributions(fold_in, self._model, self._prior, self.fit_bias, item)

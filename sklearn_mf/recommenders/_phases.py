@@ -15,8 +15,9 @@ from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
-from sklearn_mf.recommenders._point_model import features_of, model_of
+from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
@@ -265,12 +266,11 @@ def prior_of(recommender: Any) -> RowPrior:
     if hasattr(recommender, "_is_relevance"):
         prior = RowPrior(_ALPHA, recommender._relevance_prior_ratings, mean_weight)
         return with_unobserved_cells(recommender, prior, *recommender._unobserved)
-    ridge = recommender._noise * recommender._precisions[0]
     return RowPrior(
         0.0,
         mean_weight=mean_weight,
-        ridge=ridge,
-        shift=ridge * recommender._user_mean,
+        ridge=recommender._noise * recommender._precisions[0],
+        mean=recommender._user_mean,
         item_variances=recommender.embedding_variances_[1],
     )
 
