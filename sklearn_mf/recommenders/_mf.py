@@ -441,7 +441,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         """Penalty of a user's row: ridge with the whole of alpha, also where fit used the lasso."""
         if phases.has_prior(self):
             return phases.prior_of(self)
-        return RowPrior(charged_alpha(self), charged_prior_ratings(self), self._mean_weight)
+        alpha, prior_ratings = charged_alpha(self), charged_prior_ratings(self)
+        return RowPrior.around_average(alpha, prior_ratings, self._mean_weight, self._model)
 
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return ridge_rows(fold_in, self._model, self._prior, self.fit_bias, self.positive)
