@@ -135,8 +135,8 @@ class RowPrior(NamedTuple):
     def around_average(cls, l2: float, prior_ratings: float, mean_weight: float, model: Model) -> Self:
         """Shrink rows to the average user's, by the penalty of the prior ratings, at least by 3."""
         ridge = np.full(model.average_embeddings.shape[1] + 1, max(l2 * prior_ratings, _SHRINKAGE))
-        shift = ridge * np.append(model.average_embeddings[0], model.average_biases[0])
-        return cls(l2, mean_weight=mean_weight, ridge=ridge, shift=shift)
+        average = np.append(model.average_embeddings[0], model.average_biases[0])
+        return cls(l2, mean_weight=mean_weight, ridge=ridge, mean=average)
 
     def with_unobserved(
         self, model: Model, items: NDArray[np.integer], weight: float, value: float, fit_bias: bool

@@ -189,8 +189,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Objective after each sweep of the first phase: where `alpha` is learnt, eight sweeps that count the
         variances of the rows, and then sweeps that minimise :math:`J_1`. Only with unobserved cells.
     validation_scores_ : list of float
-        Negated RMSE of the held-out ratings after each pass, in units of the ratings; empty without
-        `early_stopping`.
+        Negated RMSE of held-out ratings after each pass, in their units; empty without `early_stopping`.
     n_iter_ : int
         Number of passes of the second phase.
     n_features_in_ : int

@@ -1,15 +1,18 @@
 """People who were not in fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 from sklearn.base import clone
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, _regression, ridge_contributions, ridge_rows
 from tests.conftest import OBSERVED_ALONE
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid", "ignore:Every id of")

@@ -217,6 +217,7 @@ def ratings():
 
 
 GENRES = pd.DataFrame({"genre": [f"g{number % 4}" for number in range(44)]}, index=np.arange(44))
+RATED = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
 AGES = pd.DataFrame({"age": ["young", "old"] * 32}, index=np.arange(64))
 
 
