@@ -376,7 +376,7 @@ def test_forgotten_ids_have_no_features(model):
             {"users": pd.DataFrame({"age": [3]}, index=[100]), "features": 3},
             "features are those of the users",
         ),
-        ({"ratings": [[1, 2, 3.0]], "features": pd.DataFrame({"x": [3]}, index=[1])}, r"lacks the columns"),
+        ({"ratings": RATED, "features": pd.DataFrame({"x": [3]}, index=[1])}, r"lacks the columns"),
     ],
 )
 def test_bad_tables_of_newcomers(model, arguments, problem):
