@@ -155,11 +155,6 @@ def store_features(
         _check_same_fields(previous, read)
     if not any(read):
         return ()
-    if getattr(fitted, "positive", False):
-        raise ValueError(
-            "positive=True cannot be combined with features, whose effects on an embedding have both signs: "
-            "set positive=False or features=None."
-        )
     n_fields = len(read)
     fitted._encoders, fitted._features = [None] * n_fields, [None] * n_fields
     for field, one in enumerate(read):

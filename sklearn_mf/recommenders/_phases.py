@@ -62,15 +62,11 @@ def id_arrays(recommender: Any) -> list[str]:
     return [name for name in (*_RELEVANCE, *_VARIANCES) if hasattr(recommender, name)]
 
 
-def unobserved_cells(
-    ratings: Ratings, ratio: float | str, value: float | None, centred: tuple[float, float]
-) -> Unobserved | None:
-    """The unobserved cells of a fit; None where it has none.
-
-    `value` is in units of the ratings, `centred` are the intercept and scale of the fit.
-    """
-    ratio = _RATIO if ratio == "auto" else float(ratio)
-    if ratings.n_fields != 2 or ratio == 0:
+def unobserved_cells(recommender: Any, ratings: Ratings, centred: tuple[float, float]) -> Unobserved | None:
+    """The unobserved cells of a fit; None where it has none. `centred` are its intercept and scale."""
+    weight, value = recommender.unobserved_weight, recommender.unobserved_value
+    ratio = _RATIO if weight == "auto" else float(weight)
+    if ratings.n_fields != 2 or ratio == 0 or recommender.embedding_dim == 0:
         return None
     if value is None:
         mean = np.average(ratings.targets, weights=ratings.weights)

@@ -4,6 +4,7 @@ from typing import Any
 
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.recommenders._features import features_of
+from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.retrieval._top_n import norm_bound
 
 
@@ -30,3 +31,12 @@ def model_of(recommender: Any) -> Model:
         recommender._epochs,
         getattr(recommender, "_coefficients", ()),
     )
+
+
+def check_features(recommender: Any, task: FitTask) -> None:
+    """Refuse features where embeddings must not be negative."""
+    if task.features and recommender.positive:
+        raise ValueError(
+            "positive=True cannot be combined with features, whose effects on an embedding have both signs: "
+            "set positive=False or features=None."
+        )
