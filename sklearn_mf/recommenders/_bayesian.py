@@ -1,5 +1,6 @@
 """BayesianMFRecommender: draws of factorizations, and predictions with their uncertainty."""
 
+from collections.abc import Hashable
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -58,6 +59,11 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     heteroscedastic : bool, default=True
         Whether the noise differs between ids: some users rate at random, and users agree about some items.
         False sets all c to 1.
+    features : dict of tables, default=None
+        Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
+        whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
+    feature_separator : str or None, default="|"
+        Text of features is split at it into several categories; None never splits.
     clip : bool, default=True
         Keep the expected rating of each draw, and the bounds of intervals, inside the range of the training
         ratings. Scores of recommendations are never clipped.
@@ -141,6 +147,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left")],
         "heteroscedastic": ["boolean"],
+        "features": [dict, None],
+        "feature_separator": [str, None],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "warm_start": ["boolean"],
@@ -157,6 +165,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         n_samples: int = 100,
         n_chains: int = 2,
         heteroscedastic: bool = True,
+        features: dict[Hashable, object] | None = None,
+        feature_separator: str | None = "|",
         clip: bool = True,
         handle_unknown: str = "ignore",
         warm_start: bool = False,
@@ -169,6 +179,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self.n_samples = n_samples
         self.n_chains = n_chains
         self.heteroscedastic = heteroscedastic
+        self.features = features
+        self.feature_separator = feature_separator
         self.clip = clip
         self.handle_unknown = handle_unknown
         self.warm_start = warm_start
