@@ -1,0 +1,131 @@
+"""Draws of a regression prior: rows of ids that depend on features of the ids. No TensorFlow.
+
+The row t of an id with features f has the distribution N(mu + B' f, Lambda^-1), with independent
+B ~ N(0, (lambda Lambda)^-1) for each feature and one lambda for each block of features (Simm et al., "Macau:
+Scalable Bayesian factorization with high-dimensional side information using MCMC", MLSP 2017). Here mu, B and
+Lambda are drawn together, given the rows and every lambda.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.sparse import csr_array
+
+from sklearn_mf.solvers.gibbs._priors import BETA0, RATE, SHAPE, Prior, draw_precision
+
+Floats = NDArray[np.float64]
+Block = csr_array | Floats
+
+# Number of coefficients from which on conjugate gradient replaces the exact solution, its largest number of
+# steps, and the norm of a residual, relative to that of the right-hand side, that ends it sooner.
+_GRADIENT_FROM, _MOST_STEPS, _TOLERANCE = 1500, 200, 1e-6
+
+
+class FieldFeatures:
+    """Features of the rows of a field, in blocks with a precision of the coefficients each.
+
+    Parameters
+    ----------
+    blocks : sequence of csr_array or ndarray of shape (n_rows, n_features[block]), float64
+        The features. A column of ones, whose coefficient is mu, stands before the first one.
+    n_rows : int
+        Number of rows of the field.
+    """
+
+    def __init__(self, blocks: Sequence[Block], n_rows: int) -> None:
+        self.blocks: list[Block] = [np.ones((n_rows, 1)), *blocks]
+        self.n_rows, self.sizes = n_rows, [block.shape[1] for block in self.blocks]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, without the column of ones."""
+        return sum(self.sizes[1:])
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """The features of some rows."""
+        return type(self)([block[rows] for block in self.blocks[1:]], len(rows))
+
+    def split(self, coefficients: Floats) -> list[Floats]:
+        """Parts of an array with a row for each column of all blocks, (1 + n_features, ...), by block."""
+        return np.split(coefficients, np.cumsum(self.sizes)[:-1])
+
+    def times(self, coefficients: Floats) -> Floats:
+        """F X, (1 + n_features, width) -> (n_rows, width)."""
+        parts = zip(self.blocks, self.split(coefficients), strict=True)
+        total: Floats = sum(block @ part for block, part in parts)
+        return total
+
+    def times_transposed(self, rows: Floats) -> Floats:
+        """F' T, (n_rows, width) -> (1 + n_features, width)."""
+        return np.concatenate([block.T @ rows for block in self.blocks])
+
+    @cached_property
+    def gram(self) -> Floats:
+        """F' F, (1 + n_features, 1 + n_features)."""
+        dense = [block if isinstance(block, np.ndarray) else block.toarray() for block in self.blocks]
+        return self.times_transposed(np.concatenate(dense, axis=1))
+
+    @cached_property
+    def squares(self) -> Floats:
+        """Diagonal of F' F, (1 + n_features,)."""
+        return np.concatenate([np.asarray((block * block).sum(axis=0)).ravel() for block in self.blocks])
+
+    def ridge(self, precisions: Floats) -> Floats:
+        """Prior precision of each coefficient relative to Lambda, (n_blocks,) -> (1 + n_features,)."""
+        return np.repeat([BETA0, *precisions], self.sizes)
+
+    def solve(self, right: Floats, ridge: Floats) -> Floats:
+        """Solve (F' F + diag(ridge)) X = right, (1 + n_features, n), (1 + n_features,) -> the shape of right."""
+        if self.n_features >= _GRADIENT_FROM:
+            return self._conjugate_gradient(right, ridge)
+        root = np.linalg.cholesky(self.gram + np.diag(ridge))
+        return cho_solve((root, True), right)
+
+    def _conjugate_gradient(self, right: Floats, ridge: Floats) -> Floats:
+        """`solve` without F' F: steps with the diagonal as preconditioner, each column by itself."""
+        solution, residuals = np.zeros_like(right), right
+        diagonal, penalty = (self.squares + ridge)[:, None], ridge[:, None]
+        direction, size = np.zeros_like(right), np.ones(right.shape[1])
+        for _ in range(_MOST_STEPS):
+            step = residuals / diagonal
+            size, previous = (residuals * step).sum(axis=0), size
+            direction = step + size / previous * direction
+            product = self.times_transposed(self.times(direction)) + penalty * direction
+            length = size / (direction * product).sum(axis=0)
+            solution, residuals = solution + length * direction, residuals - length * product
+            if (np.linalg.norm(residuals, axis=0) <= _TOLERANCE * np.linalg.norm(right, axis=0)).all():
+                break
+        return solution
+
+
+def draw_regression_prior(
+    rows: Floats, features: FieldFeatures, precisions: Floats, rng: np.random.Generator
+) -> Prior:
+    """Draw prior mean, coefficients and precision of the rows (n_rows, width) of a field.
+
+    `precisions`, (n_blocks,), are those of the coefficients; the next ones are drawn as well. The coefficients
+    are drawn by one noisy system of equations: its solution with the rows perturbed by draws from the prior
+    has the posterior as its distribution.
+    """
+    n, width = rows.shape
+    ridge = features.ridge(precisions)
+    moments = features.times_transposed(rows)
+    perturbed = features.times_transposed(rng.standard_normal((n, width)))
+    perturbed += np.sqrt(ridge)[:, None] * rng.standard_normal(moments.shape)
+    solution = features.solve(np.concatenate([moments, perturbed], axis=1), ridge)
+    mean, deviation = solution[:, :width], solution[:, width:]
+    precision = draw_precision(rows.T @ rows - moments.T @ mean, n, rng)
+    root = np.linalg.cholesky(precision)
+    drawn = mean + solve_triangular(root, deviation.T, lower=True, trans="T").T
+    return Prior(drawn[0], precision, drawn[1:], _draw_precisions(features, drawn @ root, rng))
+
+
+def _draw_precisions(features: FieldFeatures, scaled: Floats, rng: np.random.Generator) -> Floats:
+    """Draw lambda of each block from coefficients in units of the spread of the rows, (1 + n_features, width)."""
+    parts = features.split(scaled)[1:]
+    shapes, rates = [SHAPE + part.size / 2 for part in parts], [RATE + np.square(part).sum() / 2 for part in parts]
+    return rng.gamma(shapes) / np.array(rates)
