@@ -22,11 +22,11 @@ _LEAST = 1e-8
 class Pattern:
     """Features of users and items: principal components of the indicator matrix of the rated cells.
 
-    With A the indicator matrix, users x items, and D and E the numbers of ratings of users and items on a
-    diagonal, the singular value decomposition of D^-1/4 A E^-1/4 is U S V'. The features of users are U S, and
-    those of items V S, each with mean 0 and mean square 1. As U S = D^-1/4 A (E^-1/4 V), the features of an
-    id are a sum over the ids of its ratings, like the implicit feedback of Koren ("Factorization meets the
-    neighborhood", KDD 2008), and the ratings of a new id give its features.
+    With A the indicator matrix, users x items, and the numbers of ratings of users and items on the diagonals
+    of D and E, the singular value decomposition of D^-1/4 A E^-1/4 is U S V'. The features of users are U S,
+    and those of items V S, each shifted and scaled to mean 0 and mean square 1. As U S = D^-1/4 A (E^-1/4 V),
+    the features of a user are a sum over the rated items, like the implicit feedback of Koren ("Factorization
+    meets the neighborhood", KDD 2008), so that the ratings of a new user give features too.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ class Pattern:
 
 def indicator(codes: NDArray[np.int32], n_ids: tuple[int, ...]) -> csr_array:
     """Indicator matrix of the cells of the first two fields, (n, n_fields) -> (n_ids[0], n_ids[1])."""
-    cells = csr_array((np.ones(len(codes)), codes[:, :2].T), shape=n_ids[:2])
+    places = codes[:, 0], codes[:, 1]
+    cells = csr_array((np.ones(len(codes)), places), shape=(n_ids[0], n_ids[1]))
     cells.sum_duplicates()
     cells.data[:] = 1.0
     return cells

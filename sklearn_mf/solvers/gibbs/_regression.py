@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.sparse import csr_array
 
-from sklearn_mf.solvers.gibbs._priors import BETA0, RATE, SHAPE, Prior, draw_precision
+from sklearn_mf.solvers.gibbs._priors import BETA0, SHAPE, Prior, RegressionDraw, draw_precision
 
 Floats = NDArray[np.float64]
 Block = csr_array | Floats
@@ -56,8 +56,8 @@ class FieldFeatures:
     def times(self, coefficients: Floats) -> Floats:
         """F X, (1 + n_features, width) -> (n_rows, width)."""
         parts = zip(self.blocks, self.split(coefficients), strict=True)
-        total: Floats = sum(block @ part for block, part in parts)
-        return total
+        products: list[Floats] = [block @ part for block, part in parts]
+        return np.sum(products, axis=0)
 
     def times_transposed(self, rows: Floats) -> Floats:
         """F' T, (n_rows, width) -> (1 + n_features, width)."""
@@ -74,12 +74,22 @@ class FieldFeatures:
         """Diagonal of F' F, (1 + n_features,)."""
         return np.concatenate([np.asarray((block * block).sum(axis=0)).ravel() for block in self.blocks])
 
+    @cached_property
+    def rates(self) -> Floats:
+        """Rate of the Gamma prior of each lambda, (n_blocks,).
+
+        The features of a block then explain, a priori, about as much variance as the rows have around B' f,
+        whatever the units and the number of features.
+        """
+        squares = np.array([part.sum() for part in self.split(self.squares)[1:]])
+        return SHAPE * self.n_rows / np.where(squares > 0, squares, self.n_rows)
+
     def ridge(self, precisions: Floats) -> Floats:
         """Prior precision of each coefficient relative to Lambda, (n_blocks,) -> (1 + n_features,)."""
         return np.repeat([BETA0, *precisions], self.sizes)
 
     def solve(self, right: Floats, ridge: Floats) -> Floats:
-        """Solve (F' F + diag(ridge)) X = right, (1 + n_features, n), (1 + n_features,) -> the shape of right."""
+        """Solve (F' F + diag(ridge)) X = right, (1 + n_features, n), (1 + n_features,) -> right's."""
         if self.n_features >= _GRADIENT_FROM:
             return self._conjugate_gradient(right, ridge)
         root = np.linalg.cholesky(self.gram + np.diag(ridge))
@@ -93,9 +103,9 @@ class FieldFeatures:
         for _ in range(_MOST_STEPS):
             step = residuals / diagonal
             size, previous = (residuals * step).sum(axis=0), size
-            direction = step + size / previous * direction
+            direction = step + _ratio(size, previous) * direction
             product = self.times_transposed(self.times(direction)) + penalty * direction
-            length = size / (direction * product).sum(axis=0)
+            length = _ratio(size, (direction * product).sum(axis=0))
             solution, residuals = solution + length * direction, residuals - length * product
             if (np.linalg.norm(residuals, axis=0) <= _TOLERANCE * np.linalg.norm(right, axis=0)).all():
                 break
@@ -107,9 +117,9 @@ def draw_regression_prior(
 ) -> Prior:
     """Draw prior mean, coefficients and precision of the rows (n_rows, width) of a field.
 
-    `precisions`, (n_blocks,), are those of the coefficients; the next ones are drawn as well. The coefficients
-    are drawn by one noisy system of equations: its solution with the rows perturbed by draws from the prior
-    has the posterior as its distribution.
+    `precisions`, (n_blocks,), are those of the coefficients; the next ones are drawn as well. One system of
+    equations with a further, random right-hand side gives both the mean of the coefficients and a deviation
+    that has their posterior covariance.
     """
     n, width = rows.shape
     ridge = features.ridge(precisions)
@@ -121,11 +131,17 @@ def draw_regression_prior(
     precision = draw_precision(rows.T @ rows - moments.T @ mean, n, rng)
     root = np.linalg.cholesky(precision)
     drawn = mean + solve_triangular(root, deviation.T, lower=True, trans="T").T
-    return Prior(drawn[0], precision, drawn[1:], _draw_precisions(features, drawn @ root, rng))
+    regression = RegressionDraw(drawn[1:], _draw_precisions(features, drawn @ root, rng))
+    return Prior(drawn[0], precision, regression)
 
 
 def _draw_precisions(features: FieldFeatures, scaled: Floats, rng: np.random.Generator) -> Floats:
-    """Draw lambda of each block from coefficients in units of the spread of the rows, (1 + n_features, width)."""
-    parts = features.split(scaled)[1:]
-    shapes, rates = [SHAPE + part.size / 2 for part in parts], [RATE + np.square(part).sum() / 2 for part in parts]
-    return rng.gamma(shapes) / np.array(rates)
+    """Draw lambda of each block, given mu and B times the root of Lambda, (1 + n_features, width)."""
+    sums = np.array([np.square(part).sum() for part in features.split(scaled)[1:]])
+    sizes = np.array(features.sizes[1:]) * scaled.shape[1]
+    return rng.gamma(SHAPE + sizes / 2) / (features.rates + sums / 2)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Quotients, 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
