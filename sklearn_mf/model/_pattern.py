@@ -13,7 +13,7 @@ from sklearn_mf.ratings._ratings import Ratings
 Floats = NDArray[np.float64]
 
 # Power of the numbers of ratings of users and items by which the indicator of a cell is divided.
-_POWER = 0.25
+_POWER = 1 / 3
 # Spread of features, relative to their mean, below which they are the same for all ids.
 _LEAST = 1e-8
 
@@ -23,8 +23,8 @@ class Pattern:
     """Features of users and items: principal components of the indicator matrix of the rated cells.
 
     With A the indicator matrix, users x items, and the numbers of ratings of users and items on the diagonals
-    of D and E, the singular value decomposition of D^-1/4 A E^-1/4 is U S V'. The features of users are U S,
-    and those of items V S, each shifted and scaled to mean 0 and mean square 1. As U S = D^-1/4 A (E^-1/4 V),
+    of D and E, the singular value decomposition of D^-1/3 A E^-1/3 is U S V'. The features of users are U S,
+    and those of items V S, each shifted and scaled to mean 0 and mean square 1. As U S = D^-1/3 A (E^-1/3 V),
     the features of a user are a sum over the rated items, like the implicit feedback of Koren ("Factorization
     meets the neighborhood", KDD 2008), so that the ratings of a new user give features too.
 
