@@ -18,7 +18,7 @@ def ratings_of(cells, n_ids, n_fields=2):
 
 @pytest.fixture
 def two_groups():
-    """Users of two groups, each of which rates items of its own, with exceptions; the last ids are unrated."""
+    """Two groups of users rate items of their own, with exceptions; the last ids are unrated."""
     rng = np.random.default_rng(1)
     same_group = np.arange(30)[:, None] % 2 == np.arange(20) % 2
     cells = rng.random((30, 20)) < np.where(same_group, 0.7, 0.1)
@@ -31,7 +31,7 @@ def features_of(pattern, cells, field):
 
 
 @pytest.mark.parametrize("field", [0, 1])
-def test_features_tell_the_groups_apart_and_are_scaled(two_groups, field):
+def test_features_distinguish_the_groups_and_are_scaled(two_groups, field):
     pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 3)
     features = features_of(pattern, two_groups, field)
     rated = features[:-1]

@@ -31,7 +31,7 @@ MOST_LEVELS = 30
 # Step of a threshold times the root of the number of ratings at the two levels beside it, in units of z. The
 # thresholds have independent normal priors around the midpoints of the levels, with this standard deviation.
 _STEP, _PRIOR_STD = 1.2, 1.0
-# Largest distance of a latent value from its centre in standard deviations.
+# Largest distance of a latent value from its centre in standard deviations, if the thresholds allow it.
 _FARTHEST = 40.0
 
 
@@ -119,10 +119,8 @@ class OrderedRatings:
         lower, upper = self._bounds(thresholds, centres, stds)
         above, below_lower, below_upper = mirrored(lower, upper)
         drawn = ndtri(below_lower + (below_upper - below_lower) * rng.random(len(lower)))
-        deviations = np.where(above, -drawn, drawn)
-        return centres + stds * np.clip(
-            deviations, np.maximum(lower, -_FARTHEST), np.minimum(upper, _FARTHEST)
-        )
+        deviations = np.clip(np.where(above, -drawn, drawn), -_FARTHEST, _FARTHEST)
+        return centres + stds * np.clip(deviations, lower, upper)
 
     def put(self, latent: Floats, field_tables: FieldTables) -> None:
         """Replace the targets of all fields by the latent values (n_ratings,)."""
