@@ -57,6 +57,11 @@ def fits() -> Iterator[tuple[str, object, int, bool]]:
         False,
     )
     yield "embedding", MFEmbedding(MFRecommender(8, **OBSERVED)), 2, False
+    for dim, weighted in ((8, False), (8, True), (50, False)):
+        name = f"two phases k={dim}{' weighted' if weighted else ''}"
+        yield name, MFRecommender(dim, random_state=0), 2, weighted
+    yield "two phases als", MFRecommender(8, solver="als", random_state=0), 2, False
+    yield "two phases positive", MFRecommender(8, positive=True, random_state=0), 2, False
 
 
 def numbers(estimator: object, n_fields: int, weighted: bool) -> dict[str, np.ndarray]:

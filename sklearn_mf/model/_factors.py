@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.utils._batches import batches
 
 # Rows that predict takes at a time: bounds its memory whatever the number of rows.
@@ -70,8 +72,10 @@ class Model:
         return z
 
 
-def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]]) -> Model:
-    """Set the fallback of each field, also for its ids without ratings: the mean over training ratings.
+def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]], features: Features = ()) -> Model:
+    """Set the fallback of each field, the mean over training ratings, and the rows of ids without ratings.
+
+    These are the prior mean of an id with features, and else the fallback.
 
     Parameters
     ----------
@@ -79,21 +83,43 @@ def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]]) -> Model:
         As a solver leaves it.
     id_weights : list of ndarray of shape (n_ids[f],), float64
         Summed weight of the training ratings of each id.
+    features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
+        Features of the ids; empty where no field has any.
 
     Returns
     -------
     model : Model
-        The same with its averages.
+        The same with its averages and the rows of all ids.
     """
     averages = np.array(list(map(_average, model.embeddings, id_weights)))
     bias_averages = np.array(list(map(_average, model.biases, id_weights)))
-    return replace(
+    filled = replace(
         model,
         embeddings=list(map(_filled, model.embeddings, averages, model.epochs)),
         biases=list(map(_filled, model.biases, bias_averages, model.epochs)),
         average_embeddings=averages,
         average_biases=bias_averages,
     )
+    for field, table in enumerate(features):
+        if table is not None:
+            _set_prior_means(filled, field, table)
+    return filled
+
+
+def has_features(table: csr_array) -> NDArray[np.bool_]:
+    """Whether each id is in a table of features, (n_ids, n_features) -> (n_ids,)."""
+    mask: NDArray[np.bool_] = np.diff(table.indptr) > 0
+    return mask
+
+
+def _set_prior_means(model: Model, field: int, table: csr_array) -> None:
+    """Set the rows of the ids of a field that have features and no ratings, in place."""
+    coefficients = model.coefficients[field]
+    untrained = np.flatnonzero((model.epochs[field] == 0) & has_features(table))
+    if coefficients is None or not len(untrained):
+        return
+    means = table[untrained] @ coefficients
+    model.embeddings[field][untrained], model.biases[field][untrained] = means[:, :-1], means[:, -1]
 
 
 def _average(rows: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,7 +48,8 @@ def warm_start_model(
     """Put trained embeddings in place of a fresh start, in units of its mean and scale.
 
     With s and m of the last fit and s' and m' of the new one, v' = v sqrt(s / s') and
-    b' = b s / s' + (m - m') / (F s'): the predictions of the last fit, unchanged.
+    b' = b s / s' + (m - m') / (F s'): the predictions of the last fit, unchanged. The coefficients of
+    features change likewise.
 
     Parameters
     ----------
@@ -79,4 +80,19 @@ def warm_start_model(
         epochs[field][codes] = previous.epochs[field][trained]
     if positive:
         embeddings = [np.maximum(array, 0) for array in embeddings]
-    return replace(start, embeddings=embeddings, biases=biases, epochs=epochs)
+    coefficients = tuple(_rescaled(each, ratio, shift) for each in previous.coefficients)
+    return replace(start, embeddings=embeddings, biases=biases, epochs=epochs, coefficients=coefficients)
+
+
+def _rescaled(
+    coefficients: NDArray[np.float64] | None, ratio: float, shift: float
+) -> NDArray[np.float64] | None:
+    """Coefficients of features, (n_features, embedding_dim + 1), in units of another scale and mean.
+
+    The first feature is 1 for each id.
+    """
+    if coefficients is None:
+        return None
+    rescaled = coefficients * np.append(np.full(coefficients.shape[1] - 1, np.sqrt(ratio)), ratio)
+    rescaled[0, -1] += shift
+    return rescaled

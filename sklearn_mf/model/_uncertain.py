@@ -31,6 +31,8 @@ class UncertainModel:
         Prior mean of the rows of the users.
     item_means : ndarray of shape (n_items, embedding_dim), float32
         Prior means of the embeddings of the items.
+    coefficients : tuple of ndarray of shape (n_features[f], width), float64, or None
+        For each field, what each feature of an id adds to these prior means; empty where no field has any.
     """
 
     model: Model
@@ -39,6 +41,7 @@ class UncertainModel:
     precisions: NDArray[np.float64]
     user_mean: NDArray[np.float64]
     item_means: NDArray[np.float32]
+    coefficients: tuple[NDArray[np.float64] | None, ...] = ()
 
     def rescaled(self, ratio: float) -> Self:
         """The variances and priors in units of another scale of the ratings, with means left alone.
@@ -53,6 +56,7 @@ class UncertainModel:
             precisions=self.precisions / unit**2,
             user_mean=self.user_mean * unit,
             item_means=self.item_means * np.float32(np.sqrt(ratio)),
+            coefficients=tuple(None if each is None else each * unit for each in self.coefficients),
         )
 
     def filled_variances(self, id_weights: list[NDArray[np.float64]]) -> list[NDArray[np.float32]]:

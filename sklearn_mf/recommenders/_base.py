@@ -1,7 +1,7 @@
 """The base of all recommenders: ids in, tables out."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,30 +14,25 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import IdType
+from sklearn_mf.ratings._feature_state import from_plain, to_plain
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import check_known
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._catalog import (
-    catalog_for_table,
-    catalog_of,
     column_names,
     read_fold_in,
     read_ids_of,
 )
+from sklearn_mf.recommenders._features import shown_features, with_features
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
 from sklearn_mf.recommenders._forget import forget_ids
+from sklearn_mf.recommenders._lists import rank_by_mean, recommendations, similar_ids
 from sklearn_mf.recommenders._point_model import model_of
-from sklearn_mf.recommenders._query import RecommendQuery, read_query, user_column, warn_of_empty_lists
-from sklearn_mf.retrieval._tables import (
-    METRICS,
-    nearest,
-    ranking_table,
-)
-from sklearn_mf.retrieval._top_n import Ranking, top_n
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.recommenders._two_fields import FieldPart
+from sklearn_mf.retrieval._top_n import Ranking
 from sklearn_mf.solvers._training import History, Stopping
-
-T = TypeVar("T")
 
 
 class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -116,6 +111,40 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        """Get the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of estimators among the parameters.
+
+        Returns
+        -------
+        params : dict
+            Values of the parameters by name. Tables of `features` are shown by their sizes.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_mf import MFRecommender
+        >>> films = pd.DataFrame({"year": [1979, 2009]}, index=["alien", "up"])
+        >>> MFRecommender(features={"film": films}).get_params()["features"]
+        {'film': 2 x 1 table}
+        """
+        return with_features(super().get_params(deep), shown_features)
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__dict__ = vars(self).copy()
+        return copied
+
+    def __getstate__(self) -> dict[str, object]:
+        return with_features(super().__getstate__(), to_plain)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        super().__setstate__(with_features(state, from_plain))
 
     @reads_one_fit
     def recommend(
@@ -223,7 +252,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.similar_items("up").columns.tolist()
         ['item', 'neighbor', 'rank', 'score']
         """
-        return self._similar("similar_items", 1, items, n, metric)
+        return similar_ids(self, "similar_items", 1, items, n, metric)
 
     @reads_one_fit
     def similar_users(self, users: object, n: int = 10, *, metric: str = "cosine") -> pd.DataFrame:
@@ -257,7 +286,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
           user neighbor  rank
         0  ann      bob     1
         """
-        return self._similar("similar_users", 0, users, n, metric)
+        return similar_ids(self, "similar_users", 0, users, n, metric)
 
     @reads_one_fit
     def fold_in(
@@ -347,43 +376,11 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _rank_by_mean(self, query: RecommendQuery) -> Ranking:
         """Ranking of the query by predicted rating."""
-        vectors, item_bias = self._ranking_vectors(1), self.biases_[1]
-        if query.items is not None:
-            vectors, item_bias = vectors[query.items], item_bias[query.items]
-        rows, biases = self._query_rows(query)
-        ranking = top_n(
-            rows.astype(np.float64, copy=False),
-            vectors,
-            query.n,
-            query.excluded,
-            item_bias,
-            self._norm_bounds[1],
-            query.cells,
-        )
-        scores = self.intercept_ + self.scale_ * (ranking.scores + biases[ranking.rows])
-        return ranking._replace(scores=scores)
+        return rank_by_mean(self, query)
 
     def _recommendations(self, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
         """Table of a ranking of the query; warns of users whose list is empty."""
-        warn_of_empty_lists(query, ranking)
-        catalog = catalog_of(self, "recommend")
-        found = ranking.columns if query.items is None else query.items[ranking.columns]
-        columns = user_column(self, query, ranking.rows), catalog.vocabularies[1].column_of(found)
-        return ranking_table(dict(zip(catalog.names, columns, strict=True)), ranking)
-
-    def _similar(self, method: str, field: int, ids: object, n: int, metric: str) -> pd.DataFrame:
-        catalog = catalog_for_table(self, method, n)
-        if metric not in METRICS:
-            raise ValueError(f"metric must be 'cosine' or 'dot', got {metric!r}.")
-        codes = catalog.known_codes(field, ids, ("users", "items")[field])
-        ranker = self._ranked_by("auto")
-        ranking = nearest(ranker._ranking_vectors(field), codes, n, metric, ranker._norm_bounds[field])
-        vocabulary = catalog.vocabularies[field]
-        columns = {
-            catalog.names[field]: vocabulary.column_of(codes[ranking.rows]),
-            "neighbor": vocabulary.column_of(ranking.columns),
-        }
-        return ranking_table(columns, ranking)
+        return recommendations(self, query, ranking)
 
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""
@@ -409,40 +406,21 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _vocabulary(self, field: int) -> Vocabulary:
         return Vocabulary(self.categories_[field], self.id_types_[field])
 
-    def _of_two_fields(self, parts: list[T], field: int) -> T:
-        if len(parts) != 2:
-            raise AttributeError(
-                f"Only a model of two fields has users and items, but fit saw {len(parts)}: "
-                "use categories_, embeddings_ and biases_."
-            )
-        return parts[field]
-
-    @property
-    def user_ids_(self) -> NDArray[np.generic]:
-        """Ids of the users, sorted: ndarray of shape (n_users,)."""
-        return self._of_two_fields(self.categories_, 0)
-
-    @property
-    def item_ids_(self) -> NDArray[np.generic]:
-        """Ids of the items, sorted: ndarray of shape (n_items,)."""
-        return self._of_two_fields(self.categories_, 1)
-
-    @property
-    def user_embeddings_(self) -> NDArray[np.float32]:
-        """Embeddings of the users: ndarray of shape (n_users, embedding_dim)."""
-        return self._of_two_fields(self.embeddings_, 0)
-
-    @property
-    def item_embeddings_(self) -> NDArray[np.float32]:
-        """Embeddings of the items: ndarray of shape (n_items, embedding_dim)."""
-        return self._of_two_fields(self.embeddings_, 1)
-
-    @property
-    def user_biases_(self) -> NDArray[np.float32]:
-        """Biases of the users: ndarray of shape (n_users,)."""
-        return self._of_two_fields(self.biases_, 0)
-
-    @property
-    def item_biases_(self) -> NDArray[np.float32]:
-        """Biases of the items: ndarray of shape (n_items,)."""
-        return self._of_two_fields(self.biases_, 1)
+    user_ids_ = FieldPart[NDArray[np.generic]](
+        "categories_", 0, "Ids of the users, sorted: ndarray of shape (n_users,)."
+    )
+    item_ids_ = FieldPart[NDArray[np.generic]](
+        "categories_", 1, "Ids of the items, sorted: ndarray of shape (n_items,)."
+    )
+    user_embeddings_ = FieldPart[NDArray[np.float32]](
+        "embeddings_", 0, "Embeddings of the users: ndarray of shape (n_users, embedding_dim)."
+    )
+    item_embeddings_ = FieldPart[NDArray[np.float32]](
+        "embeddings_", 1, "Embeddings of the items: ndarray of shape (n_items, embedding_dim)."
+    )
+    user_biases_ = FieldPart[NDArray[np.float32]](
+        "biases_", 0, "Biases of the users: ndarray of shape (n_users,)."
+    )
+    item_biases_ = FieldPart[NDArray[np.float32]](
+        "biases_", 1, "Biases of the items: ndarray of shape (n_items,)."
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,12 +10,34 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf.model._fold_in import FoldInRatings
-from sklearn_mf.ratings._columns import read_id_list
+from sklearn_mf.ratings._columns import IdType, read_id_list
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._row_formats import RowFormat
 from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
+
+
+class Fitted(Protocol):
+    """The members of a fitted recommender that its lists need."""
+
+    categories_: list[NDArray[np.generic]]
+    id_types_: list[IdType]
+    intercept_: float
+    scale_: float
+    biases_: list[NDArray[np.float32]]
+    _norm_bounds: list[float]
+    _seen_starts: NDArray[np.integer]
+    _seen_items: NDArray[np.integer]
+
+    @property
+    def _row_format(self) -> RowFormat: ...
+    def _codes(self, field: int, ids: NDArray[np.generic]) -> NDArray[np.intp]: ...
+    def _ranked_by(self, rank_by: str) -> Self: ...
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]: ...
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]: ...
+    def _id_arrays(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +66,7 @@ class Catalog:
         return codes
 
 
-def catalog_of(recommender: Any, caller: str) -> Catalog:
+def catalog_of(recommender: Fitted, caller: str) -> Catalog:
     """Catalog of a fitted recommender; raises in the name of the caller where it has not two fields."""
     check_is_fitted(recommender)
     if len(recommender.categories_) != 2:
@@ -60,7 +82,7 @@ def catalog_of(recommender: Any, caller: str) -> Catalog:
     return Catalog(vocabularies, column_names(recommender), seen)
 
 
-def column_names(recommender: BaseEstimator) -> list[Hashable]:
+def column_names(recommender: object) -> list[Hashable]:
     """Column names of the tables: those of X in fit, else "user" and "item"."""
     return list(getattr(recommender, "feature_names_in_", ["user", "item"]))
 
@@ -72,7 +94,7 @@ def read_ids_of(recommender: BaseEstimator, X: ArrayLike) -> IdTable:
     return read_ids(table)
 
 
-def catalog_for_table(recommender: Any, method: str, n: int) -> Catalog:
+def catalog_for_table(recommender: Fitted, method: str, n: int) -> Catalog:
     """Catalog of a recommender whose method makes a table of lists of length n, or an error."""
     catalog = catalog_of(recommender, method)
     check_length_of_lists(n)
@@ -81,7 +103,7 @@ def catalog_for_table(recommender: Any, method: str, n: int) -> Catalog:
 
 
 def read_fold_in(
-    recommender: Any,
+    recommender: Fitted,
     X: ArrayLike,
     caller: str,
     y: ArrayLike | None = None,
@@ -105,9 +127,7 @@ def read_fold_in(
 
 
 def contributions(
-    recommender: Any, fold_in: FoldInRatings, item: int, rank_by: str
+    recommender: Fitted, fold_in: FoldInRatings, item: int, rank_by: str
 ) -> tuple[float, NDArray[np.float64]]:
     """Score of an item without the ratings of one user, and the contribution of each rating, (n_ratings,)."""
-    ranker = recommender._ranked_by(rank_by)
-    parts: tuple[float, NDArray[np.float64]] = ranker._contributions(fold_in, item)
-    return parts
+    return recommender._ranked_by(rank_by)._contributions(fold_in, item)

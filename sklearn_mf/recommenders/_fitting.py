@@ -17,6 +17,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf.ratings._columns import IdType
+from sklearn_mf.ratings._feature_encoders import Encoder
+from sklearn_mf.ratings._feature_state import PlainRows
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import RowFormat
@@ -24,6 +26,8 @@ from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._validation import TrainingInput, read_ratings
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._callbacks import Progress
+from sklearn_mf.recommenders._catalog import column_names
+from sklearn_mf.recommenders._features import FieldFeatures, read_features, store_features
 from sklearn_mf.solvers._training import History, Solver, Stopping, train
 
 Arguments = dict[str, object]  # of scikit-learn's callbacks: X, y, metadata
@@ -73,6 +77,9 @@ class Recommender(Protocol):
     target_range_: NDArray[np.float64]
     _seen_starts: NDArray[np.integer]
     _seen_items: NDArray[np.integer]
+    feature_separator: str | None
+    _features: list[PlainRows | None]
+    _encoders: list[list[Encoder] | None]
 
     @property
     def _row_format(self) -> RowFormat: ...
@@ -129,24 +136,29 @@ def _prepare(
         _check_warm_start(previous, fitted, observed)
     has_callbacks = hasattr(estimator, "_skl_callbacks")
     arguments = observed.for_callbacks(sample_weight is not None) if has_callbacks else {}
-    ratings, known_codes = _store_ids(fitted, observed, previous)
+    tables = read_features(getattr(estimator, "features", None), observed, column_names(fitted))
+    ratings, known_codes = _store_ids(fitted, observed, previous, tables)
     del observed
     _store_seen(fitted, ratings, previous, known_codes)
+    features = store_features(fitted, tables, previous, known_codes)
     seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
-    solver, stopping = fitted._make_solver(FitTask(ratings, seed, previous, known_codes))
+    solver, stopping = fitted._make_solver(FitTask(ratings, seed, previous, known_codes, features))
     return solver, stopping, arguments
 
 
 def _store_ids(
-    fitted: Recommender, observed: TrainingInput, previous: Recommender | None
+    fitted: Recommender,
+    observed: TrainingInput,
+    previous: Recommender | None,
+    tables: list[FieldFeatures | None],
 ) -> tuple[Ratings, list[NDArray[np.int32]]]:
     """Number the ids and merge the ratings; also the code of each id of the last fit."""
     n_fields = len(observed.ids)
     before = [None] * n_fields if previous is None else previous.categories_
-    learnt = [
-        Vocabulary.learn(ids, dtype, _known_ids(old, more))
-        for ids, dtype, old, more in zip(observed.ids, observed.dtypes, before, observed.known, strict=True)
-    ]
+    of_tables = [None if one is None or one.rated.all() else one.unrated_ids for one in tables]
+    known = map(_known_ids, before, observed.known, of_tables)
+    columns = zip(observed.ids, observed.dtypes, known, strict=True)
+    learnt = [Vocabulary.learn(ids, dtype, more) for ids, dtype, more in columns]
     fitted.categories_ = [vocabulary.ids for vocabulary, _, _ in learnt]
     fitted.id_types_ = [vocabulary.dtype for vocabulary, _, _ in learnt]
     ranges = [observed.targets] if previous is None else [observed.targets, previous.target_range_]
@@ -176,13 +188,12 @@ def _store_seen(
     fitted._seen_starts, fitted._seen_items = seen.starts, seen.items
 
 
-def _known_ids(
-    old: NDArray[np.generic] | None, more: NDArray[np.generic] | None
-) -> NDArray[np.generic] | None:
-    """Ids that a field has whatever the ratings: first those of the last fit, then those of a matrix."""
-    if old is None or more is None:
-        return more if old is None else old
-    return np.asarray(pd.unique(np.concatenate([old, more])))
+def _known_ids(*parts: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+    """Ids that a field has whatever the ratings: of the last fit, then of a matrix, then of its features."""
+    known = [part for part in parts if part is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    return np.asarray(pd.unique(np.concatenate(known)))
 
 
 def _check_warm_start(previous: Recommender, fitted: Recommender, observed: TrainingInput) -> None:

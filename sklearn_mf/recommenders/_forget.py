@@ -1,19 +1,18 @@
 """Removal of ids from a fitted recommender; all or nothing."""
 
 import copy
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sklearn_mf.ratings._columns import IdType
-from sklearn_mf.recommenders._catalog import Catalog, catalog_of
+from sklearn_mf.recommenders._catalog import Catalog, Fitted, catalog_of
 from sklearn_mf.recommenders._fitting import replace_attributes
 from sklearn_mf.retrieval._top_n import norm_bound
 
 
-def forget_ids(recommender: Any, users: object, items: object) -> None:
+def forget_ids(recommender: Fitted, users: object, items: object) -> None:
     """Remove users and items from all fitted attributes; the rows of the others keep their bits."""
     catalog = catalog_of(recommender, "forget")
     if users is None and items is None:

@@ -1,5 +1,6 @@
 """ImplicitMFRecommender: clicks, plays and purchases, learnt from all cells of users x items."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -14,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import InteractionRows, RowFormat
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
-from sklearn_mf.recommenders._point_model import store_model
+from sklearn_mf.recommenders._point_model import store_model, take_features
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
@@ -75,6 +77,11 @@ class ImplicitMFRecommender(BaseRecommender):
         1, and w is the number of rows, or the sum of their sample weights.
     fit_bias : bool, default=False
         Whether users and items have biases.
+    features : dict of tables, default=None
+        Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
+        whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
+    feature_separator : str or None, default="|"
+        Text of features is split at it into several categories; None never splits.
     max_iter : int, default=8
         Maximum number of sweeps over users and items. A larger number continues the same run.
     tol : float, default=1e-4
@@ -157,6 +164,8 @@ class ImplicitMFRecommender(BaseRecommender):
         "unobserved_weight": [Interval(Real, 0, None, closed="left")],
         "confidence": [StrOptions({"linear", "log"}), None],
         "fit_bias": ["boolean"],
+        "features": [dict, None],
+        "feature_separator": [str, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "positive": ["boolean"],
@@ -175,6 +184,8 @@ class ImplicitMFRecommender(BaseRecommender):
         unobserved_weight: float = 10.0,
         confidence: str | None = "log",
         fit_bias: bool = False,
+        features: dict[Hashable, object] | None = None,
+        feature_separator: str | None = "|",
         max_iter: int = 8,
         tol: float = 1e-4,
         positive: bool = False,
@@ -189,6 +200,8 @@ class ImplicitMFRecommender(BaseRecommender):
         self.unobserved_weight = unobserved_weight
         self.confidence = confidence
         self.fit_bias = fit_bias
+        self.features = features
+        self.feature_separator = feature_separator
         self.max_iter = max_iter
         self.tol = tol
         self.positive = positive
@@ -331,6 +344,7 @@ class ImplicitMFRecommender(BaseRecommender):
         return InteractionRows(has_strengths=self.confidence is not None)
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
+        take_features(self, task)
         training = self._weigh(task.ratings)
         self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
         solver: Any = load_solver("als")
@@ -338,9 +352,9 @@ class ImplicitMFRecommender(BaseRecommender):
         start = fresh_start(training, 0.0, 1.0, dim, task.seed, std, self.positive)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
-        return solver(training, None, start, self._options(training)), Stopping(self.tol, 1)
+        return solver(training, None, start, self._options(training, task.features)), Stopping(self.tol, 1)
 
-    def _options(self, training: Ratings) -> ALSOptions:
+    def _options(self, training: Ratings, features: Features) -> ALSOptions:
         """Options of the solver; sets the weight of an unobserved cell, and the prior."""
         unobserved = None
         self._n_prior = bounded_prior_ratings(self.prior_ratings, training)
@@ -354,6 +368,7 @@ class ImplicitMFRecommender(BaseRecommender):
             self.fit_bias,
             prior_ratings=self._n_prior,
             unobserved=unobserved,
+            features=features,
         )
 
     def _weigh(self, interactions: Ratings) -> Ratings:

@@ -1,5 +1,6 @@
 """MFRecommender: one factorization, trained by one of several solvers."""
 
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -16,7 +17,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import store_model
+from sklearn_mf.recommenders._point_model import store_model, take_features
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
@@ -101,6 +102,11 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         The number :math:`n_0` of J: each id is penalised as if it had this many more ratings. It bounds the
         penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it, nor does
         J with `fit_bias=False`, where embeddings carry the mean of the ratings.
+    features : dict of tables, default=None
+        Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
+        whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
+    feature_separator : str or None, default="|"
+        Text of features is split at it into several categories; None never splits.
     solver : {"auto", "als", "sgd"}, default="auto"
         "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
         ratings in the batch. A lasso penalty takes proximal steps; it replaces a ridge penalty gradually over
@@ -246,6 +252,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         "unobserved_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "unobserved_value": [Interval(Real, None, None, closed="neither"), None],
         "prior_ratings": [Interval(Real, 0, None, closed="left")],
+        "features": [dict, None],
+        "feature_separator": [str, None],
         "solver": [StrOptions({"auto", "als", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -273,6 +281,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         unobserved_weight: float | str = "auto",
         unobserved_value: float | None = None,
         prior_ratings: float = 20.0,
+        features: dict[Hashable, object] | None = None,
+        feature_separator: str | None = "|",
         solver: str = "auto",
         learning_rate: float = 0.06,
         batch_size: int | str = "auto",
@@ -296,6 +306,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self.unobserved_weight = unobserved_weight
         self.unobserved_value = unobserved_value
         self.prior_ratings = prior_ratings
+        self.features = features
+        self.feature_separator = feature_separator
         self.solver = solver
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -355,6 +367,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
+        take_features(self, task)
         unobserved = None
         if self.embedding_dim > 0:
             unobserved = phases.unobserved_cells(
@@ -377,7 +390,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
-        return solver(training, held_out, start, rating_options(self, task.seed))
+        return solver(training, held_out, start, rating_options(self, task))
 
     @property
     def _stopping(self) -> Stopping:
@@ -390,9 +403,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     def _store_run(self, state: Model | TwoPhaseModel, solver: Any, history: History) -> None:
         self._store_state(state)
-        self.loss_curve_ = history.curve
+        self.loss_curve_, self.n_iter_ = history.curve, history.n_iter
         self.validation_scores_ = history.validation_scores
-        self.n_iter_ = history.n_iter
 
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), "_id_weights", *phases.id_arrays(self)]

@@ -13,9 +13,10 @@ from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import RowPrior
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.recommenders._fitting import FitTask
-from sklearn_mf.recommenders._point_model import model_of
+from sklearn_mf.recommenders._point_model import features_of, model_of
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
@@ -34,12 +35,14 @@ _OTHERS = [
     "relevance_loss_curve_",
     "noise_std_",
     "_relevance_averages",
+    "_relevance_coefficients",
     "_relevance_norm_bounds",
     "_relevance_prior_ratings",
     "_unobserved",
     "_fingerprint",
     "_noise",
     "_precisions",
+    "_prior_coefficients",
     "_user_mean",
     "_n_sweeps",
 ]
@@ -85,7 +88,7 @@ def learn_relevance(
     if old is not None:
         return store_relevance(recommender, *old)
     penalty = 0.0, _ALPHA, recommender.positive, recommender.fit_bias
-    options = ALSOptions(*penalty, prior_ratings=prior, unobserved=unobserved)
+    options = ALSOptions(*penalty, prior_ratings=prior, unobserved=unobserved, features=task.features)
     with load_solver("als")(ratings, None, start, options) as solver:
         model, history = train(solver, _SWEEPS, _SweepReport(_report_of(recommender)), None)
     return store_relevance(recommender, model, history.curve)
@@ -110,7 +113,15 @@ def two_phase_solver(
     elif relevance is not None:
         relevance, curve = None, []  # the second phase starts from the rows of the first
     options = VariationalOptions(
-        unobserved, _ALPHA, prior, before, relevance, tuple(curve), n_sweeps, _report_of(recommender)
+        unobserved,
+        _ALPHA,
+        prior,
+        before,
+        relevance,
+        tuple(curve),
+        n_sweeps,
+        _report_of(recommender),
+        task.features,
     )
     return load_solver("variational")(ratings, held_out, start, options)
 
@@ -119,15 +130,16 @@ def _store_settings(recommender: Any, ratings: Ratings, unobserved: Unobserved) 
     """Set what a fold-in and a warm start need; the number of prior ratings."""
     recommender._unobserved = unobserved.weight, unobserved.value
     recommender._relevance_prior_ratings = bounded_prior_ratings(_PRIOR_RATINGS, ratings)
-    recommender._fingerprint = _fingerprint(ratings)
+    recommender._fingerprint = _fingerprint(ratings, features_of(recommender))
     prior: float = recommender._relevance_prior_ratings
     return prior
 
 
-def _fingerprint(ratings: Ratings) -> int:
-    """Checksum of ratings: a warm start on the same ones keeps the relevance rows."""
-    checksum = 0
-    for array in (ratings.codes, ratings.targets, ratings.weights):
+def _fingerprint(ratings: Ratings, features: Features) -> int:
+    """Checksum of ratings and features: a warm start on the same ones keeps the relevance rows."""
+    checksum, tables = 0, [table for table in features if table is not None]
+    of_features = [part for table in tables for part in (table.indptr, table.indices, table.data)]
+    for array in (ratings.codes, ratings.targets, ratings.weights, *of_features):
         checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
     return checksum
 
@@ -174,12 +186,12 @@ class _SweepReport:
 
 def store_relevance(recommender: Any, state: Model, curve: list[float]) -> None:
     """Set the fitted attributes of the relevance rows."""
-    model = fill_unrated(state, recommender._id_weights)
+    model = fill_unrated(state, recommender._id_weights, features_of(recommender))
     recommender.relevance_embeddings_, recommender.relevance_biases_ = model.embeddings, model.biases
     recommender._relevance_averages = model.average_embeddings, model.average_biases
     recommender._relevance_norm_bounds = list(map(norm_bound, model.embeddings))
     recommender.relevance_loss_curve_ = curve
-    recommender._epochs = model.epochs
+    recommender._epochs, recommender._relevance_coefficients = model.epochs, model.coefficients
 
 
 def store_state(recommender: Any, state: TwoPhaseModel) -> None:
@@ -195,6 +207,7 @@ def store_state(recommender: Any, state: TwoPhaseModel) -> None:
     recommender._precisions, recommender._user_mean = ratings.precisions, ratings.user_mean
     users = np.empty((len(ratings.variances[0]), 0), dtype=np.float32)
     recommender._prior_means = [users, ratings.item_means]
+    recommender._prior_coefficients = ratings.coefficients
 
 
 def has_variances(recommender: Any) -> bool:
@@ -212,6 +225,7 @@ def uncertain_model(recommender: Any) -> UncertainModel:
         recommender._precisions,
         recommender._user_mean,
         recommender._prior_means[1],
+        getattr(recommender, "_prior_coefficients", ()),
     )
 
 
@@ -225,6 +239,7 @@ def relevance_model(recommender: Any) -> Model:
         recommender._relevance_averages[0],
         recommender._relevance_averages[1],
         recommender._epochs,
+        getattr(recommender, "_relevance_coefficients", ()),
     )
 
 
@@ -234,6 +249,7 @@ def as_relevance(recommender: Any) -> Any:
     view.embeddings_, view.biases_ = model.embeddings, model.biases
     view.average_embeddings_, view.average_biases_ = model.average_embeddings, model.average_biases
     view._norm_bounds = recommender._relevance_norm_bounds
+    view._coefficients = model.coefficients
     view._is_relevance = True
     return view
 
@@ -272,4 +288,4 @@ def _continued(
     item_means[known_codes[1]] = old.item_means
     untrained = replace(start, epochs=[np.zeros_like(epochs) for epochs in start.epochs])
     model = warm_start_model(untrained, previous.model, known_codes)
-    return UncertainModel(model, variances, old.noise, old.precisions, old.user_mean, item_means)
+    return replace(old, model=model, variances=variances, item_means=item_means)

@@ -3,17 +3,19 @@
 from typing import Any
 
 from sklearn_mf.model._factors import Model, fill_unrated
+from sklearn_mf.ratings._features import Features
+from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.retrieval._top_n import norm_bound
 
 
 def store_model(recommender: Any, state: Model) -> None:
     """Set the fitted attributes of a model as a solver leaves it."""
-    model = fill_unrated(state, recommender._id_weights)
+    model = fill_unrated(state, recommender._id_weights, features_of(recommender))
     recommender.intercept_, recommender.scale_ = model.intercept, model.scale
     recommender.embeddings_, recommender.biases_ = model.embeddings, model.biases
     recommender.average_embeddings_ = model.average_embeddings
     recommender.average_biases_ = model.average_biases
-    recommender._epochs = model.epochs
+    recommender._epochs, recommender._coefficients = model.epochs, model.coefficients
     recommender._norm_bounds = list(map(norm_bound, model.embeddings))
 
 
@@ -27,4 +29,21 @@ def model_of(recommender: Any) -> Model:
         recommender.average_embeddings_,
         recommender.average_biases_,
         recommender._epochs,
+        getattr(recommender, "_coefficients", ()),
     )
+
+
+def take_features(recommender: Any, task: FitTask) -> None:
+    """Keep the features of the ids of a fit."""
+    if task.features and recommender.positive:
+        raise ValueError(
+            "positive=True cannot be combined with features, whose effects on an embedding have both signs: "
+            "set positive=False or features=None."
+        )
+    recommender._features = task.features
+
+
+def features_of(recommender: Any) -> Features:
+    """Features of the ids of a fit; empty where it had none."""
+    features: Features = getattr(recommender, "_features", ())
+    return features

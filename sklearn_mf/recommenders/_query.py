@@ -1,6 +1,6 @@
 """The arguments of recommend, as a query for the rankings."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
 from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
-from sklearn_mf.recommenders._catalog import catalog_for_table, read_fold_in
+from sklearn_mf.recommenders._catalog import Fitted, catalog_for_table, read_fold_in
 from sklearn_mf.recommenders._choices import read_choices
 from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, top_n
 from sklearn_mf.utils._warnings import warn_user
@@ -46,8 +46,15 @@ class RecommendQuery(NamedTuple):
     cells: Cells | None
 
 
+class Listing(Fitted, Protocol):
+    """A fitted recommender that answers queries."""
+
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]: ...
+    def _recommendations(self, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame: ...
+
+
 def read_query(
-    recommender: Any,
+    recommender: Fitted,
     users: object,
     n: int,
     exclude_seen: bool = True,
@@ -72,7 +79,7 @@ def read_query(
     return RecommendQuery(ids, codes, fold_in, int(n), *choices)
 
 
-def user_column(recommender: Any, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
+def user_column(recommender: Fitted, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
     """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
     codes, dtype = query.codes[rows], recommender.id_types_[0]
     if (codes >= 0).all():
@@ -93,10 +100,9 @@ def warn_of_empty_lists(query: RecommendQuery, ranking: Ranking) -> None:
 
 
 def recommend_by_scores(
-    recommender: Any, users: ArrayLike, scores: NDArray[np.float32], n: int
+    recommender: Listing, users: ArrayLike, scores: NDArray[np.float32], n: int
 ) -> pd.DataFrame:
     """Table of recommend for item scores (n_items,) that are the same for all users."""
     query = read_query(recommender, users, n)
     ranking = top_n(np.ones((len(query.ids), 1)), scores[:, None], n, query.excluded)
-    table: pd.DataFrame = recommender._recommendations(query, ranking)
-    return table
+    return recommender._recommendations(query, ranking)

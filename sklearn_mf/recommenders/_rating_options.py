@@ -38,15 +38,15 @@ def charged_prior_ratings(recommender: Any) -> float:
     return float(recommender.prior_ratings) if recommender.fit_bias else 0.0
 
 
-def rating_options(recommender: Any, seed: int) -> ALSOptions | SGDOptions:
+def rating_options(recommender: Any, task: FitTask) -> ALSOptions | SGDOptions:
     """Options of the chosen solver."""
     alpha, prior_ratings = charged_alpha(recommender), charged_prior_ratings(recommender)
     l1_share = {"l1": 1.0, "elasticnet": float(recommender.l1_ratio)}.get(recommender.penalty or "", 0.0)
     penalty = alpha * l1_share, alpha * (1 - l1_share), recommender.positive, recommender.fit_bias
     if chosen_solver(recommender) == "als":
-        return ALSOptions(*penalty, prior_ratings=prior_ratings)
-    sgd = recommender.learning_rate, recommender.batch_size, seed, int(recommender.max_iter)
-    return SGDOptions(*penalty, *sgd, prior_ratings=prior_ratings)
+        return ALSOptions(*penalty, prior_ratings=prior_ratings, features=task.features)
+    sgd = recommender.learning_rate, recommender.batch_size, task.seed, int(recommender.max_iter)
+    return SGDOptions(*penalty, *sgd, prior_ratings=prior_ratings, features=task.features)
 
 
 def hold_out_for(recommender: Any, task: FitTask) -> tuple[Ratings, Ratings | None]:

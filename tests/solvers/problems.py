@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import Ratings
@@ -38,6 +39,14 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     return ratings, fresh_start(
         ratings, *RatingStatistics.of(ratings).intercept_and_scale(True), dim, seed=0, std=0.01
     )
+
+
+def features_of(n_ids, n_features=3, seed=0):
+    """Features of the ids of a field, of which every fifth is not in the table."""
+    rng = np.random.default_rng(seed)
+    table = np.column_stack([np.ones(n_ids), rng.normal(size=(n_ids, n_features - 1))])
+    table[::5] = 0
+    return csr_array(table)
 
 
 def reference_of(ratings, start, l1, l2, has_bias=True, prior_ratings=0.0):

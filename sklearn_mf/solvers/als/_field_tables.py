@@ -12,6 +12,7 @@ from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._objective import lower_bounds
 from sklearn_mf.solvers._rated_ids import put_back
+from sklearn_mf.solvers._regression_prior import Priors, RegressionPrior
 from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, rank_ids, rows_of
@@ -64,26 +65,41 @@ class FieldTables:
         return tf.concat(others, 0) if others else self.tables[0][:0]
 
     def minimise(
-        self, dampings: list[NDArray[np.float32]], penalty: Penalty, cells: UnobservedCells | None = None
+        self,
+        dampings: list[NDArray[np.float32]],
+        penalty: Penalty,
+        cells: UnobservedCells | None = None,
+        priors: Priors | None = None,
     ) -> float:
         """Solve for one field after another, the last first; J times the number of ratings.
 
         `dampings`, (n_rows,) for each field, penalise half the squared distance of a row from its present
-        value; `cells` are the unobserved ones.
+        value; `cells` are the unobserved ones. The penalty is on the distance from the means of `priors`.
         """
         fields = reversed(range(len(self.tables)))
-        sums = [self._solve_field(field, dampings[field], penalty, cells) for field in fields]
+        priors = priors or [None] * len(self.tables)
+        sums = [self._solve_field(field, dampings[field], penalty, cells, priors[field]) for field in fields]
         squares_at_end, _ = sums[-1]
         if cells is not None:
             squares_at_end += cells.squared_error()
         return 0.5 * squares_at_end + sum(field_penalty for _, field_penalty in sums)
 
     def _solve_field(
-        self, field: int, damping: NDArray[np.float32], penalty: Penalty, cells: UnobservedCells | None
+        self,
+        field: int,
+        damping: NDArray[np.float32],
+        penalty: Penalty,
+        cells: UnobservedCells | None,
+        prior: RegressionPrior | None,
     ) -> tuple[float, float]:
-        """Replace the table of a field; weighted squared errors and penalty of the field afterwards."""
+        """Replace the table of a field; weighted squared errors and penalty of the field afterwards.
+
+        The coefficients of the prior are learnt first, by a ridge regression: not under a lasso penalty.
+        """
+        if prior is not None and penalty.l1 == 0:
+            prior.learn(self.tables[field].numpy())
         row_weight = penalty.prior_ratings + (0.0 if cells is None else cells.row_weight(field))
-        solve = program(len(self.tables), self.method, cells is not None)
+        solve = program(len(self.tables), self.method, cells is not None, prior is not None)
         self.tables[field], squares, penalty_of_field = solve(
             self.tables[field],
             self.others(field),
@@ -92,7 +108,10 @@ class FieldTables:
             lower_bounds(self.tables[field].shape[1], penalty.positive),
             ALSScalars.of(penalty, row_weight),
             *([] if cells is None else [cells.row_prior(field)]),
+            *([] if prior is None else [tf.constant(prior.means, tf.float32)]),
         )
+        if prior is not None:
+            penalty_of_field += (penalty.l1 + penalty.l2) * prior.penalty()
         if cells is not None:
             cells.update(field, self.tables[field])
         return float(squares), float(penalty_of_field)

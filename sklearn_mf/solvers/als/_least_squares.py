@@ -109,6 +109,19 @@ def block_descent(problems: RowProblems) -> tuple[Tensor, Tensor]:
     return tf.while_loop(lambda first, *_: first < width, solve, state)[1:]
 
 
+def pulled_to(problems: RowProblems, means: Tensor) -> RowProblems:
+    """The same problems with the ridge penalty on the distance from prior means, (n_rows, width)."""
+    shift = _column(problems.ridge) * means
+    return problems._replace(
+        prior_shift=shift if problems.prior_shift is None else problems.prior_shift + shift
+    )
+
+
+def around(problems: RowProblems, means: Tensor) -> RowProblems:
+    """Problems without a common prior in the distance from prior means, (n_rows, width): same residuals."""
+    return problems._replace(y=problems.y - _times(problems.X, means), start=problems.start - means)
+
+
 def coordinate_descent(problems: RowProblems, bounds: Tensor) -> tuple[Tensor, Tensor]:
     """Minimise over one coordinate after another, all rows at once; rows (n, width), residuals (n, length).
 

@@ -7,6 +7,12 @@ from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._regression_prior import (
+    CHARGE_IN_RATINGS,
+    Priors,
+    coefficients_of,
+    regression_priors,
+)
 from sklearn_mf.solvers._training import ALSOptions, ObjectiveScale, Penalty, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._held_out import HeldOutScore
@@ -57,12 +63,23 @@ class ALS(Solver[Model]):
         if options.unobserved is not None:
             tables, has_bias = self.field_tables.tables, float(options.fit_bias)
             self.cells = UnobservedCells(options.unobserved, tables, has_bias)
+        self.priors = self._regression_priors(start)
         self.ages = [epochs[ids] for epochs, ids in zip(start.epochs, self.field_tables.ids, strict=True)]
         # Whether all ids, with or without ratings in this fit, are new.
         self.is_fresh = not any(epochs.any() for epochs in start.epochs)
         self.remedy = f"alpha={options.l1 + options.l2:g} or the sample weights are out of proportion"
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
         self.held_out = HeldOutScore(held_out, self.field_tables, self.objective_scale, options.fit_bias)
+
+    def _regression_priors(self, start: Model) -> Priors:
+        """Prior means of the rows by their features, where there are any."""
+        weights = []
+        for field, ratings in enumerate(self.field_tables.fields):
+            of_cells = 0.0 if self.cells is None else self.cells.row_weight(field)
+            weights.append(ratings.row_weights.numpy() + (self.options.prior_ratings + of_cells))
+        return regression_priors(
+            self.options.features, self.field_tables.ids, weights, start, CHARGE_IN_RATINGS
+        )
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Sweep over the fields once, the last one first; J, and the RMSE of the held-out ratings if any."""
@@ -77,11 +94,13 @@ class ALS(Solver[Model]):
     def _sweep(self, number: int, penalty: Penalty) -> float:
         undamped = penalty.l1 > 0 or self.cells is not None
         dampings = [damping(ages + np.int32(number), undamped) for ages in self.ages]
-        return self.objective_scale.loss(self.field_tables.minimise(dampings, penalty, self.cells))
+        return self.objective_scale.loss(
+            self.field_tables.minimise(dampings, penalty, self.cells, self.priors)
+        )
 
     def snapshot(self) -> Model:
         """Copy of the present embeddings and biases, outside TensorFlow."""
-        return self.field_tables.model(self.n_sweeps)
+        return replace(self.field_tables.model(self.n_sweeps), coefficients=coefficients_of(self.priors))
 
     def close(self) -> None:
         """Do nothing: there are no threads of its own."""

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import tensorflow as tf
 
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._objective import (
     elastic_net,
     prediction_errors,
@@ -19,10 +19,12 @@ from sklearn_mf.solvers._training import Penalty
 from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
+    around,
     block_descent,
     cholesky,
     conjugate_gradient,
     coordinate_descent,
+    pulled_to,
 )
 from sklearn_mf.solvers.als._unobserved import DiagonalPrior, RowPrior
 
@@ -95,16 +97,20 @@ def _solve_field(
     bounds: Tensor,
     scalars: ALSScalars,
     prior: RowPrior | None,
+    means: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Table (n_rows, width) of a field solved anew; its weighted squared errors and penalty, float64.
 
-    `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,).
+    `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,). With `means`,
+    (n_rows, width), the penalty is on the distance of a row from its prior mean.
     """
     linked_rows = link_rows(others, field.other_ids.shape[1], scalars.has_bias)
     row_weights, diagonal, terms = field.row_weights + scalars.row_weight, None, {}
+    centres = means
     if prior is not None and method in ("gradient", "blocks"):
         diagonal = DiagonalPrior.of(prior)
         linked_rows, table = linked_rows.rotated(diagonal.basis), tf.matmul(table, diagonal.basis)
+        centres = None if means is None else tf.matmul(means, diagonal.basis)
         damping += diagonal.loading
         terms = {"uncertainty": diagonal.precision, "prior_shift": diagonal.shift}
     elif prior is not None:
@@ -114,17 +120,28 @@ def _solve_field(
         """Rows and residuals of a block."""
         ridge, l1 = scalars.l2 * row_weights[rows], scalars.l1 * row_weights[rows]
         problems = RowProblems(X, y, w, table[rows], l1, ridge, damping[rows], **terms)
+        if method == "descent":
+            return _descend(problems, bounds, None if centres is None else centres[rows])
+        if centres is not None:
+            problems = pulled_to(problems, centres[rows])
         if method == "gradient":
             return conjugate_gradient(problems, linked_rows.scales)
-        if method == "descent":
-            return coordinate_descent(problems, bounds)
         return cholesky(problems) if method == "cholesky" else block_descent(problems)
 
     solved, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
     if diagonal is not None:
         solved = tf.matmul(solved, diagonal.basis, transpose_b=True)
-    penalty = elastic_net(solved, row_weights, scalars.l1, scalars.l2)
+    penalised = solved if means is None else solved - means
+    penalty = elastic_net(penalised, row_weights, scalars.l1, scalars.l2)
     return solved, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
+
+
+def _descend(problems: RowProblems, bounds: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Coordinate descent, with penalties on the distance from prior means, (n_rows, width), if any."""
+    if means is None:
+        return coordinate_descent(problems, bounds)
+    rows, residuals = coordinate_descent(around(problems, means), bounds)
+    return means + rows, residuals
 
 
 def link_rows(
@@ -210,18 +227,23 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 
 @functools.cache
-def program(n_fields: int, method: str, has_prior: bool) -> Graph[tuple[Tensor, Tensor, Tensor]]:
+def program(
+    n_fields: int, method: str, has_prior: bool, has_means: bool = False
+) -> SingleGraph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
     real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
     scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
-    prior = [RowPrior(table, real)] if has_prior else []
-    signature = [table, *field_signature(n_fields), real, real, scalars, *prior]
+    given = [RowPrior(table, real)] * has_prior + [table] * has_means
+    signature = [table, *field_signature(n_fields), real, real, scalars, *given]
 
     def solve(*arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The prior is no argument where there is none: a graph has no default arguments."""
-        return _solve_field(method, *arguments, *([] if has_prior else [None]))
+        """Prior and means are no arguments where there are none: a graph has no default arguments."""
+        rest = list(arguments)
+        means = rest.pop() if has_means else None
+        prior = rest.pop() if has_prior else None
+        return _solve_field(method, *rest, *(prior, means))
 
-    return Graph(solve, input_signature=signature)
+    return SingleGraph(solve, signature)
 
 
 def field_signature(n_fields: int) -> list[Tensor]:
@@ -232,8 +254,8 @@ def field_signature(n_fields: int) -> list[Tensor]:
 
 
 @functools.cache
-def score_program(n_fields: int) -> Graph[Tensor]:
+def score_program(n_fields: int) -> SingleGraph[Tensor]:
     """`_score` as a graph: one for each number of fields."""
     real, rows = tf.TensorSpec([None]), [tf.TensorSpec([None], tf.int32)] * n_fields
     tables = [tf.TensorSpec([None, None])] * n_fields
-    return Graph(_score, input_signature=[tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])
+    return SingleGraph(_score, [tables, HeldOutRatings(rows, real, real), tf.TensorSpec([])])

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import tensorflow as tf
 
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import Unobserved
 from sklearn_mf.solvers.als._least_squares import LOADING
@@ -141,8 +141,6 @@ def _squared_errors(first: Moments, second: Moments, value: Tensor, has_bias: Te
 
 _scalar = tf.TensorSpec([], tf.float64)
 _moments_spec = Moments(_scalar, tf.TensorSpec([None], tf.float64), tf.TensorSpec([None, None], tf.float64))
-_moments_program = Graph(_moments, input_signature=[tf.TensorSpec([None, None])])
-_row_prior_program = Graph(_row_prior, input_signature=[_moments_spec, _scalar, _scalar, _scalar])
-_squared_errors_program = Graph(
-    _squared_errors, input_signature=[_moments_spec, _moments_spec, _scalar, _scalar]
-)
+_moments_program = SingleGraph(_moments, [tf.TensorSpec([None, None])])
+_row_prior_program = SingleGraph(_row_prior, [_moments_spec, _scalar, _scalar, _scalar])
+_squared_errors_program = SingleGraph(_squared_errors, [_moments_spec, _moments_spec, _scalar, _scalar])

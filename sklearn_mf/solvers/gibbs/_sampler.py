@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Draw, Noise, Posterior, SampleStore, single_sample_posterior
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import GibbsOptions, Penalty, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
@@ -77,12 +77,12 @@ def _draw_field(
 
 
 @functools.cache
-def program(n_fields: int) -> Graph[tuple[Tensor, Tensor]]:
+def program(n_fields: int) -> SingleGraph[tuple[Tensor, Tensor]]:
     """`_draw_field` as a graph: one for each number of fields, for every field and size."""
     real = tf.TensorSpec([None])
     prior = ConditionalPrior(real, tf.TensorSpec([None, None]), real, real)
     signature = [*field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
-    return Graph(_draw_field, input_signature=signature)
+    return SingleGraph(_draw_field, signature)
 
 
 def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,7 @@ def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
 
 
 # Not in NumPy, whose threads and those of TensorFlow would wait for each other.
-_moments_program = Graph(_moments, input_signature=[tf.TensorSpec([None, None])])
+_moments_program = SingleGraph(_moments, [tf.TensorSpec([None, None])])
 
 
 class Gibbs(Solver[Draw]):

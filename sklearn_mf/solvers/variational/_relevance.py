@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from sklearn_mf.model._factors import Model
+from sklearn_mf.solvers._regression_prior import CHARGE_IN_RATINGS, regression_priors
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import VariationalOptions
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
@@ -24,11 +26,14 @@ class RelevancePhase:
     tables : UncertainTables
         Ratings and rows.
     options : VariationalOptions
-        Penalty and unobserved cells.
+        Penalty, unobserved cells and features.
+    start : Model
+        First coefficients of the features, if any.
     """
 
     tables: UncertainTables
     options: VariationalOptions
+    start: Model
 
     def __post_init__(self) -> None:
         means = [rows.means for rows in self.tables.rows]
@@ -39,6 +44,10 @@ class RelevancePhase:
             * (self.tables.row_weights(field) + weight * sizes[1 - field] + self.options.prior_ratings)
             for field in (0, 1)
         ]
+        weights = [ridge.numpy() / self.options.l2 for ridge in self.ridges]
+        self.priors = regression_priors(
+            self.options.features, self.tables.ids, weights, self.start, CHARGE_IN_RATINGS
+        )
 
     def sweep(self, noise: float = _NOISE) -> float:
         """Solve for users, then items; the variational objective a rating. With noise 0 it is J."""
@@ -52,11 +61,12 @@ class RelevancePhase:
     def _solve_field(self, field: int, noise: float) -> float:
         cells = self.cells.row_prior(field)
         variances = self.options.unobserved.weight * tf.reduce_sum(self.tables.rows[1 - field].variances, 0)
-        rows = self.tables.rows[field].means
+        rows, shift = self.tables.rows[field].means, cells.shift
+        if (of_features := self.priors[field]) is not None:
+            of_features.learn(rows.numpy())
+            shift += self.ridges[field][:, None] * tf.constant(of_features.means, tf.float32)
         uncertainty = tf.concat([variances[:-1], [0.0]], 0)
-        prior = FieldPrior(
-            self.ridges[field], cells.precision, tf.zeros_like(rows) + cells.shift, uncertainty
-        )
+        prior = FieldPrior(self.ridges[field], cells.precision, tf.zeros_like(rows) + shift, uncertainty)
         squares = self.tables.solve(field, prior, noise)
         self.cells.update(field, self.tables.rows[field].means)
         return squares
@@ -71,11 +81,15 @@ class RelevancePhase:
         return self.options.unobserved.weight * float(pairs)
 
     def _penalty(self, field: int, noise: float) -> float:
-        """Ridge penalty of the rows of a field, less the entropy in units of the noise."""
-        means, variances = self.tables.rows[field]
+        """Ridge penalty of the rows and coefficients of a field, less the entropy in units of the noise."""
+        (means, variances), prior = self.tables.rows[field], self.priors[field]
+        of_coefficients = 0.0
+        if prior is not None:
+            means -= tf.constant(prior.means, tf.float32)
+            of_coefficients = self.options.l2 * prior.penalty()
         total = tf.reduce_sum(self.ridges[field][:, None] * (means**2 + variances))
         entropy = noise * tf.reduce_sum(tf.math.log(variances)) if noise else 0.0
-        return 0.5 * float(total - entropy)
+        return 0.5 * float(total - entropy) + of_coefficients
 
 
 def _column_sums(table: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
@@ -99,9 +99,9 @@ def _without_last(rows: Tensor) -> Tensor:
 
 
 @functools.cache
-def program(method: str) -> Graph[tuple[Rows, Tensor]]:
+def program(method: str) -> SingleGraph[tuple[Rows, Tensor]]:
     """`_solve_field` as a graph, for every size."""
     table, vector, scalar = tf.TensorSpec([None, None]), tf.TensorSpec([None]), tf.TensorSpec([])
     rows, field = Rows(table, table), field_signature(2)[1]
     prior = FieldPrior(vector, table, table, vector)
-    return Graph(functools.partial(_solve_field, method), input_signature=[rows, rows, field, prior, scalar])
+    return SingleGraph(functools.partial(_solve_field, method), [rows, rows, field, prior, scalar])

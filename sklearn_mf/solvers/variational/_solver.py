@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._regression_prior import (
+    CHARGE_IN_IDS,
+    CHARGE_IN_RATINGS,
+    coefficients_of,
+    regressed,
+    regression_priors,
+)
 from sklearn_mf.solvers._training import ObjectiveScale, Solver, VariationalOptions
 from sklearn_mf.solvers.als._held_out import HeldOutScore
 from sklearn_mf.solvers.variational._relevance import RelevancePhase
@@ -50,7 +57,7 @@ class Variational(Solver[TwoPhaseModel]):
 
     def _learn_relevance(self, report: Callable[[int, float], None] | None) -> UncertainModel:
         """Run the first phase: rows that rank, and the start of the second phase."""
-        phase, self.relevance_curve = RelevancePhase(self.tables, self.options), []
+        phase, self.relevance_curve = RelevancePhase(self.tables, self.options, self.start), []
 
         def sweep(**noise: float) -> None:
             """Sweep once and report it."""
@@ -63,7 +70,8 @@ class Variational(Solver[TwoPhaseModel]):
         anchors = self._from_first_phase()
         for _ in range(N_CERTAIN):
             sweep(noise=0.0)
-        self.relevance = self.tables.model(self.start, N_UNCERTAIN + N_CERTAIN)
+        relevance = self.tables.model(self.start, N_UNCERTAIN + N_CERTAIN)
+        self.relevance = replace(relevance, coefficients=coefficients_of(phase.priors))
         return anchors
 
     def _from_first_phase(self) -> UncertainModel:
@@ -79,8 +87,8 @@ class Variational(Solver[TwoPhaseModel]):
         weights = np.asarray(self.tables.row_weights(1), dtype=np.float64)
         explained = float(weights @ (items**2).sum(axis=1)) / weights.sum()
         of_users[:-1] = np.maximum(of_users[:-1], explained / _MOST_EXPLAINED)
-        of_items = np.full_like(of_users, _ITEM_PRECISION)
-        of_users[-1] = of_items[-1] = _BIAS_PRECISION
+        precisions = np.stack([of_users, np.full_like(of_users, _ITEM_PRECISION)])
+        precisions[:, -1] = _BIAS_PRECISION
         zero = replace(
             model,
             embeddings=[np.zeros_like(model.embeddings[0]), model.embeddings[1]],
@@ -90,7 +98,7 @@ class Variational(Solver[TwoPhaseModel]):
             zero,
             self.tables.variances(blank),
             _NOISE,
-            np.stack([of_users, of_items]),
+            precisions,
             np.zeros(len(of_users)),
             model.embeddings[1],
         )
@@ -105,6 +113,11 @@ class Variational(Solver[TwoPhaseModel]):
         self.noise, self.precisions = begin.noise, begin.precisions.copy()
         self.user_mean = begin.user_mean.copy()
         self.item_means = begin.item_means[self.tables.ids[1]].astype(np.float64)
+        equal_weights = list(map(np.ones, self.tables.sizes))
+        first = replace(begin.model, coefficients=begin.coefficients)
+        self.priors = regression_priors(
+            self.options.features, self.tables.ids, equal_weights, first, CHARGE_IN_IDS
+        )
         return begin
 
     def _continued(self, before: UncertainModel, fresh: UncertainModel) -> UncertainModel:
@@ -127,8 +140,7 @@ class Variational(Solver[TwoPhaseModel]):
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Sweep over users, then items; the variational objective, and the held-out RMSE if any."""
         learns = self.n_sweeps < _LEARNING
-        self._solve(0, np.broadcast_to(self.user_mean, self._shape(0)), learns)
-        squares = self._solve(1, self._item_prior_means(), learns)
+        squares = [self._solve(field, learns) for field in (0, 1)][-1]
         self.noise = squares / self.tables.n_ratings + 2 * self.objective_scale.constant_loss
         self.n_sweeps += 1
         return self._objective(), self.held_out.rmse([rows.means for rows in self.tables.rows])
@@ -136,12 +148,19 @@ class Variational(Solver[TwoPhaseModel]):
     def _shape(self, field: int) -> tuple[int, int]:
         return self.tables.sizes[field], len(self.user_mean)
 
-    def _item_prior_means(self) -> Floats:
+    def _common_means(self, field: int) -> Floats:
+        """Prior means of the rows of a field without the part of their features, (n_rows, width)."""
+        if field == 0:
+            return np.broadcast_to(self.user_mean, self._shape(0))
         return np.column_stack([self.item_means, np.zeros(len(self.item_means))])
 
-    def _solve(self, field: int, prior_means: Floats, learns: bool) -> float:
+    def _prior_means(self, field: int) -> Floats:
+        means, prior = self._common_means(field), self.priors[field]
+        return means if prior is None else means + prior.means
+
+    def _solve(self, field: int, learns: bool) -> float:
         """Rows of a field, then its prior; the weighted expected squared errors."""
-        penalty = self.noise * self.precisions[field]
+        penalty, prior_means = self.noise * self.precisions[field], self._prior_means(field)
         prior = FieldPrior(
             tf.zeros(self._shape(field)[:1]),
             tf.constant(np.diag(penalty), tf.float32),
@@ -149,24 +168,42 @@ class Variational(Solver[TwoPhaseModel]):
             tf.zeros(len(penalty)),
         )
         squares = self.tables.solve(field, prior, self.noise)
-        means, variances = self._rows(field)
-        if field == 0:
-            self.user_mean = means.mean(axis=0)
-            self.user_mean[-1] = 0.0
-            prior_means = np.broadcast_to(self.user_mean, means.shape)
+        self._learn_means(field)
         if learns:
-            self.precisions[field] = _precision(means - prior_means, variances)
+            distances, variances = self._distances(field)
+            self.precisions[field] = _precision(distances, variances)
         return squares
+
+    def _learn_means(self, field: int) -> None:
+        """Prior mean of the users, and coefficients of the features, of the present rows of a field."""
+        means, prior = self._rows(field)[0], self.priors[field]
+        if field == 0:
+            of_features = 0.0 if prior is None else prior.means
+            self.user_mean = (means - of_features).mean(axis=0)
+            self.user_mean[-1] = 0.0
+        if prior is not None:
+            prior.learn(means - self._common_means(field))
+
+    def _distances(self, field: int) -> tuple[Floats, Floats]:
+        """Distances of rows from their prior means, and variances, (n, width) each.
+
+        The penalty of the coefficients of the features is that of further distances without variance.
+        """
+        means, variances = self._rows(field)
+        distances, prior = means - self._prior_means(field), self.priors[field]
+        if prior is None:
+            return distances, variances
+        further = np.sqrt(prior.charge) * prior.coefficients
+        return np.concatenate([distances, further]), np.concatenate([variances, np.zeros_like(further)])
 
     def _objective(self) -> float:
         """Negated lower bound of the log evidence, a rating, without constants."""
         total = 0.5 * self.tables.n_ratings * (1 + np.log(self.noise))
-        prior_means = [np.broadcast_to(self.user_mean, self._shape(0)), self._item_prior_means()]
         for field, precision in enumerate(self.precisions):
-            means, variances = self._rows(field)
-            squares = ((means - prior_means[field]) ** 2 + variances).sum(axis=0) + _GAMMA[1]
-            total += 0.5 * float(precision @ squares - (len(means) + _GAMMA[0]) * np.log(precision).sum())
-            total -= 0.5 * float(np.log(variances).sum())
+            distances, variances = self._distances(field)
+            squares = (distances**2 + variances).sum(axis=0) + _GAMMA[1]
+            total += 0.5 * float(precision @ squares - (len(distances) + _GAMMA[0]) * np.log(precision).sum())
+            total -= 0.5 * float(np.log(self._rows(field)[1]).sum())
         return total / self.tables.n_ratings
 
     def _rows(self, field: int) -> tuple[Floats, Floats]:
@@ -179,7 +216,8 @@ class Variational(Solver[TwoPhaseModel]):
         begin, n_new = self.ratings_start, self.n_sweeps - self.options.n_sweeps
         ratings = replace(
             begin,
-            model=self.tables.model(begin.model, n_new),
+            model=replace(self.tables.model(begin.model, n_new), coefficients=self._coefficients_of_rows()),
+            coefficients=coefficients_of(self.priors),
             variances=self.tables.variances(begin.variances),
             noise=self.noise,
             precisions=self.precisions.copy(),
@@ -187,6 +225,22 @@ class Variational(Solver[TwoPhaseModel]):
         )
         assert self.relevance is not None
         return TwoPhaseModel(ratings, self.relevance, self.relevance_curve, self.n_sweeps)
+
+    def _coefficients_of_rows(self) -> tuple[Floats | None, ...]:
+        """Coefficients of the rating rows of ids without ratings.
+
+        Those of users are of their prior means. The prior means of items are no function of the features, so
+        that the rows of items are regressed, each with the weight of its ratings.
+        """
+        of_users, of_items = self.priors
+        users = items = None
+        if of_users is not None:
+            users = of_users.coefficients.copy()
+            users[0] += self.user_mean  # the first feature is 1
+        if of_items is not None:
+            weights = self.tables.row_weights(1).numpy().astype(np.float64)
+            items = regressed(of_items.features, self._rows(1)[0], weights, CHARGE_IN_RATINGS)
+        return () if users is None and items is None else (users, items)
 
     def close(self) -> None:
         """Do nothing: there are no threads of its own."""

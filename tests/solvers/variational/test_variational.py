@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._regression_prior import CHARGE_IN_IDS, CHARGE_IN_RATINGS
 from sklearn_mf.solvers._training import Unobserved, VariationalOptions, train
 from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.variational import _rows as rows_module
@@ -17,7 +18,7 @@ from sklearn_mf.solvers.variational._relevance import RelevancePhase
 from sklearn_mf.solvers.variational._rows import FieldPrior
 from sklearn_mf.solvers.variational._solver import N_CERTAIN, N_UNCERTAIN, Variational
 from sklearn_mf.solvers.variational._tables import UncertainTables
-from tests.solvers.problems import Silent
+from tests.solvers.problems import Silent, features_of
 
 DIM = 4
 OPTIONS = VariationalOptions(Unobserved(weight=0.3, value=-1.5), l2=0.01, prior_ratings=20.0)
@@ -120,28 +121,55 @@ def test_rows_variances_and_expected_squares_equal_the_dense_reference(field, me
     assert squares == pytest.approx(dense.expected_squares(dense.w, dense.z), rel=1e-4)
 
 
+def with_features(ratings, fields=(0, 1)):
+    """The options with features of the ids of some fields."""
+    n = ratings.n_ids
+    return replace(
+        OPTIONS, features=tuple(features_of(n[f], seed=f) if f in fields else None for f in (0, 1))
+    )
+
+
+def regressed(features, rows, weights, charge):
+    """Coefficients of a ridge regression, (n_ids, n_features), (n_ids, width) -> (n_features, width)."""
+    F = features.toarray()
+    G = F.T @ (weights[:, None] * F) + charge * np.eye(F.shape[1])
+    return np.linalg.solve(G, F.T @ (weights[:, None] * rows))
+
+
+@pytest.mark.parametrize("has_features", [False, True])
 @pytest.mark.parametrize("noise", [0.6, 0.0], ids=["uncertain", "certain"])
-def test_a_sweep_of_the_relevance_phase_equals_the_dense_reference(noise):
+def test_a_sweep_of_the_relevance_phase_equals_the_dense_reference(noise, has_features):
     ratings, start = problem()
+    given = with_features(ratings) if has_features else OPTIONS
     tables = uncertain_tables(ratings, start)
-    phase, dense = RelevancePhase(tables, OPTIONS), Dense(ratings, tables)
+    phase, dense = RelevancePhase(tables, given, start), Dense(ratings, tables)
     weight, value, eye = OPTIONS.unobserved.weight, OPTIONS.unobserved.value, np.eye(DIM + 1)
     charges = [dense.w.sum(1 - field) + weight * dense.w.shape[1 - field] + 20.0 for field in (0, 1)]
     if noise == 0:
         dense.variances = list(map(np.zeros_like, dense.variances))
+    prior_means, of_coefficients = [0.0, 0.0], 0.0
     for field in (0, 1):
-        penalty = OPTIONS.l2 * charges[field][:, None, None] * eye
-        dense.solve(field, dense.w + weight, dense.w * dense.z + weight * value, penalty, 0.0, noise)
+        if has_features:
+            features = given.features[field]
+            B = regressed(features, dense.means[field], charges[field], CHARGE_IN_RATINGS)
+            prior_means[field] = features @ B
+            of_coefficients += OPTIONS.l2 * CHARGE_IN_RATINGS * (B**2).sum()
+        ridge = OPTIONS.l2 * charges[field][:, None]
+        shift, penalty = ridge * prior_means[field], ridge[..., None] * eye
+        dense.solve(field, dense.w + weight, dense.w * dense.z + weight * value, penalty, shift, noise)
     total = dense.expected_squares(dense.w, dense.z) + dense.expected_squares(weight, value)
-    for charge, m, s in zip(charges, dense.means, dense.variances, strict=True):
-        total += OPTIONS.l2 * (charge @ (m**2 + s)).sum() - (noise * np.log(s).sum() if noise else 0.0)
+    total += of_coefficients
+    for charge, m, s, mean in zip(charges, dense.means, dense.variances, prior_means, strict=True):
+        spread = (m - mean) ** 2 + s
+        total += OPTIONS.l2 * (charge @ spread).sum() - (noise * np.log(s).sum() if noise else 0.0)
     assert phase.sweep(noise) == pytest.approx(0.5 * total / dense.n_ratings, rel=1e-4)
     assert_same_rows(tables, dense)
 
 
-def test_a_sweep_of_the_rating_phase_equals_the_dense_reference():
+@pytest.mark.parametrize("has_features", [False, True])
+def test_a_sweep_of_the_rating_phase_equals_the_dense_reference(has_features):
     ratings, start = problem()
-    solver = Variational(ratings, None, start, OPTIONS)
+    solver = Variational(ratings, None, start, with_features(ratings) if has_features else OPTIONS)
     solver.run_epoch(0)
     dense, n = Dense(ratings, solver.tables), ratings.n_ids
     anchors = np.zeros((n[1], DIM + 1))
@@ -149,16 +177,27 @@ def test_a_sweep_of_the_rating_phase_equals_the_dense_reference():
     noise, precisions, user_mean = solver.noise, solver.precisions.copy(), solver.user_mean.copy()
     assert precisions.min() > 0
     assert user_mean[-1] == 0
-    prior_means = [np.tile(user_mean, (n[0], 1)), anchors]
+    prior_means, further = [np.tile(user_mean, (n[0], 1)), anchors], [np.zeros((0, DIM + 1))] * 2
+    of_features = [np.zeros((n_ids, DIM + 1)) for n_ids in n]
+    if has_features:
+        of_features = [np.empty_like(each) for each in of_features]
+        for field, (prior, ids) in enumerate(zip(solver.priors, solver.tables.ids, strict=True)):
+            of_features[field][ids] = prior.means
     objective, _ = solver.run_epoch(1)
     for field in (0, 1):
         penalty = noise * precisions[field]
-        dense.solve(field, dense.w, dense.w * dense.z, np.diag(penalty), penalty * prior_means[field], noise)
+        shift = penalty * (prior_means[field] + of_features[field])
+        dense.solve(field, dense.w, dense.w * dense.z, np.diag(penalty), shift, noise)
         if field == 0:
-            user_mean = np.append(dense.means[0][:, :-1].mean(0), 0.0)
+            user_mean = np.append((dense.means[0] - of_features[0])[:, :-1].mean(0), 0.0)
             prior_means[0] = np.tile(user_mean, (n[0], 1))
+        if has_features:
+            features, rest = solver.options.features[field], dense.means[field] - prior_means[field]
+            B = regressed(features, rest, np.ones(n[field]), CHARGE_IN_IDS)
+            further[field], prior_means[field] = np.sqrt(CHARGE_IN_IDS) * B, prior_means[field] + features @ B
         spread = ((dense.means[field] - prior_means[field]) ** 2 + dense.variances[field]).sum(0)
-        precisions[field] = (n[field] + 2.0) / (spread + 0.1)
+        spread += (further[field] ** 2).sum(0)
+        precisions[field] = (n[field] + len(further[field]) + 2.0) / (spread + 0.1)
     assert_same_rows(solver.tables, dense, rtol=1e-3)
     np.testing.assert_allclose(solver.precisions, precisions, rtol=1e-3)
     np.testing.assert_allclose(solver.user_mean, user_mean, rtol=1e-3, atol=1e-5)
@@ -167,9 +206,9 @@ def test_a_sweep_of_the_rating_phase_equals_the_dense_reference():
     assert within > 0.01 * squares
     assert solver.noise == pytest.approx((squares + within) / dense.n_ratings, rel=1e-4)
     total = dense.n_ratings * (1 + np.log(solver.noise))
-    for m, s, p, mean in zip(dense.means, dense.variances, precisions, prior_means, strict=True):
-        spread = ((m - mean) ** 2 + s).sum(0)
-        total += p @ (spread + 0.1) - (len(m) + 2.0) * np.log(p).sum() - np.log(s).sum()
+    for m, s, p, mean, b in zip(dense.means, dense.variances, precisions, prior_means, further, strict=True):
+        spread = ((m - mean) ** 2 + s).sum(0) + (b**2).sum(0)
+        total += p @ (spread + 0.1) - (len(m) + len(b) + 2.0) * np.log(p).sum() - np.log(s).sum()
     assert objective == pytest.approx(0.5 * total / dense.n_ratings, rel=1e-3)
 
 
@@ -177,10 +216,11 @@ def falls(curve):
     return (np.diff(curve) <= 1e-6 * abs(curve[0])).all() and curve[-1] < curve[0]
 
 
+@pytest.mark.parametrize("fields", [(), (0, 1), (0,)])
 @pytest.mark.parametrize("dim", [1, DIM, 50])
-def test_the_objective_never_rises_within_a_part(dim):
+def test_the_objective_never_rises_within_a_part(dim, fields):
     ratings, start = problem(dim=dim)
-    solver = Variational(ratings, None, start, OPTIONS)
+    solver = Variational(ratings, None, start, with_features(ratings, fields) if fields else OPTIONS)
     _, history = train(solver, 15, Silent())
     assert len(solver.relevance_curve) == N_UNCERTAIN + N_CERTAIN
     assert falls(solver.relevance_curve[:N_UNCERTAIN])
@@ -188,12 +228,28 @@ def test_the_objective_never_rises_within_a_part(dim):
     assert falls(history.curve)
 
 
+def test_coefficients_of_rating_rows_are_the_prior_means_of_users_and_a_regression_of_items():
+    ratings, start = problem()
+    given = with_features(ratings)
+    solver = Variational(ratings, None, start, given)
+    state, _ = train(solver, 5, Silent())
+    users, items = state.ratings.model.coefficients
+    np.testing.assert_allclose(users[1:], state.ratings.coefficients[0][1:])
+    np.testing.assert_allclose(users[0], state.ratings.coefficients[0][0] + state.ratings.user_mean)
+    model = state.ratings.model
+    rows = np.column_stack([model.embeddings[1], model.biases[1]]).astype(float)
+    weights = ratings.id_weights(1) / ratings.mean_weight
+    expected = regressed(given.features[1], rows, weights, CHARGE_IN_RATINGS)
+    np.testing.assert_allclose(items, expected, rtol=1e-4, atol=1e-5)
+    assert [each.shape for each in state.relevance.coefficients] == [(3, DIM + 1)] * 2
+
+
 def test_conjugate_gradient_and_cholesky_reach_the_same_objectives(monkeypatch):
     ratings, start = problem()
     found = []
     for first in (0, 48):
         monkeypatch.setattr(tables_module, "_GRADIENT_FROM", first)
-        phase = RelevancePhase(UncertainTables(ratings, start), OPTIONS)
+        phase = RelevancePhase(UncertainTables(ratings, start), OPTIONS, start)
         curve = [phase.sweep() for _ in range(25)] + [phase.sweep(0.0) for _ in range(10)]
         solver = Variational(ratings, None, start, OPTIONS)
         _, history = train(solver, 25, Silent())
