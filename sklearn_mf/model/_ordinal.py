@@ -1,5 +1,6 @@
 """Ordered ratings as intervals of a latent normal value: probabilities of the levels; NumPy only."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,21 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 Floats = NDArray[np.float64]
+
+
+class OrdinalDraw(NamedTuple):
+    """Distinct ratings, and one draw of the thresholds between them.
+
+    Parameters
+    ----------
+    levels : ndarray of shape (n_levels,), float64
+        The distinct ratings in rising order.
+    thresholds : ndarray of shape (n_levels - 1,), float64
+        Latent value, in units of the ratings, above which each next level begins.
+    """
+
+    levels: Floats
+    thresholds: Floats
 
 
 class Levels(NamedTuple):
@@ -39,6 +55,12 @@ class Levels(NamedTuple):
         lower = np.minimum((below <= tail).sum(axis=1), last)
         upper = np.minimum((below < 1 - tail).sum(axis=1), last)
         return np.stack([self.values[lower], self.values[upper]], axis=1)
+
+
+def levels_of_draws(draws: Sequence[OrdinalDraw | None]) -> Levels | None:
+    """Join the thresholds of some draws; None where ratings are not ordered categories."""
+    found = [draw for draw in draws if draw is not None]
+    return Levels(found[0].levels, np.array([draw.thresholds for draw in found])) if found else None
 
 
 def log_interval_probabilities(lower: Floats, upper: Floats) -> Floats:

@@ -1,6 +1,5 @@
 """Knowledge about ids that a Bayesian factorization uses beside the ratings; NumPy only."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -87,8 +86,3 @@ class SideInformation(NamedTuple):
         shares = found[found.any(axis=1)] @ draw.coefficients[self.n_table_features(field) :]
         covariance = shares.T @ shares / max(len(shares), 1)
         return np.linalg.inv(np.linalg.inv(precision) + covariance)
-
-
-def no_coefficients(draws: Sequence[RegressionDraw | None], width: int) -> list[Floats]:
-    """Coefficients of each field, (n_features, width), without rows where there are no features."""
-    return [np.empty((0, width)) if draw is None else draw.coefficients for draw in draws]

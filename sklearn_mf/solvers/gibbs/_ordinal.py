@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sklearn_mf.model._ordinal import log_interval_probabilities, mirrored
+from sklearn_mf.model._ordinal import OrdinalDraw, log_interval_probabilities, mirrored
 from sklearn_mf.model._posterior import Noise
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
 from sklearn_mf.solvers._graph import Graph
@@ -44,16 +44,15 @@ class OrderedRatings:
         Each cell rated once, with weight 1.
     field_tables : FieldTables
         Tables of the fields; the latent values replace their targets.
-    scale, intercept : float
-        Unit and origin of z.
     """
 
-    def __init__(self, ratings: Ratings, field_tables: FieldTables, intercept: float, scale: float) -> None:
+    def __init__(self, ratings: Ratings, field_tables: FieldTables) -> None:
         self.levels, self.level_of = levels_of(ratings)
         self.rows = [row[codes] for row, codes in zip(field_tables.rows, ratings.codes.T, strict=True)]
         sizes = map(len, field_tables.ids)
         self.orders = [sorted_by(rows, size)[0] for rows, size in zip(self.rows, sizes, strict=True)]
-        self.midpoints: Floats = ((self.levels[1:] + self.levels[:-1]) / 2 - intercept) / scale
+        start, middles = field_tables.start, (self.levels[1:] + self.levels[:-1]) / 2
+        self.midpoints: Floats = (middles - start.intercept) / start.scale
         counts = np.bincount(self.level_of)
         self.steps: Floats = _STEP / np.sqrt(counts[1:] + counts[:-1])
 
@@ -129,6 +128,34 @@ class OrderedRatings:
             field._replace(targets=tf.constant(targets[order]))
             for field, order in zip(field_tables.fields, self.orders, strict=True)
         ]
+
+
+class OrdinalLikelihood:
+    """Likelihood of ordered ratings in one chain; its latent values are the targets of the field tables.
+
+    `thresholds`, (n_levels - 1,), are those of the end of the chain that a warm start continues, in units of z.
+    """
+
+    def __init__(self, ordered: OrderedRatings, field_tables: FieldTables, thresholds: Floats | None) -> None:
+        self.ordered, self.field_tables = ordered, field_tables
+        self.thresholds = ordered.midpoints if thresholds is None else thresholds
+
+    def draw(self, noise: Noise, rng: np.random.Generator) -> None:
+        """Draw the thresholds, then the latent values."""
+        centres, stds = self.ordered.centres(self.field_tables), self.ordered.stds(noise)
+        self.thresholds = self.ordered.draw_thresholds(self.thresholds, centres, stds, rng)
+        latent = self.ordered.draw_latent(self.thresholds, centres, stds, rng)
+        self.ordered.put(latent, self.field_tables)
+
+    def snapshot(self) -> OrdinalDraw:
+        """Levels and thresholds in units of the ratings."""
+        start = self.field_tables.start
+        return OrdinalDraw(self.ordered.levels, start.intercept + start.scale * self.thresholds)
+
+    def log_likelihood(self, noise: Noise) -> float:
+        """Log-probability of all ratings."""
+        centres, stds = self.ordered.centres(self.field_tables), self.ordered.stds(noise)
+        return float(self.ordered.log_probabilities(self.thresholds, centres, stds).sum())
 
 
 def levels_of(ratings: Ratings) -> tuple[Floats, NDArray[np.intp]]:

@@ -8,6 +8,8 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 from scipy.stats import wishart
 
+from sklearn_mf.model._side_information import RegressionDraw
+
 # Normal-Wishart prior of the mean and precision of the ids of a field: its mean has the weight of two ids
 # around 0 (beta0 = 2, mu0 = 0, W0 = I, as the code of Salakhutdinov and Mnih 2008 has it), and it has as few
 # degrees of freedom as the width of [embedding, bias] allows.
@@ -17,21 +19,6 @@ SHAPE, RATE = 0.5, 0.5
 # Degrees of freedom that the noise of the ids of a field can have, all equally probable: from ids that differ
 # by a factor of two or more to ids that hardly differ.
 DEGREES = np.geomspace(4.0, 400.0, 60)
-
-
-class RegressionDraw(NamedTuple):
-    """Coefficients of the features of the ids of a field.
-
-    Parameters
-    ----------
-    coefficients : ndarray of shape (n_features, width), float64
-        Change of the prior mean with each feature.
-    precisions : ndarray of shape (n_blocks,), float64
-        Prior precision of the coefficients of each block of features, as a multiple of that of the ids.
-    """
-
-    coefficients: NDArray[np.float64]
-    precisions: NDArray[np.float64]
 
 
 class Prior(NamedTuple):

@@ -8,14 +8,14 @@ Lambda are drawn together, given the rows and every lambda.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.sparse import csr_array
 
-from sklearn_mf.solvers.gibbs._priors import BETA0, SHAPE, Prior, RegressionDraw, draw_precision
+from sklearn_mf.model._side_information import RegressionDraw, SideInformation
+from sklearn_mf.solvers.gibbs._priors import BETA0, SHAPE, Prior, draw_precision
 
 Floats = NDArray[np.float64]
 Block = csr_array | Floats
@@ -25,7 +25,7 @@ Block = csr_array | Floats
 _GRADIENT_FROM, _MOST_STEPS, _TOLERANCE = 1500, 200, 1e-6
 
 
-class FieldFeatures:
+class RowFeatures:
     """Features of the rows of a field, in blocks with a precision of the coefficients each.
 
     Parameters
@@ -45,9 +45,10 @@ class FieldFeatures:
         """Number of features, without the column of ones."""
         return sum(self.sizes[1:])
 
-    def take(self, rows: NDArray[np.integer]) -> Self:
-        """The features of some rows."""
-        return type(self)([block[rows] for block in self.blocks[1:]], len(rows))
+    def prior_means(self, prior: Prior) -> Floats:
+        """Prior means of the rows, (n_rows, width)."""
+        assert prior.regression is not None
+        return self.times(np.concatenate([prior.mean[None], prior.regression.coefficients]))
 
     def split(self, coefficients: Floats) -> list[Floats]:
         """Parts of an array with a row for each column of all blocks, (1 + n_features, ...), by block."""
@@ -84,6 +85,11 @@ class FieldFeatures:
         squares = np.array([part.sum() for part in self.split(self.squares)[1:]])
         return SHAPE * self.n_rows / np.where(squares > 0, squares, self.n_rows)
 
+    @property
+    def first_precisions(self) -> Floats:
+        """Mean of the prior of each lambda, (n_blocks,), with which a chain begins."""
+        return SHAPE / self.rates
+
     def ridge(self, precisions: Floats) -> Floats:
         """Prior precision of each coefficient relative to Lambda, (n_blocks,) -> (1 + n_features,)."""
         return np.repeat([BETA0, *precisions], self.sizes)
@@ -112,8 +118,16 @@ class FieldFeatures:
         return solution
 
 
+def row_features(side: SideInformation, ids: Sequence[NDArray[np.integer]]) -> list[RowFeatures | None]:
+    """Features of the rows of each field, given their ids, (n_rows[f],); None for a field without any."""
+    return [
+        RowFeatures([block[rows] for block in side.blocks(field)], len(rows)) if side.blocks(field) else None
+        for field, rows in enumerate(ids)
+    ]
+
+
 def draw_regression_prior(
-    rows: Floats, features: FieldFeatures, precisions: Floats, rng: np.random.Generator
+    rows: Floats, features: RowFeatures, precisions: Floats, rng: np.random.Generator
 ) -> Prior:
     """Draw prior mean, coefficients and precision of the rows (n_rows, width) of a field.
 
@@ -135,7 +149,7 @@ def draw_regression_prior(
     return Prior(drawn[0], precision, regression)
 
 
-def _draw_precisions(features: FieldFeatures, scaled: Floats, rng: np.random.Generator) -> Floats:
+def _draw_precisions(features: RowFeatures, scaled: Floats, rng: np.random.Generator) -> Floats:
     """Draw lambda of each block, given mu and B times the root of Lambda, (1 + n_features, width)."""
     sums = np.array([np.square(part).sum() for part in features.split(scaled)[1:]])
     sizes = np.array(features.sizes[1:]) * scaled.shape[1]

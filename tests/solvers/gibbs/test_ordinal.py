@@ -29,7 +29,7 @@ def tables(ratings):
 
 @pytest.fixture
 def ordered(ratings, tables):
-    return OrderedRatings(ratings, tables, 3.0, 1.0)
+    return OrderedRatings(ratings, tables)
 
 
 def test_latent_values_are_truncated_normal(ordered):
