@@ -261,7 +261,7 @@ class Posterior:
         return np.concatenate(parts)
 
     def _variance(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Variance of z given the draw: of the noise and of ids without ratings, (n, n_fields) -> (n, n_samples)."""
+        """Variance of z in each draw: noise, and ids without ratings, (n, n_fields) -> (n, n_samples)."""
         prior_only = [
             ~rated[column] | (column < 0) for rated, column in zip(self.rated, codes.T, strict=True)
         ]
@@ -356,8 +356,8 @@ class SampleStore:
     def posterior(self) -> Posterior:
         """Take out all draws that were kept, which may be fewer than there is room for."""
         first = np.arange(self.n_chains)[:, None] * self.n_draws
-        places = (first + np.arange(self.n_kept)).ravel()
-        draws = [self.draws[place] for place in places]
+        places: NDArray[np.intp] = (first + np.arange(self.n_kept)).ravel()
+        draws = [self.draws[int(place)] for place in places]
         full = self.n_kept == self.n_draws
 
         def kept(tables: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -69,10 +69,10 @@ class SideInformation(NamedTuple):
 
         The features of their pattern then have their mean, 0.
         """
-        n = self.n_table_features(field)
-        if draw is None or not n:
+        table = self.features[field] if self.features else None
+        if draw is None or table is None:
             return mean[None]
-        means: Floats = mean + self.features[field] @ draw.coefficients[:n]
+        means: Floats = mean + table @ draw.coefficients[: table.shape[1]]
         return means
 
     def unrated_precision(self, field: int, precision: Floats, draw: RegressionDraw | None) -> Floats:
@@ -85,4 +85,5 @@ class SideInformation(NamedTuple):
         found = self.pattern_features[field]
         shares = found[found.any(axis=1)] @ draw.coefficients[self.n_table_features(field) :]
         covariance = shares.T @ shares / max(len(shares), 1)
-        return np.linalg.inv(np.linalg.inv(precision) + covariance)
+        unrated: Floats = np.linalg.inv(np.linalg.inv(precision) + covariance)
+        return unrated

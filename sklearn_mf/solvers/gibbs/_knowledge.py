@@ -1,5 +1,6 @@
 """Data that all chains of a fit share beside the ratings of the fields."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -39,8 +40,8 @@ class Knowledge:
         side = SideInformation.of(ratings, options.features, options.implicit_features)
         return cls(side, row_features(side, field_tables.ids), ordered)
 
-    def first_precisions(self, last: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-        """Precisions of the coefficients with which a chain begins: the last ones, or means of their prior."""
+    def first_precisions(self, last: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+        """Precisions of coefficients with which a chain begins: the last, or the means of their priors."""
         if last:
             return list(last)
         return [np.empty(0) if each is None else each.first_precisions for each in self.features]

@@ -133,7 +133,7 @@ class OrderedRatings:
 class OrdinalLikelihood:
     """Likelihood of ordered ratings in one chain; its latent values are the targets of the field tables.
 
-    `thresholds`, (n_levels - 1,), are those of the end of the chain that a warm start continues, in units of z.
+    `thresholds`, (n_levels - 1,), are those of the chain that a warm start continues, in units of z, or None.
     """
 
     def __init__(self, ordered: OrderedRatings, field_tables: FieldTables, thresholds: Floats | None) -> None:

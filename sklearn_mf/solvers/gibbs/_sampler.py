@@ -78,7 +78,8 @@ def _draw_field(
 def program(n_fields: int) -> SingleGraph[tuple[Tensor, Tensor]]:
     """`_draw_field` as a graph: one for each number of fields, for every field and size."""
     real = tf.TensorSpec([None])
-    prior = ConditionalPrior(*[tf.TensorSpec([None, None])] * 2, real, real)
+    matrix = tf.TensorSpec([None, None])
+    prior = ConditionalPrior(matrix, matrix, real, real)
     signature = [*field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
     return SingleGraph(_draw_field, signature)
 
