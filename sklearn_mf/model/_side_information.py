@@ -85,5 +85,4 @@ class SideInformation(NamedTuple):
         found = self.pattern_features[field]
         shares = found[found.any(axis=1)] @ draw.coefficients[self.n_table_features(field) :]
         covariance = shares.T @ shares / max(len(shares), 1)
-        unrated: Floats = np.linalg.inv(np.linalg.inv(precision) + covariance)
-        return unrated
+        return np.linalg.inv(np.linalg.inv(precision) + covariance).astype(np.float64, copy=False)
