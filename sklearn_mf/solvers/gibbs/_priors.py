@@ -8,12 +8,14 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 from scipy.stats import wishart
 
+from sklearn_mf.model._side_information import RegressionDraw
+
 # Normal-Wishart prior of the mean and precision of the ids of a field: its mean has the weight of two ids
 # around 0 (beta0 = 2, mu0 = 0, W0 = I, as the code of Salakhutdinov and Mnih 2008 has it), and it has as few
 # degrees of freedom as the width of [embedding, bias] allows.
-_BETA0 = 2.0
+BETA0 = 2.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
-_SHAPE, _RATE = 0.5, 0.5
+SHAPE, RATE = 0.5, 0.5
 # Degrees of freedom that the noise of the ids of a field can have, all equally probable: from ids that differ
 # by a factor of two or more to ids that hardly differ.
 DEGREES = np.geomspace(4.0, 400.0, 60)
@@ -28,10 +30,13 @@ class Prior(NamedTuple):
         Mean of embedding and, in the last place, bias.
     precision : ndarray of shape (width, width), float64
         Inverse of their covariance.
+    regression : RegressionDraw or None
+        Dependence of the mean on features of the ids; `mean` is that of an id whose features are 0.
     """
 
     mean: NDArray[np.float64]
     precision: NDArray[np.float64]
+    regression: RegressionDraw | None = None
 
 
 class Moments(NamedTuple):
@@ -58,13 +63,21 @@ def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
     The conjugate update of Salakhutdinov and Mnih (2008, eq. 14).
     """
     n, mean, scatter = moments
-    width, beta = len(mean), _BETA0 + n
-    inverse_scale = np.eye(width) + scatter + (_BETA0 * n / beta) * np.outer(mean, mean)
-    drawn = wishart.rvs(width + n, np.linalg.inv(inverse_scale), random_state=rng)
-    precision = np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
+    width, beta = len(mean), BETA0 + n
+    precision = draw_precision(scatter + (BETA0 * n / beta) * np.outer(mean, mean), n, rng)
     root = np.linalg.cholesky(precision)
     deviation = solve_triangular(root, rng.standard_normal(width), lower=True, trans="T")
     return Prior(n * mean / beta + deviation / np.sqrt(beta), precision)
+
+
+def draw_precision(scatter: NDArray[np.float64], n_ids: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the precision of the ids of a field, given their scatter around a mean that is integrated out.
+
+    The scatter, (width, width), includes the distance of the best mean from the mean of its own prior.
+    """
+    width = len(scatter)
+    drawn = wishart.rvs(width + n_ids, np.linalg.inv(np.eye(width) + scatter), random_state=rng)
+    return np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
 
 
 def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Generator) -> float:
@@ -73,7 +86,7 @@ def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Gen
     `squares` are the weighted squared errors of all ratings in units of z, including those inside merged
     cells, each times the noise factors of its ids; `total_weight` is the sum of the sample weights.
     """
-    return float(rng.gamma(_SHAPE + total_weight / 2) / (_RATE + squares / 2))
+    return float(rng.gamma(SHAPE + total_weight / 2) / (RATE + squares / 2))
 
 
 def draw_factors(
@@ -112,6 +125,6 @@ def draw_rescaling(
     proportional to c^(p - 1) exp(-r c - b / c): proposed from Gamma(p, r), accepted by the rest; 1 where the
     proposal is not accepted.
     """
-    proposal = rng.gamma(len(factors) * degrees / 2 - _SHAPE) / (degrees * factors.sum() / 2)
-    log_ratio = _RATE * noise_precision * (1 - 1 / proposal)
+    proposal = rng.gamma(len(factors) * degrees / 2 - SHAPE) / (degrees * factors.sum() / 2)
+    log_ratio = RATE * noise_precision * (1 - 1 / proposal)
     return float(proposal) if np.log(rng.random()) < log_ratio else 1.0

@@ -16,6 +16,7 @@ from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw
 from sklearn_mf.solvers.als._sweep import field_signature, link_rows, solve_blocks
+from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import (
     ChainState,
     WithinCellVariation,
@@ -24,6 +25,7 @@ from sklearn_mf.solvers.gibbs._noise import (
     rescale_noise,
 )
 from sklearn_mf.solvers.gibbs._priors import Moments, Prior, draw_noise_precision, draw_prior
+from sklearn_mf.solvers.gibbs._regression import draw_regression_prior
 
 
 class ConditionalPrior(NamedTuple):
@@ -31,8 +33,8 @@ class ConditionalPrior(NamedTuple):
 
     Parameters
     ----------
-    mean : tensor of shape (width,), float32
-        Prior mean.
+    means : tensor of shape (n_rows, width) or (1, width), float32
+        Prior mean of each row, or of all.
     precision : tensor of shape (width, width), float32
         Prior precision.
     noise_precision : tensor of shape (n_rows,), float32
@@ -41,7 +43,7 @@ class ConditionalPrior(NamedTuple):
         Noise factors of the ids of the other fields, stacked as their tables.
     """
 
-    mean: Tensor
+    means: Tensor
     precision: Tensor
     noise_precision: Tensor
     factors: Tensor
@@ -57,16 +59,16 @@ def _draw_field(
     """
     has_bias = tf.constant(1.0)
     linked_rows = link_rows(others, field.other_ids.shape[1], has_bias, prior.factors)
-    prior_shift = tf.linalg.matvec(prior.precision, prior.mean)
+    shape = [tf.shape(field.starts)[0] - 1, tf.shape(prior.means)[1]]
+    prior_shifts = tf.broadcast_to(tf.matmul(prior.means, prior.precision), shape)
 
     def draw(number: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and residuals of a block."""
         seed = tf.random.experimental.stateless_fold_in(key, number)
         noise = tf.random.stateless_normal([tf.shape(X)[0], tf.shape(X)[2]], seed)
         precisions = prior.noise_precision[rows][:, None] * w
-        problems = RowProblems(
-            X, y, precisions, tf.zeros_like(noise), prior_precision=prior.precision, prior_shift=prior_shift
-        )
+        normal = {"prior_precision": prior.precision, "prior_shift": prior_shifts[rows]}
+        problems = RowProblems(X, y, precisions, tf.zeros_like(noise), **normal)
         return normal_draw(problems, noise)
 
     return solve_blocks(linked_rows, field, has_bias, draw)
@@ -76,7 +78,8 @@ def _draw_field(
 def program(n_fields: int) -> SingleGraph[tuple[Tensor, Tensor]]:
     """`_draw_field` as a graph: one for each number of fields, for every field and size."""
     real = tf.TensorSpec([None])
-    prior = ConditionalPrior(real, tf.TensorSpec([None, None]), real, real)
+    matrix = tf.TensorSpec([None, None])
+    prior = ConditionalPrior(matrix, matrix, real, real)
     signature = [*field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
     return SingleGraph(_draw_field, signature)
 
@@ -93,12 +96,17 @@ _moments_program = SingleGraph(_moments, [tf.TensorSpec([None, None])])
 
 
 class Gibbs:
-    """One chain, which begins at a state."""
+    """One chain, which begins at a state; `knowledge` is common to all chains."""
 
     def __init__(
-        self, ratings: Ratings, field_tables: FieldTables, options: GibbsOptions, state: ChainState
+        self,
+        ratings: Ratings,
+        field_tables: FieldTables,
+        options: GibbsOptions,
+        state: ChainState,
+        knowledge: Knowledge,
     ) -> None:
-        self.options, self.field_tables = options, field_tables
+        self.options, self.field_tables, self.knowledge = options, field_tables, knowledge
         self.n_sweeps = self.n_before = state.n_sweeps
         self.scale = state.model.scale
         self.total_weight, self.mean_weight = ratings.total_weight, ratings.mean_weight
@@ -110,6 +118,8 @@ class Gibbs:
         #: Noise factors of all ids, those without ratings included.
         self.start_factors = state.noise.factors
         self.noise = state.noise.take(ids)
+        self.precisions = knowledge.first_precisions(state.precisions)
+        self.likelihood = knowledge.likelihood(field_tables, state.thresholds)
         rng = np.random.default_rng([options.seed, self.n_sweeps])
         self.priors = [self._draw_prior(field, rng) for field in range(ratings.n_fields)]
 
@@ -120,38 +130,51 @@ class Gibbs:
         """
         rng = np.random.default_rng([self.options.seed, self.n_sweeps + 1])
         squares = np.nan
+        if self.likelihood is not None:
+            self.likelihood.draw(self.noise, rng)
         for field in reversed(range(len(self.priors))):
             squares = self._draw_field(field, rng)
             if not np.isfinite(squares):
                 return float("nan")
         precision = draw_noise_precision(squares, self.total_weight, rng)
         self.noise = self.noise._replace(precision=precision)
-        value = log_likelihood(self.noise, squares, self.weights, self.total_weight, self.scale)
+        value = self._log_likelihood(squares)
         if self.options.heteroscedastic:
             self.noise = rescale_noise(self.noise, rng)
         self.n_sweeps += 1
         return value
 
+    def _log_likelihood(self, squares: float) -> float:
+        if self.likelihood is not None:
+            return self.likelihood.log_likelihood(self.noise)
+        return log_likelihood(self.noise, squares, self.weights, self.total_weight, self.scale)
+
     def _draw_field(self, field: int, rng: np.random.Generator) -> float:
         """Draw prior, rows and noise factors of a field; the squared errors times the factors of all ids."""
-        self.priors[field] = self._draw_prior(field, rng)
+        prior = self.priors[field] = self._draw_prior(field, rng)
+        if prior.regression is not None:
+            self.precisions[field] = prior.regression.precisions
         squares = self._draw_rows(field)
         if self.options.heteroscedastic and np.isfinite(squares).all():
             self.noise = draw_field_noise(self.noise, field, squares, self.weights[field], rng)
         return float((self.noise.factors[field] * squares).sum())
 
     def _draw_prior(self, field: int, rng: np.random.Generator) -> Prior:
-        table = self.field_tables.tables[field]
+        table, features = self.field_tables.tables[field], self.knowledge.features[field]
+        if features is not None:
+            rows = table.numpy().astype(np.float64)
+            return draw_regression_prior(rows, features, self.precisions[field], rng)
         mean, scatter = _moments_program(table)
         return draw_prior(Moments(int(table.shape[0]), mean.numpy(), scatter.numpy()), rng)
 
     def _draw_rows(self, field: int) -> NDArray[np.float64]:
         """Draw the rows of a field; their squared errors times the factors of their other ids, (n_rows,)."""
-        tables, noise = self.field_tables, self.noise
+        tables, noise, drawn = self.field_tables, self.noise, self.priors[field]
+        features = self.knowledge.features[field]
         others = noise.factors[:field] + noise.factors[field + 1 :]
         prior = ConditionalPrior(
-            tf.constant(self.priors[field].mean, tf.float32),
-            tf.constant(self.priors[field].precision, tf.float32),
+            tf.constant(drawn.mean[None] if features is None else features.prior_means(drawn), tf.float32),
+            tf.constant(drawn.precision, tf.float32),
             tf.constant(noise.precision * self.mean_weight * noise.factors[field], tf.float32),
             tf.constant(np.concatenate([*others, np.empty(0)]), tf.float32),
         )
@@ -170,4 +193,7 @@ class Gibbs:
             prior_precisions=np.array([prior.precision for prior in self.priors]),
             noise=Noise(self.noise.precision, factors, self.noise.degrees.copy()),
             n_sweeps=self.n_sweeps,
+            regressions=[prior.regression for prior in self.priors],
+            side=self.knowledge.side,
+            ordinal=None if self.likelihood is None else self.likelihood.snapshot(),
         )
