@@ -12,6 +12,8 @@ from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.model._posterior import Draw, posterior_of_draws
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _chain_state as chain
+from sklearn_mf.recommenders._chain_diagnostics import store_diagnostics
+from sklearn_mf.recommenders._chain_knowledge import check_same_knowledge
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
 from sklearn_mf.recommenders._posterior_predictions import PosteriorPredictionsMixin
 from sklearn_mf.solvers._registry import load_solver
@@ -147,6 +149,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left")],
         "heteroscedastic": ["boolean"],
+        "likelihood": [StrOptions({"normal", "ordinal"})],
+        "implicit_features": [Interval(Integral, 0, None, closed="left")],
         "features": [dict, None],
         "feature_separator": [str, None],
         "clip": ["boolean"],
@@ -165,6 +169,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         n_samples: int = 100,
         n_chains: int = 2,
         heteroscedastic: bool = True,
+        likelihood: str = "normal",
+        implicit_features: int = 32,
         features: dict[Hashable, object] | None = None,
         feature_separator: str | None = "|",
         clip: bool = True,
@@ -179,6 +185,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self.n_samples = n_samples
         self.n_chains = n_chains
         self.heteroscedastic = heteroscedastic
+        self.likelihood = likelihood
+        self.implicit_features = implicit_features
         self.features = features
         self.feature_separator = feature_separator
         self.clip = clip
@@ -237,11 +245,22 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         states = None
         if task.previous is not None:
             chain.check_same_chains(task.previous, self.heteroscedastic, int(self.n_chains))
+            check_same_knowledge(
+                task.previous, self.likelihood, int(self.implicit_features), task.ratings.targets
+            )
             states = chain.chain_states(task.previous, start, task.known_codes)
         burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if states is None else 0
         n_draws = max(int(self.n_samples) // int(self.n_chains), 1)
         kept = chain.kept_after(int(self.max_iter), burn_in, n_draws)
-        options = GibbsOptions(task.seed, self.heteroscedastic, kept, n_chains=int(self.n_chains))
+        options = GibbsOptions(
+            task.seed,
+            self.heteroscedastic,
+            kept,
+            task.features,
+            int(self.n_chains),
+            int(self.implicit_features),
+            self.likelihood,
+        )
         return gibbs(task.ratings, None, start, options, states), None
 
     def _store_state(self, state: tuple[Draw, ...]) -> None:
@@ -251,7 +270,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         chain.store_posterior(self, solver.posterior())
         chain.store_ends_of_chains(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
-        chain.store_r_hat(self, solver.options.seed)
+        store_diagnostics(self, solver.options.seed)
 
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), *chain.ID_ARRAYS]

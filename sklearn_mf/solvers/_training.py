@@ -156,6 +156,10 @@ class GibbsOptions:
         Features of the ids of each field; empty where no field has any.
     n_chains : int
         Number of chains.
+    implicit_features : int
+        Number of features of users and items from the pattern of rated cells.
+    likelihood : str
+        "normal" or "ordinal".
     """
 
     seed: int
@@ -163,6 +167,8 @@ class GibbsOptions:
     kept_after: tuple[int, ...]
     features: Features = ()
     n_chains: int = 1
+    implicit_features: int = 0
+    likelihood: str = "normal"
 
 
 @dataclass(frozen=True)

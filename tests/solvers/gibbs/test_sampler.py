@@ -275,7 +275,7 @@ def test_biases_of_one_field_have_the_posterior_of_a_random_intercept(dim):
 class Tame:
     """Hyperpriors with lighter tails, so that moments exist and float32 suffices."""
 
-    EXTRA, _SHAPE, _RATE, DEGREES = 6, 2.0, 2.0, np.array([4.0, 12.0, 60.0])
+    EXTRA, SHAPE, RATE, DEGREES = 6, 2.0, 2.0, np.array([4.0, 12.0, 60.0])
 
     @staticmethod
     def rvs(df, scale, random_state):
@@ -286,7 +286,7 @@ class Tame:
 @pytest.fixture
 def tame(monkeypatch):
     monkeypatch.setattr(priors, "wishart", Tame)
-    for name in ("_SHAPE", "_RATE", "DEGREES"):
+    for name in ("SHAPE", "RATE", "DEGREES"):
         monkeypatch.setattr(priors, name, getattr(Tame, name))
     with threadpool_limits(1, "blas"):  # the threads of NumPy and those of TensorFlow wait for each other
         yield
@@ -320,13 +320,13 @@ class Simulation:
         for field, n in enumerate(self.n_ids):
             parts = rng.normal(size=(self.dim + 1 + Tame.EXTRA, self.dim + 1))
             root = np.linalg.cholesky(np.linalg.inv(parts.T @ parts))
-            mean = root @ rng.normal(size=self.dim + 1) / np.sqrt(priors._BETA0)
+            mean = root @ rng.normal(size=self.dim + 1) / np.sqrt(priors.BETA0)
             drawn.append(priors.Prior(mean, parts.T @ parts))
             tables.append(mean + rng.normal(size=(n, self.dim + 1)) @ root.T)
             nu = rng.choice(Tame.DEGREES)
             degrees[field] = nu if self.heteroscedastic else np.inf
             factors.append(rng.gamma(nu / 2, 2 / nu, n) if self.heteroscedastic else np.ones(n))
-        return Unknowns(drawn, tables, Noise(rng.gamma(Tame._SHAPE, 1 / Tame._RATE), factors, degrees))
+        return Unknowns(drawn, tables, Noise(rng.gamma(Tame.SHAPE, 1 / Tame.RATE), factors, degrees))
 
     def expected(self, tables):
         picked = [table[rows] for table, rows in zip(tables, self.rows, strict=True)]
