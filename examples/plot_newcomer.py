@@ -125,8 +125,6 @@ ax.legend()
 plt.show()
 
 # %%
-# With both recommenders the error falls from the first rating on, and twenty ratings in ``fold_in`` are as
-# good as the same twenty in training. They have learnt how much people differ, so a rating moves a new user
-# away from the average user only as far as that permits. The penalty of the biases alone is given, not
-# learnt, and is counted once for each rating: the prediction follows the first ratings almost completely, and
-# is worse than that for the average user until there are five.
+# The error falls from the first rating on, and twenty ratings in ``fold_in`` are about as good as the same
+# twenty in training. The row of a new user is shrunk towards the row of the average user. The recommenders
+# with embeddings have learnt from the other people by how much.

@@ -18,6 +18,8 @@ from sklearn_mf.ratings._ratings import Ratings
 
 # Least ridge penalty, as a share of the curvature: fewer ratings than unknowns are solvable too.
 _LEAST = 1e-6
+# Least penalty of the squared distance from the average user, where the variance of the rows is not learnt.
+_SHRINKAGE = 3.0
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64]]  # embeddings and biases
 
@@ -93,6 +95,13 @@ class RowPrior(NamedTuple):
     precision: float | NDArray[np.floating] = 0.0
     shift: float | NDArray[np.floating] = 0.0
     item_variances: NDArray[np.floating] | None = None
+
+    @classmethod
+    def around_average(cls, l2: float, prior_ratings: float, mean_weight: float, model: Model) -> Self:
+        """Shrink rows to the average user's, by the penalty of the prior ratings, at least by 3."""
+        ridge = np.full(model.average_embeddings.shape[1] + 1, max(l2 * prior_ratings, _SHRINKAGE))
+        shift = ridge * np.append(model.average_embeddings[0], model.average_biases[0])
+        return cls(l2, mean_weight=mean_weight, ridge=ridge, shift=shift)
 
     def with_unobserved(
         self, model: Model, items: NDArray[np.integer], weight: float, value: float, fit_bias: bool

@@ -294,8 +294,9 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> Bunch:
         """Find embeddings and biases of users from their ratings; the model stays unchanged.
 
-        The items are held fixed, and each user's row has a closed form. The rows of users that fit has seen
-        come from these ratings alone.
+        The items are held fixed, and each user's row has a closed form. It is shrunk towards the row of the
+        average user, the more so the fewer ratings there are. The rows of users that fit has seen come from
+        these ratings alone.
 
         Parameters
         ----------

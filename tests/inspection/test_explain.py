@@ -105,12 +105,18 @@ def test_the_table_holds_the_item_and_then_the_ratings_by_size(plain, ratings):
     assert table.dtypes["item"] == ratings.dtypes["item"]
     assert table.loc[0, "item"] == 7
     assert np.isnan(table.loc[0, "rating"])
-    bias = float(plain.item_biases_[plain.item_ids_ == 7][0])
-    assert table.loc[0, "contribution"] == pytest.approx(plain.intercept_ + plain.scale_ * bias, rel=1e-12)
     rated = table.loc[1:]
     assert rated["contribution"].abs().is_monotonic_decreasing
     own = ratings[ratings["user"] == 5].set_index("item")["rating"]
     pd.testing.assert_series_equal(rated.set_index("item")["rating"].sort_index(), own.sort_index())
+
+
+def test_the_first_row_is_the_score_of_ratings_that_say_nothing(plain, ratings):
+    own = ratings[ratings["user"] == 5].sort_values("item")
+    biases = plain.item_biases_[np.searchsorted(plain.item_ids_, own["item"])]
+    neutral = own.assign(rating=plain.intercept_ + plain.scale_ * biases.astype(float))
+    first = explain(plain, 5, 7, own).loc[0, "contribution"]
+    assert first == pytest.approx(scores(plain, neutral)[5, 7], rel=1e-9)
 
 
 def test_a_contribution_goes_with_its_own_rating_alone(model, ratings):
