@@ -367,7 +367,7 @@ def watched(simulation, unknowns, means, within_squares):
     """Functions of unknowns and ratings without tails, and their squares."""
     noise, width = unknowns.noise, simulation.dim + 1
     values = [np.log(noise.precision), within_squares.sum(), *means[:2]]
-    for (mean, precision), table in zip(unknowns.priors, unknowns.tables, strict=True):
+    for (mean, precision, _), table in zip(unknowns.priors, unknowns.tables, strict=True):
         values += [*mean, *np.log(np.diag(precision) / (width + Tame.EXTRA)), precision[0, -1]]
         values += [*table[0], *table.mean(0), *np.log(table.var(0)), *table[0] * table[1]]
     values += [np.prod([table[0, 0] for table in unknowns.tables])]
