@@ -1,5 +1,6 @@
 """BayesianMFRecommender: draws of factorizations, and predictions with their uncertainty."""
 
+from collections.abc import Hashable
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -59,6 +60,11 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     heteroscedastic : bool, default=True
         Whether the noise differs between ids: some users rate at random, and users agree about some items.
         False sets all c to 1.
+    features : dict of tables, default=None
+        Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
+        whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
+    feature_separator : str or None, default="|"
+        Text of features is split at it into several categories; None never splits.
     clip : bool, default=True
         Keep the expected rating of each draw, and the bounds of intervals, inside the range of the training
         ratings. Scores of recommendations are never clipped.
@@ -144,6 +150,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         "heteroscedastic": ["boolean"],
         "likelihood": [StrOptions({"normal", "ordinal"})],
         "implicit_features": [Interval(Integral, 0, None, closed="left")],
+        "features": [dict, None],
+        "feature_separator": [str, None],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "warm_start": ["boolean"],
@@ -162,6 +170,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         heteroscedastic: bool = True,
         likelihood: str = "normal",
         implicit_features: int = 32,
+        features: dict[Hashable, object] | None = None,
+        feature_separator: str | None = "|",
         clip: bool = True,
         handle_unknown: str = "ignore",
         warm_start: bool = False,
@@ -176,6 +186,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self.heteroscedastic = heteroscedastic
         self.likelihood = likelihood
         self.implicit_features = implicit_features
+        self.features = features
+        self.feature_separator = feature_separator
         self.clip = clip
         self.handle_unknown = handle_unknown
         self.warm_start = warm_start

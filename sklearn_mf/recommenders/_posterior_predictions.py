@@ -6,10 +6,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.utils import check_random_state
 
-from sklearn_mf.model._fold_in import FoldInRatings, posterior_contributions, posterior_rows
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import reads_one_fit
+from sklearn_mf.recommenders._newcomers import admit
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
@@ -118,6 +119,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         candidates: object = None,
         exclude: object = None,
         ratings: ArrayLike | None = None,
+        features: object = None,
         by: str = "mean",
         quantile: float = 0.9,
         random_state: int | np.random.RandomState | None = None,
@@ -126,7 +128,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
 
         Parameters
         ----------
-        users : id, or list, array, Series or Index of ids, default=None
+        users : id, or list, array, Series or Index of ids, or table of features, default=None
             Whom to recommend to, as in :meth:`MFRecommender.recommend`.
         n : int, default=10
             Items for each user.
@@ -136,6 +138,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             Items to choose from, and items that are never shown, as in :meth:`MFRecommender.recommend`.
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
             In the place of `users`: user, item and rating of people, whether fit has seen them or not.
+        features : table, default=None
+            Features of the users of `ratings`, as :meth:`fold_in` takes them.
         by : {"mean", "upper", "sample"}, default="mean"
             "mean": mean of the expected rating over the draws. "upper": a quantile of it over the draws, so
             that uncertain items are explored. "sample": expected rating under one draw chosen at random
@@ -170,7 +174,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
-        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
+        users, candidates = admit(self, 0, users), admit(self, 1, candidates)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude, features)
         if by == "mean":
             return self._recommendations(query, self._rank_by_mean(query))
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
@@ -223,5 +228,5 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             "bias_samples": biases.T,
         }
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return posterior_contributions(fold_in, chain.posterior_of(self), item)
