@@ -271,7 +271,8 @@ def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.r
 def posterior_contributions(fold_in: FoldInRatings, posterior: Posterior, item: int) -> Contributions:
     """Decompose the mean score of an item for one user into the prior's share and that of each rating.
 
-    Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating.
+    Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating and
+    mu the prior mean of the user. The part of mu that a table of features gives is separate.
     """
     X, z, precisions = _regressions(posterior, fold_in.items, fold_in.targets, fold_in.weights)
     mu, prior_precision = _prior_means(fold_in, posterior)[0], posterior.prior_precisions[:, 0]
@@ -281,16 +282,18 @@ def posterior_contributions(fold_in: FoldInRatings, posterior: Posterior, item: 
     vectors, biases = posterior.rows(1, np.array([item]))
     x = np.append(vectors[0].astype(np.float64), np.ones((len(X), 1)), axis=1)  # (n_samples, width)
     bias = biases[0].mean(dtype=np.float64).astype(np.float32)  # as in biases_, by which recommend ranks
-    base = float(bias + np.einsum("sk,sk->s", x, mu).mean())
+    without = _prior_means(fold_in._replace(features=None), posterior)[0]
+    base, features = (float(np.einsum("sk,sk->s", x, part).mean()) for part in (without, mu - without))
     contributions = posterior.scale * np.einsum("sk,skn->n", x, rows) / len(X)
-    return Contributions(posterior.intercept + posterior.scale * base, 0.0, contributions)
+    intercept = posterior.intercept + posterior.scale * float(bias)
+    return Contributions(intercept + posterior.scale * base, posterior.scale * features, contributions)
 
 
 def _prior_means(fold_in: FoldInRatings, posterior: Posterior) -> NDArray[np.float64]:
     """Prior means of the rows of users under each draw, (n_users, n_samples, width)."""
     shape = len(fold_in.ids), len(posterior.embeddings[1])
     cells = csr_array((np.ones(len(fold_in.items)), fold_in.items, fold_in.starts), shape=shape)
-    return posterior.prior_means_of(0, cells)
+    return posterior.prior_means_of(0, cells, fold_in.features)
 
 
 def _regressions(
