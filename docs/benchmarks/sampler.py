@@ -101,6 +101,10 @@ class JointSimulation(Simulation):
         return float((weights * np.log(precisions) - precisions * squares).sum() / weights.sum())
 
 
+def sweep(chain) -> None:
+    chain.sweep() if hasattr(chain, "sweep") else chain.run_epoch(0)
+
+
 def simulation(sizes: tuple[int, int], n_cells: int) -> JointSimulation:
     """Chain over random cells."""
     return JointSimulation(2, DIM, True, n_cells=n_cells, sizes=sizes)
@@ -116,7 +120,7 @@ def geweke(n_sweeps: int) -> dict[str, tuple[float, float]]:
     joint.put_unknowns(unknowns)
     for _ in range(n_sweeps):
         joint.put_cells(*(cells := joint.simulate_cells(joint.unknowns(), rng)))
-        joint.chain.run_epoch(0)
+        sweep(joint.chain)
         successive.append(joint.functions(joint.unknowns(), *cells))
     names = list(independent[0])
     one, two = (np.arctan([list(each.values()) for each in runs]) for runs in (independent, successive))
@@ -149,7 +153,7 @@ def calibration(n_sets: int) -> dict[str, tuple[float, float, float]]:
         joint.chain.options = replace(joint.chain.options, seed=number)
         draws = []
         for sweep in range(BURN_IN + N_DRAWS * THIN):
-            joint.chain.run_epoch(0)
+            sweep(joint.chain)
             if sweep >= BURN_IN and sweep % 4 == 0:
                 draws.append(joint.functions(joint.unknowns(), *cells))
         chain = np.array([list(draw.values()) for draw in draws])
