@@ -43,7 +43,7 @@ def traces() -> int:
     """Traced sweeps of a search with ALS, over both of its methods for ridge."""
     sweep.program.cache_clear()
     search("als")
-    programs = (sweep.program(2, method, False) for method in ("cholesky", "gradient", "descent"))
+    programs = (sweep.program(2, method, False, False) for method in ("cholesky", "gradient", "descent"))
     return sum(program.n_traces() for program in programs)
 
 

@@ -1,5 +1,6 @@
 """Draws of a Bayesian factorization, and the predictive distribution that they give; NumPy only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -78,7 +79,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Posterior:
-    """Kept draws.
+    """Kept draws, those of one chain after those of another.
 
     Parameters
     ----------
@@ -232,20 +233,20 @@ def unknown_factor(dof: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class SampleStore:
-    """Room for the draws that are kept.
+    """Room for the draws that are kept, chain after chain.
 
     Parameters
     ----------
     start : Model
         Gives the numbers of ids, m and s.
-    n_samples : int
-        Number of draws to keep.
+    n_chains, n_draws : int
+        Number of chains, and of draws to keep of each.
     """
 
-    def __init__(self, start: Model, n_samples: int) -> None:
+    def __init__(self, start: Model, n_chains: int, n_draws: int) -> None:
         dim, n_fields = start.embeddings[0].shape[1], len(start.embeddings)
-        self.start, self.n_samples, self.n_kept = start, n_samples, 0
-        sizes = [len(rows) for rows in start.embeddings]
+        self.start, self.n_chains, self.n_draws, self.n_kept = start, n_chains, n_draws, 0
+        sizes, n_samples = [len(rows) for rows in start.embeddings], n_chains * n_draws
         self.embeddings = [np.zeros((n, n_samples, dim), dtype=np.float32) for n in sizes]
         self.biases = [np.zeros((n, n_samples), dtype=np.float32) for n in sizes]
         self.noise_factors = [np.ones((n, n_samples), dtype=np.float32) for n in sizes]
@@ -255,9 +256,14 @@ class SampleStore:
         self.noise_precisions = np.zeros(n_samples)
         self.noise_dof = np.zeros((n_samples, n_fields))
 
-    def add(self, draw: Draw) -> Self:
-        """Keep a copy of a draw."""
-        place, self.n_kept = self.n_kept, self.n_kept + 1
+    def add(self, draws: Sequence[Draw]) -> Self:
+        """Keep a copy of one draw of each chain."""
+        for chain, draw in enumerate(draws):
+            self._put(chain * self.n_draws + self.n_kept, draw)
+        self.n_kept += 1
+        return self
+
+    def _put(self, place: int, draw: Draw) -> None:
         self.rated = [epochs > 0 for epochs in draw.model.epochs]
         for field, rated in enumerate(self.rated):
             mean = draw.prior_means[field]
@@ -269,30 +275,31 @@ class SampleStore:
         self.prior_means[place], self.prior_precisions[place] = draw.prior_means, draw.prior_precisions
         self.noise_precisions[place] = draw.noise.precision
         self.noise_dof[place] = draw.noise.degrees
-        return self
 
     def posterior(self) -> Posterior:
         """Take out all draws that were kept, which may be fewer than there is room for."""
-        n = self.n_kept
+        first = np.arange(self.n_chains)[:, None] * self.n_draws
+        places = (first + np.arange(self.n_kept)).ravel()
+        full = self.n_kept == self.n_draws
+
+        def kept(tables: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+            """The tables, (n_ids, n_samples, ...), without the room that was not needed."""
+            return tables if full else [rows[:, places] for rows in tables]
+
         return Posterior(
             self.start.intercept,
             self.start.scale,
-            self._kept(self.embeddings),
-            self._kept(self.biases),
-            self._kept(self.noise_factors),
+            kept(self.embeddings),
+            kept(self.biases),
+            kept(self.noise_factors),
             self.rated,
-            self.prior_means[:n],
-            self.prior_precisions[:n],
-            self.noise_precisions[:n],
-            self.noise_dof[:n],
+            self.prior_means[places],
+            self.prior_precisions[places],
+            self.noise_precisions[places],
+            self.noise_dof[places],
         )
 
-    def _kept(self, tables: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """The tables, (n_ids, n_samples, ...), without the room that was not needed."""
-        full = self.n_kept == self.n_samples
-        return tables if full else [rows[:, : self.n_kept].copy() for rows in tables]
 
-
-def single_sample_posterior(draw: Draw, start: Model) -> Posterior:
-    """Posterior of one draw; `start` gives the numbers of ids, m and s."""
-    return SampleStore(start, 1).add(draw).posterior()
+def posterior_of_draws(draws: Sequence[Draw], start: Model) -> Posterior:
+    """Posterior of one draw of each chain; `start` gives the numbers of ids, m and s."""
+    return SampleStore(start, len(draws), 1).add(draws).posterior()

@@ -1,6 +1,6 @@
-"""The draws and the end of the chain of a Bayesian recommender, as its fitted attributes hold them."""
+"""The draws and the ends of the chains of a Bayesian recommender, as its fitted attributes hold them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_mf.model._diagnostics import split_r_hat
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import drawn_posterior_rows, posterior_rows
+from sklearn_mf.model._initialization import warm_start_model
 from sklearn_mf.model._posterior import Draw, Noise, Posterior
 from sklearn_mf.recommenders._query import RecommendQuery
 from sklearn_mf.retrieval._posterior_ranking import DrawnRows
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.utils._warnings import warn_user
+
+# Type of the numbers of an array.
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Cells whose predictions are watched for convergence, and the split R-hat above which it is poor.
 _N_WATCHED, _POOR = 1000, 1.2
@@ -72,42 +76,57 @@ def posterior_of(fitted: Any) -> Posterior:
     )
 
 
-def store_end_of_chain(fitted: Any, draw: Draw) -> None:
-    """Keep the draw that a warm start continues from."""
-    fitted._epochs = draw.model.epochs
-    fitted._end_embeddings, fitted._end_biases = draw.model.embeddings, draw.model.biases
-    fitted._end_noise_precision, fitted._end_noise_factors = draw.noise.precision, draw.noise.factors
-    fitted._end_noise_dof, fitted._n_sweeps = draw.noise.degrees, draw.n_sweeps
+def store_ends_of_chains(fitted: Any, draws: tuple[Draw, ...]) -> None:
+    """Keep the last draws, from which a warm start continues; arrays over ids are (n_ids, n_chains, ...)."""
+    fitted._epochs, fitted._n_sweeps = draws[0].model.epochs, draws[0].n_sweeps
+    fitted._end_embeddings = _side_by_side([draw.model.embeddings for draw in draws])
+    fitted._end_biases = _side_by_side([draw.model.biases for draw in draws])
+    fitted._end_noise_factors = _side_by_side([draw.noise.factors for draw in draws])
+    fitted._end_noise_precisions = np.array([draw.noise.precision for draw in draws])
+    fitted._end_noise_dof = np.array([draw.noise.degrees for draw in draws])
 
 
-def end_of_chain(fitted: Any) -> Model:
-    """Model of the last draw."""
-    return Model(
+def _side_by_side(arrays: list[list[NDArray[Scalar]]]) -> list[NDArray[Scalar]]:
+    """Arrays of fields of chains, (n_ids[f], ...), to arrays of fields, (n_ids[f], n_chains, ...)."""
+    return [np.stack(chains, axis=1) for chains in zip(*arrays, strict=True)]
+
+
+def n_chains_of(fitted: Any) -> int:
+    """Number of chains of the last fit."""
+    return len(fitted._end_noise_precisions)
+
+
+def chain_states(fitted: Any, start: Model, known_codes: list[NDArray[np.int32]]) -> list[ChainState]:
+    """Ends of the chains, in units and over the ids of the fit that continues them."""
+    return [_chain_state(fitted, start, known_codes, chain) for chain in range(n_chains_of(fitted))]
+
+
+def _chain_state(fitted: Any, start: Model, known_codes: list[NDArray[np.int32]], chain: int) -> ChainState:
+    factors = [np.ones(len(rows)) for rows in start.embeddings]
+    for factor, codes, known in zip(factors, known_codes, fitted._end_noise_factors, strict=True):
+        factor[codes] = known[:, chain]
+    precision = float(fitted._end_noise_precisions[chain]) * (start.scale / fitted.scale_) ** 2
+    end = Model(
         fitted.intercept_,
         fitted.scale_,
-        fitted._end_embeddings,
-        fitted._end_biases,
+        [rows[:, chain] for rows in fitted._end_embeddings],
+        [biases[:, chain] for biases in fitted._end_biases],
         fitted.average_embeddings_,
         fitted.average_biases_,
         fitted._epochs,
     )
+    model = warm_start_model(start, end, known_codes)
+    return ChainState(model, Noise(precision, factors, fitted._end_noise_dof[chain]), fitted._n_sweeps)
 
 
-def chain_state(fitted: Any, start: Model, known_codes: list[NDArray[np.int32]]) -> ChainState:
-    """Noise at the end of the chain, in units and over the ids of the fit that continues it."""
-    factors = [np.ones(len(rows)) for rows in start.embeddings]
-    for factor, codes, known in zip(factors, known_codes, fitted._end_noise_factors, strict=True):
-        factor[codes] = known
-    precision = fitted._end_noise_precision * (start.scale / fitted.scale_) ** 2
-    return ChainState(Noise(precision, factors, fitted._end_noise_dof), fitted._n_sweeps)
-
-
-def check_same_noise(previous: Any, heteroscedastic: bool) -> None:
-    """Refuse a warm start with another model of the noise."""
+def check_same_chains(previous: Any, heteroscedastic: bool, n_chains: int) -> None:
+    """Refuse a warm start with another model of the noise or another number of chains."""
+    advice = "set warm_start=False to start anew."
     if np.isfinite(previous._end_noise_dof).all() != heteroscedastic:
+        raise ValueError(f"A warm start cannot change heteroscedastic to {heteroscedastic}: {advice}")
+    if n_chains_of(previous) != n_chains:
         raise ValueError(
-            f"A warm start cannot change heteroscedastic to {heteroscedastic}: set warm_start=False "
-            "to start anew."
+            f"A warm start cannot change n_chains from {n_chains_of(previous)} to {n_chains}: {advice}"
         )
 
 

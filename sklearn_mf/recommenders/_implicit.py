@@ -22,7 +22,7 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
-from sklearn_mf.recommenders._point_model import store_model, take_features
+from sklearn_mf.recommenders._point_model import check_features, store_model
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
@@ -344,7 +344,7 @@ class ImplicitMFRecommender(BaseRecommender):
         return InteractionRows(has_strengths=self.confidence is not None)
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
-        take_features(self, task)
+        check_features(self, task)
         training = self._weigh(task.ratings)
         self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
         solver: Any = load_solver("als")

@@ -17,7 +17,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import store_model, take_features
+from sklearn_mf.recommenders._point_model import check_features, store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
@@ -367,12 +367,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
-        take_features(self, task)
-        unobserved = None
-        if self.embedding_dim > 0:
-            unobserved = phases.unobserved_cells(
-                training, self.unobserved_weight, self.unobserved_value, centred
-            )
+        check_features(self, task)
+        unobserved = phases.unobserved_cells(self, training, centred)
         if unobserved is not None and can_learn_alpha(self):
             stopping = Stopping(self.tol * self.n_iter_no_change, 1)  # the objective falls ever more slowly
             solver = phases.two_phase_solver(self, task, training, held_out, centred, unobserved)

@@ -15,8 +15,9 @@ from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
-from sklearn_mf.recommenders._point_model import features_of, model_of
+from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
@@ -61,15 +62,11 @@ def id_arrays(recommender: Any) -> list[str]:
     return [name for name in (*_RELEVANCE, *_VARIANCES) if hasattr(recommender, name)]
 
 
-def unobserved_cells(
-    ratings: Ratings, ratio: float | str, value: float | None, centred: tuple[float, float]
-) -> Unobserved | None:
-    """The unobserved cells of a fit; None where it has none.
-
-    `value` is in units of the ratings, `centred` are the intercept and scale of the fit.
-    """
-    ratio = _RATIO if ratio == "auto" else float(ratio)
-    if ratings.n_fields != 2 or ratio == 0:
+def unobserved_cells(recommender: Any, ratings: Ratings, centred: tuple[float, float]) -> Unobserved | None:
+    """The unobserved cells of a fit; None where it has none. `centred` are its intercept and scale."""
+    weight, value = recommender.unobserved_weight, recommender.unobserved_value
+    ratio = _RATIO if weight == "auto" else float(weight)
+    if ratings.n_fields != 2 or ratio == 0 or recommender.embedding_dim == 0:
         return None
     if value is None:
         mean = np.average(ratings.targets, weights=ratings.weights)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sklearn_mf.model._factors import Model, fill_unrated
-from sklearn_mf.ratings._features import Features
+from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.retrieval._top_n import norm_bound
 
@@ -33,17 +33,10 @@ def model_of(recommender: Any) -> Model:
     )
 
 
-def take_features(recommender: Any, task: FitTask) -> None:
-    """Keep the features of the ids of a fit."""
+def check_features(recommender: Any, task: FitTask) -> None:
+    """Refuse features where embeddings must not be negative."""
     if task.features and recommender.positive:
         raise ValueError(
             "positive=True cannot be combined with features, whose effects on an embedding have both signs: "
             "set positive=False or features=None."
         )
-    recommender._features = task.features
-
-
-def features_of(recommender: Any) -> Features:
-    """Features of the ids of a fit; empty where it had none."""
-    features: Features = getattr(recommender, "_features", ())
-    return features

@@ -55,3 +55,7 @@ class SingleGraph(Graph[Result]):
     def __call__(self, *args: object, **_: object) -> Result:
         results = tf.raw_ops.PartitionedCall(args=tf.nest.flatten(args), Tout=self._types, f=self._concrete)
         return tf.nest.pack_sequence_as(self._concrete.structured_outputs, results)
+
+    def n_traces(self) -> int:
+        """0 before the first call, then 1."""
+        return int("_concrete" in vars(self))

@@ -11,7 +11,7 @@ SOLVERS = {
     "sgd": ("sklearn_mf.solvers.sgd._solver", "SGD"),
     "als": ("sklearn_mf.solvers.als._solver", "ALS"),
     "variational": ("sklearn_mf.solvers.variational._solver", "Variational"),
-    "gibbs": ("sklearn_mf.solvers.gibbs._sampler", "Gibbs"),
+    "gibbs": ("sklearn_mf.solvers.gibbs._chains", "GibbsChains"),
 }
 
 

@@ -151,15 +151,18 @@ class GibbsOptions:
     heteroscedastic : bool
         Whether the noise differs between ids.
     kept_after : tuple of int
-        Sweeps, counted from 0, after which the draw is kept.
+        Sweeps, counted from 0, after which the draw of each chain is kept.
     features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
         Features of the ids of each field; empty where no field has any.
+    n_chains : int
+        Number of chains.
     """
 
     seed: int
     heteroscedastic: bool
     kept_after: tuple[int, ...]
     features: Features = ()
+    n_chains: int = 1
 
 
 @dataclass(frozen=True)

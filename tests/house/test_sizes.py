@@ -3,6 +3,7 @@
 import ast
 import re
 import statistics
+from itertools import pairwise
 
 import pytest
 from sklearn.base import BaseEstimator
@@ -49,7 +50,7 @@ def test_few_values_are_untyped():
 
 def own_bases(recommender):
     """Classes of this package between a recommender and those of scikit-learn."""
-    return [each.__name__ for each in recommender.__mro__[1:] if each.__module__.startswith("sklearn_mf")]
+    return [each for each in recommender.__mro__[1:] if each.__module__.startswith("sklearn_mf")]
 
 
 def test_every_recommender_is_found():
@@ -57,7 +58,8 @@ def test_every_recommender_is_found():
 
 
 @pytest.mark.parametrize("recommender", RECOMMENDERS)
-def test_one_base_and_one_mixin_stand_under_a_recommender(recommender):
-    mixins = [name for name in own_bases(recommender) if name.endswith("Mixin")]
-    assert len(mixins) <= 1
-    assert set(own_bases(recommender)) - set(mixins) == {"BaseRecommender"}
+def test_one_base_and_one_line_of_mixins_stand_under_a_recommender(recommender):
+    mixins = [each for each in own_bases(recommender) if each.__name__.endswith("Mixin")]
+    assert len(mixins) <= 2
+    assert all(issubclass(upper, lower) for upper, lower in pairwise(mixins))
+    assert {each.__name__ for each in set(own_bases(recommender)) - set(mixins)} == {"BaseRecommender"}

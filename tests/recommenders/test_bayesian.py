@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def fit(X, y=None, weights=None, **parameters):
-    choice = {"embedding_dim": 4, "max_iter": 60, "random_state": 0, **parameters}
+    choice = {"embedding_dim": 4, "max_iter": 60, "n_chains": 1, "random_state": 0, **parameters}
     return BayesianMFRecommender(**choice).fit(X, y, weights)
 
 
@@ -241,8 +241,7 @@ def test_scale_of_the_ratings_does_not_matter(ratings):
 def test_warm_start_goes_on_with_the_chain(ratings):
     some = ratings[:1000]
     whole = fit(some, max_iter=12, burn_in=0, n_samples=6)
-    parts = BayesianMFRecommender(4, max_iter=6, burn_in=0, n_samples=3, warm_start=True, random_state=0)
-    parts.fit(some).fit(some)
+    parts = fit(some, max_iter=6, burn_in=0, n_samples=3, warm_start=True).fit(some)
     for ours, theirs in zip(parts.embedding_samples_, whole.embedding_samples_, strict=True):
         np.testing.assert_allclose(ours, theirs[3:], rtol=1e-6)
     np.testing.assert_array_equal(parts.noise_std_samples_, whole.noise_std_samples_[3:])

@@ -1,8 +1,9 @@
 """Ratings and tables of embeddings in TensorFlow, for the solvers that update one field after another."""
 
+import copy
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -42,10 +43,7 @@ class FieldTables:
         #: Id of each row, and row of each id, for each field.
         self.ids = rank_ids(ratings)
         self.rows = [rows_of(ids, n_ids) for ids, n_ids in zip(self.ids, ratings.n_ids, strict=True)]
-        self.tables = [
-            tensor(np.column_stack([embeddings[ids], biases[ids]]))
-            for embeddings, biases, ids in zip(start.embeddings, start.biases, self.ids, strict=True)
-        ]
+        self.tables = self._tables_of(start)
         width = self.tables[0].shape[1]
         solved_together = {"gradient": 0, "blocks": min(BLOCK, width)}.get(method, width)
         bounds = partial(
@@ -58,6 +56,17 @@ class FieldTables:
             group_by_field(ratings, field, self.ids, self.rows, start, bounds, tensor)
             for field in range(ratings.n_fields)
         ]
+
+    def with_rows(self, start: Model) -> Self:
+        """The same grouped ratings with the rows of another model."""
+        twin = copy.copy(self)
+        twin.start, twin.tables = start, self._tables_of(start)
+        return twin
+
+    def _tables_of(self, model: Model) -> list[Tensor]:
+        """Rows of the ids with ratings, (n_rows[f], width) for each field."""
+        rows = zip(model.embeddings, model.biases, self.ids, strict=True)
+        return [tensor(np.column_stack([embeddings[ids], biases[ids]])) for embeddings, biases, ids in rows]
 
     def others(self, field: int) -> Tensor:
         """Stacked tables of all fields but one, (n_others, width)."""

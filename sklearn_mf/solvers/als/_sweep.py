@@ -228,7 +228,7 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 @functools.cache
 def program(
-    n_fields: int, method: str, has_prior: bool, has_means: bool = False
+    n_fields: int, method: str, has_prior: bool, has_means: bool
 ) -> SingleGraph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
     real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
@@ -241,7 +241,7 @@ def program(
         rest = list(arguments)
         means = rest.pop() if has_means else None
         prior = rest.pop() if has_prior else None
-        return _solve_field(method, *rest, *(prior, means))
+        return _solve_field(method, *[*rest, prior, means])
 
     return SingleGraph(solve, signature)
 

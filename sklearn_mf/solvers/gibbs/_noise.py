@@ -5,22 +5,26 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Noise
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers.gibbs._priors import draw_degrees, draw_factors, draw_rescaling
 
 
 class ChainState(NamedTuple):
-    """End of a chain, from which a warm start continues.
+    """State from which a chain starts or a warm start continues, over all ids of the fit.
 
     Parameters
     ----------
+    model : Model
+        Embeddings and biases.
     noise : Noise
-        Noise of the ratings, over all ids of the fit that continues.
+        Noise of the ratings.
     n_sweeps : int
         Sweeps that the chain has made.
     """
 
+    model: Model
     noise: Noise
     n_sweeps: int
 

@@ -7,12 +7,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from sklearn_mf.model._factors import Model
-from sklearn_mf.model._posterior import Draw, Noise, Posterior, SampleStore, single_sample_posterior
+from sklearn_mf.model._posterior import Draw, Noise
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._tensors import Tensor
-from sklearn_mf.solvers._training import GibbsOptions, Penalty, Solver
+from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw
@@ -24,10 +23,7 @@ from sklearn_mf.solvers.gibbs._noise import (
     log_likelihood,
     rescale_noise,
 )
-from sklearn_mf.solvers.gibbs._priors import DEGREES, Moments, Prior, draw_noise_precision, draw_prior
-
-# A new chain begins with some sweeps of alternating least squares, with this ridge penalty.
-_START_SWEEPS, _START_PENALTY = 10, Penalty(l1=0.0, l2=0.02, positive=False, fit_bias=True)
+from sklearn_mf.solvers.gibbs._priors import Moments, Prior, draw_noise_precision, draw_prior
 
 
 class ConditionalPrior(NamedTuple):
@@ -96,52 +92,28 @@ def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
 _moments_program = SingleGraph(_moments, [tf.TensorSpec([None, None])])
 
 
-class Gibbs(Solver[Draw]):
-    """One chain. `state` is the end of the chain that a warm start continues; None begins a new chain.
-
-    It keeps its draws in `sample_store`, after the sweeps of this run in `options.kept_after`.
-    """
-
-    unit, measure, subject, start_std = "sweep", "log-likelihood", "The chain", 0.1
-    remedy = "the ratings or the sample weights are out of proportion"
+class Gibbs:
+    """One chain, which begins at a state."""
 
     def __init__(
-        self,
-        ratings: Ratings,
-        held_out: None,
-        start: Model,
-        options: GibbsOptions,
-        state: ChainState | None = None,
+        self, ratings: Ratings, field_tables: FieldTables, options: GibbsOptions, state: ChainState
     ) -> None:
-        self.options, self.start = options, start
-        self.n_sweeps = self.n_before = 0 if state is None else state.n_sweeps
-        self.field_tables = FieldTables(ratings, start, "cholesky")
-        self.total_weight = ratings.total_weight
-        self.mean_weight = ratings.mean_weight
-        tables = self.field_tables
-        self.weights = [ratings.id_weights(field)[ids] for field, ids in enumerate(tables.ids)]
-        n_rows = tuple(map(len, tables.ids))
-        self.within_cells = WithinCellVariation.of(ratings, tables.rows, n_rows, start.scale)
-        rng = np.random.default_rng([options.seed, self.n_sweeps])
-        #: Noise factors of all ids, those without ratings included.
-        self.start_factors = [np.ones(n) for n in ratings.n_ids] if state is None else state.noise.factors
-        self.noise = self._initial_noise(rng) if state is None else state.noise.take(tables.ids)
-        self.priors = [self._draw_prior(field, rng) for field in range(ratings.n_fields)]
-        self.sample_store = SampleStore(start, len(options.kept_after))
-
-    def _initial_noise(self, rng: np.random.Generator) -> Noise:
-        """Run some sweeps of alternating least squares, and draw the noise from their squared errors."""
-        undamped = [np.zeros(len(ids), dtype=np.float32) for ids in self.field_tables.ids]
-        for _ in range(_START_SWEEPS):
-            loss = self.field_tables.minimise(undamped, _START_PENALTY)
-        squares = 2 * self.mean_weight * loss + self.within_cells.total
-        return Noise(
-            draw_noise_precision(squares, self.total_weight, rng),
-            [np.ones(len(ids)) for ids in self.field_tables.ids],
-            np.full(len(undamped), DEGREES[-1] if self.options.heteroscedastic else np.inf),
+        self.options, self.field_tables = options, field_tables
+        self.n_sweeps = self.n_before = state.n_sweeps
+        self.scale = state.model.scale
+        self.total_weight, self.mean_weight = ratings.total_weight, ratings.mean_weight
+        ids = field_tables.ids
+        self.weights = [ratings.id_weights(field)[order] for field, order in enumerate(ids)]
+        self.within_cells = WithinCellVariation.of(
+            ratings, field_tables.rows, tuple(map(len, ids)), self.scale
         )
+        #: Noise factors of all ids, those without ratings included.
+        self.start_factors = state.noise.factors
+        self.noise = state.noise.take(ids)
+        rng = np.random.default_rng([options.seed, self.n_sweeps])
+        self.priors = [self._draw_prior(field, rng) for field in range(ratings.n_fields)]
 
-    def run_epoch(self, number: int) -> tuple[float, None]:
+    def sweep(self) -> float:
         """Draw prior, rows and noise of every field, the last one first, then the common noise precision.
 
         Returns the log-likelihood at the end of the sweep; nan if the sweep produced non-finite values.
@@ -151,16 +123,14 @@ class Gibbs(Solver[Draw]):
         for field in reversed(range(len(self.priors))):
             squares = self._draw_field(field, rng)
             if not np.isfinite(squares):
-                return float("nan"), None
+                return float("nan")
         precision = draw_noise_precision(squares, self.total_weight, rng)
         self.noise = self.noise._replace(precision=precision)
-        value = log_likelihood(self.noise, squares, self.weights, self.total_weight, self.start.scale)
+        value = log_likelihood(self.noise, squares, self.weights, self.total_weight, self.scale)
         if self.options.heteroscedastic:
             self.noise = rescale_noise(self.noise, rng)
         self.n_sweeps += 1
-        if number in self.options.kept_after:
-            self.sample_store.add(self.snapshot())
-        return value, None
+        return value
 
     def _draw_field(self, field: int, rng: np.random.Generator) -> float:
         """Draw prior, rows and noise factors of a field; the squared errors times the factors of all ids."""
@@ -201,12 +171,3 @@ class Gibbs(Solver[Draw]):
             noise=Noise(self.noise.precision, factors, self.noise.degrees.copy()),
             n_sweeps=self.n_sweeps,
         )
-
-    def posterior(self) -> Posterior:
-        """Posterior of the kept draws; of the present draw where none is kept."""
-        if self.sample_store.n_kept:
-            return self.sample_store.posterior()
-        return single_sample_posterior(self.snapshot(), self.start)
-
-    def close(self) -> None:
-        """Do nothing: a chain has no threads of its own."""

@@ -226,7 +226,7 @@ def test_one_graph_serves_every_size(n_fields):
                 held_out = n_ratings == 200 and n_fields > 1
                 fit(X, y, embedding_dim=dim, penalty=penalty, max_iter=1, early_stopping=held_out)
             fit(X, y, embedding_dim=dim, positive=True, max_iter=1)
-    programs = [sweep.program(n_fields, method, False) for method in METHODS]
+    programs = [sweep.program(n_fields, method, False, False) for method in METHODS]
     assert [program.n_traces() for program in programs] == [1, 1, 1]
     if n_fields > 1:
         assert sweep.score_program(n_fields).n_traces() == 1

@@ -18,14 +18,14 @@ from sklearn_mf import BayesianMFRecommender
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Noise
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
-from sklearn_mf.solvers._training import GibbsOptions, train
+from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als import _field_tables as field_tables
 from sklearn_mf.solvers.als import _least_squares as least_squares
+from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.gibbs import _priors as priors
 from sklearn_mf.solvers.gibbs import _sampler as gibbs
 from sklearn_mf.solvers.gibbs._noise import ChainState
 from tests.conftest import low_rank_ratings
-from tests.solvers.problems import Silent
 from tests.solvers.reference import Reference
 
 # Every seed is fixed, so that no test fails by chance; these are the least p-value and largest z-score.
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The chain has not converged")
 
 
 def fit(X, y, weights=None, **parameters):
-    choice = {"embedding_dim": 2, "max_iter": 6, "burn_in": 2, "random_state": 0, **parameters}
+    choice = {"embedding_dim": 2, "max_iter": 6, "burn_in": 2, "n_chains": 1, "random_state": 0, **parameters}
     return BayesianMFRecommender(**choice).fit(X, y, weights)
 
 
@@ -65,7 +65,11 @@ def chain_of(n_fields, heteroscedastic, dim=3, seed=7):
     factors = [rng.gamma(3, 1 / 3, n) if heteroscedastic else np.ones(n) for n in n_ids]
     noise = Noise(1.9, factors, np.full(n_fields, priors.DEGREES[9] if heteroscedastic else np.inf))
     options = GibbsOptions(seed, heteroscedastic, (0, 2))
-    return gibbs.Gibbs(ratings, None, start, options, ChainState(noise, 4)), (codes, y, weights)
+    return chain_at(ratings, options, ChainState(start, noise, 4)), (codes, y, weights)
+
+
+def chain_at(ratings, options, state):
+    return gibbs.Gibbs(ratings, FieldTables(ratings, state.model, "cholesky"), options, state)
 
 
 class Slow:
@@ -166,7 +170,7 @@ def test_sweeps_follow_the_reference(n_fields, dim, heteroscedastic, small_block
     slow = Slow(chain, rows)
     for number in (4, 5):
         slow.sweep(number, heteroscedastic)
-        chain.run_epoch(number - 4)
+        chain.sweep()
         np.testing.assert_allclose(chain.noise.precision, slow.noise.precision, rtol=1e-4)
         np.testing.assert_equal(chain.noise.degrees, slow.noise.degrees)
         for field in range(n_fields):
@@ -186,9 +190,10 @@ def test_sweeps_follow_the_reference(n_fields, dim, heteroscedastic, small_block
 @pytest.mark.parametrize("heteroscedastic", [False, True])
 def test_ids_without_ratings_stay_as_they_were(heteroscedastic):
     chain, _ = chain_of(3, heteroscedastic)
-    before, begin = chain.start_factors, chain.start
-    with chain:
-        draw, _ = train(chain, 2, Silent())
+    before, begin = chain.start_factors, chain.field_tables.start
+    for _ in range(2):
+        chain.sweep()
+    draw = chain.snapshot()
     for field, ids in enumerate(chain.field_tables.ids):
         n_ids = len(begin.biases[field])
         unrated = np.setdiff1d(np.arange(n_ids), ids)
@@ -209,38 +214,16 @@ def test_a_sweep_leaves_snapshots_taken_before_it_as_they_were():
     chain, _ = chain_of(2, True)
     noise, draw = chain.noise, chain.snapshot()
     copies = [factors.copy() for factors in (*noise.factors, *draw.noise.factors, noise.degrees)]
-    chain.run_epoch(0)
+    chain.sweep()
     for now, before in zip((*noise.factors, *draw.noise.factors, noise.degrees), copies, strict=True):
         np.testing.assert_array_equal(now, before)
-
-
-def test_draws_are_kept_after_the_sweeps_that_the_options_name():
-    chain, _ = chain_of(2, True)
-    precisions = []
-    for number in range(4):
-        chain.run_epoch(number)
-        precisions.append(chain.noise.precision)
-    assert chain.sample_store.n_kept == 2
-    np.testing.assert_array_equal(chain.posterior().noise_precisions, [precisions[0], precisions[2]])
-
-
-def test_a_chain_that_is_stopped_before_the_first_kept_draw_has_its_present_draw():
-    class Stop(Silent):
-        def end(self, number, value, rmse, snapshot):
-            return True
-
-    chain, _ = chain_of(2, True)
-    chain.options = replace(chain.options, kept_after=(3,))
-    draw, history = train(chain, 9, Stop())
-    assert history.n_iter == 1
-    np.testing.assert_array_equal(chain.posterior().noise_precisions, [draw.noise.precision])
 
 
 @pytest.mark.parametrize(("n_fields", "dim", "heteroscedastic"), CASES)
 def test_the_log_likelihood_is_that_of_the_rows(n_fields, dim, heteroscedastic):
     chain, rows = chain_of(n_fields, heteroscedastic, dim)
-    for number in range(3):
-        value, _ = chain.run_epoch(number)
+    for _ in range(3):
+        value = chain.sweep()
         np.testing.assert_allclose(value, Slow(chain, rows).log_likelihood(), rtol=1e-5)
 
 
@@ -257,7 +240,7 @@ def test_the_noise_is_drawn_from_the_errors_of_the_rows_not_of_the_cells(heteros
 
     monkeypatch.setattr(gibbs, "draw_noise_precision", compare)
     monkeypatch.setattr(gibbs, "rescale_noise", lambda noise, rng: noise)
-    chain.run_epoch(0)
+    chain.sweep()
     assert chain.noise.precision == 12.5
 
 
@@ -305,7 +288,6 @@ def tame(monkeypatch):
     monkeypatch.setattr(priors, "wishart", Tame)
     for name in ("_SHAPE", "_RATE", "DEGREES"):
         monkeypatch.setattr(priors, name, getattr(Tame, name))
-    monkeypatch.setattr(gibbs, "DEGREES", Tame.DEGREES)
     with threadpool_limits(1, "blas"):  # the threads of NumPy and those of TensorFlow wait for each other
         yield
 
@@ -327,7 +309,7 @@ class Simulation:
         start = model_of([np.zeros((n, dim + 1)) for n in self.n_ids], 0.0, 1.0)
         noise = Noise(1.0, [np.ones(n) for n in self.n_ids], np.full(n_fields, np.inf))
         options = GibbsOptions(seed, heteroscedastic, ())
-        self.chain = gibbs.Gibbs(self.ratings, None, start, options, ChainState(noise, 0))
+        self.chain = chain_at(self.ratings, options, ChainState(start, noise, 0))
         ranks, columns = self.chain.field_tables.rows, self.ratings.codes.T
         self.rows = [rank[column] for rank, column in zip(ranks, columns, strict=True)]
         self.orders = [sorted_by(rows, n)[0] for rows, n in zip(self.rows, self.n_ids, strict=True)]
@@ -408,7 +390,7 @@ def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000):
     simulation.put_unknowns(unknowns)
     for _ in range(n_sweeps):
         simulation.put_cells(*(cells := simulation.simulate_cells(simulation.unknowns(), rng)))
-        simulation.chain.run_epoch(0)
+        simulation.chain.sweep()
         successive.append(watched(simulation, simulation.unknowns(), *cells))
     # Means of 40 batches, as draws of a chain are not independent.
     one, two = (np.reshape(g, (40, -1, len(g[0]))).mean(1) for g in (independent, successive))
@@ -439,9 +421,9 @@ def test_simulated_unknowns_have_uniform_ranks_among_the_draws(tame):
         simulation.put_cells(*simulation.simulate_cells(truth, rng))
         simulation.put_unknowns(simulation.simulate_unknowns(rng))
         chain.options = replace(chain.options, seed=seed)
-        chain.noise, values = chain._initial_noise(rng), []
+        values = []
         for _ in range(burn_in + n_draws * thin):
-            chain.run_epoch(0)
+            chain.sweep()
             values.append(calibrated(simulation.unknowns()))
         ranks.append((np.array(values[burn_in + thin - 1 :: thin]) < calibrated(truth)).sum(0))
     for column in np.transpose(ranks):
@@ -495,12 +477,12 @@ def test_one_graph_serves_every_size(n_fields):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_chain_that_diverges_leaves_the_estimator_as_it_was(value, monkeypatch):
     X, y = low_rank_ratings(n_ratings=200)
-    fitted, original = fit(X, y, warm_start=True), gibbs.Gibbs.run_epoch
+    fitted, original = fit(X, y, warm_start=True), gibbs.Gibbs.sweep
 
-    def diverge(chain, number):
-        return (value, None) if number == 2 else original(chain, number)
+    def diverge(chain):
+        return value if chain.n_sweeps - chain.n_before == 2 else original(chain)
 
-    monkeypatch.setattr(gibbs.Gibbs, "run_epoch", diverge)
+    monkeypatch.setattr(gibbs.Gibbs, "sweep", diverge)
     for model in (fitted, BayesianMFRecommender(2, max_iter=6)):
         before = model.__dict__.copy()
         with pytest.raises(ValueError, match=f"diverged in sweep 3, the log-likelihood became {value}"):

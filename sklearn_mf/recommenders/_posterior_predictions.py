@@ -1,0 +1,227 @@
+"""Predictions, recommendations and fold-in from the draws of a Bayesian recommender."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from sklearn.utils import check_random_state
+
+from sklearn_mf.model._fold_in import FoldInRatings, posterior_contributions, posterior_rows
+from sklearn_mf.recommenders import _chain_state as chain
+from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._fitting import reads_one_fit
+from sklearn_mf.recommenders._query import RecommendQuery, read_query
+from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
+from sklearn_mf.retrieval._top_n import Ranking
+
+
+class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
+    """Mixin of recommenders that have draws of factorizations; they implement the hooks of the fit."""
+
+    clip: bool
+    target_range_: NDArray[np.float64]
+    _embedding_draws: list[NDArray[np.float32]]
+    _bias_draws: list[NDArray[np.float32]]
+    _noise_factor_draws: list[NDArray[np.float32]]
+
+    @reads_one_fit
+    def predict(
+        self, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict ratings by posterior means, and optionally their predictive standard deviations.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit. An unknown id has the mean
+            and the spread of the prior of its field.
+        return_std : bool, default=False
+            Whether to return the standard deviation too.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), float64
+            Mean over the draws of the expected rating, each clipped where `clip=True`.
+        std : ndarray of shape (n_samples,), float64
+            Only with `return_std=True`: standard deviation of a rating, in units of the ratings, without the
+            clip: from the spread of its expectation over the draws, of ids without ratings, and the noise.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown and `handle_unknown="error"`; where ids are missing (NaN, None).
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> model.predict([["bob", "alien"], ["somebody", "up"]]).shape
+        (2,)
+        """
+        codes = self._read_codes(X)
+        limits = self.target_range_ if self.clip else None
+        if not return_std:
+            return chain.posterior_of(self).means(codes, limits)
+        summary = chain.posterior_of(self).summary(codes, limits)
+        return summary.mean, np.sqrt(summary.variance)
+
+    @reads_one_fit
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
+        """Predict intervals that hold a rating with a given probability.
+
+        The predictive distribution, a mixture of normal distributions over the draws, is taken as the normal
+        distribution of the same mean and variance.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit.
+        coverage : float, default=0.9
+            The probability, between 0 and 1.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2), float64
+            Lower and upper bound; inside the range of the training ratings where `clip=True`.
+
+        Raises
+        ------
+        ValueError
+            Where coverage is not between 0 and 1, and where predict raises.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> lower, upper = model.predict_interval([["bob", "alien"]], coverage=0.5)[0]
+        >>> bool(1 <= lower < upper <= 5)
+        True
+        """
+        codes = self._read_codes(X)
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
+        summary = chain.posterior_of(self).summary(codes, None)
+        half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
+        interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
+        return np.clip(interval, *self.target_range_) if self.clip else interval
+
+    @reads_one_fit
+    def recommend(  # type: ignore[override]
+        self,
+        users: object = None,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        candidates: object = None,
+        exclude: object = None,
+        ratings: ArrayLike | None = None,
+        by: str = "mean",
+        quantile: float = 0.9,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> pd.DataFrame:
+        """Recommend items by posterior mean, by an upper quantile (UCB) or by Thompson sampling.
+
+        Parameters
+        ----------
+        users : id, or list, array, Series or Index of ids, default=None
+            Whom to recommend to, as in :meth:`MFRecommender.recommend`.
+        n : int, default=10
+            Items for each user.
+        exclude_seen : bool, default=True
+            Leave out the items that the user has rated.
+        candidates, exclude : id, or list, array, Series or Index of ids, or table, default=None
+            Items to choose from, and items that are never shown, as in :meth:`MFRecommender.recommend`.
+        ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
+            In the place of `users`: user, item and rating of people, whether fit has seen them or not.
+        by : {"mean", "upper", "sample"}, default="mean"
+            "mean": mean of the expected rating over the draws. "upper": a quantile of it over the draws, so
+            that uncertain items are explored. "sample": expected rating under one draw chosen at random
+            (Thompson sampling), so that an item is shown as often as it is probably the best one.
+        quantile : float, default=0.9
+            The quantile of `by="upper"`; 0.5 is about the mean.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draw of `by="sample"`, and, unless `by` is "mean", of the draws of users who come with
+            ratings or are unknown, and of items without ratings.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_recommendations, 4)
+            As :meth:`MFRecommender.recommend` returns it; "score" is the number that ranks.
+
+        Raises
+        ------
+        ValueError
+            Where `by` is none of the three or quantile not between 0 and 1, and as in
+            :meth:`MFRecommender.recommend`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> model.recommend("bob", by="sample", random_state=0)[["user", "item", "rank"]]
+          user   item  rank
+        0  bob  alien     1
+        """
+        if by not in ("mean", "upper", "sample"):
+            raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
+        if not 0 < quantile < 1:
+            raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
+        if by == "mean":
+            return self._recommendations(query, self._rank_by_mean(query))
+        rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return self._recommendations(query, self._rank_by_draws(query, by, quantile, rng))
+
+    @property
+    def embedding_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the embeddings: list of ndarray of shape (n_samples, n_ids[f], embedding_dim)."""
+        return [draws.swapaxes(0, 1) for draws in self._embedding_draws]
+
+    @property
+    def bias_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the biases: list of ndarray of shape (n_samples, n_ids[f])."""
+        return [draws.T for draws in self._bias_draws]
+
+    @property
+    def noise_factor_samples_(self) -> list[NDArray[np.float32]]:
+        """Kept draws of the noise factors: list of ndarray of shape (n_samples, n_ids[f])."""
+        return [draws.T for draws in self._noise_factor_draws]
+
+    def _ranking_vectors(self, field: int) -> NDArray[np.float32]:
+        return chain.posterior_of(self).stacked(field)
+
+    def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        posterior = chain.posterior_of(self)
+        embeddings, biases = chain.user_rows(posterior, query)
+        means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
+        return means, biases.mean(axis=1, dtype=np.float64)
+
+    def _rank_by_draws(
+        self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
+    ) -> Ranking:
+        """Ranking by a quantile over the draws, or by one of them; rows without ratings are drawn."""
+        posterior = chain.posterior_of(self)
+        users = chain.drawn_user_rows(posterior, query, rng)
+        items = np.arange(len(self.categories_[1])) if query.items is None else query.items
+        if by == "sample":
+            ranking = rank_by_draw(posterior, users, items, query.n, query.excluded, rng, query.cells)
+        else:
+            rows = posterior.drawn_rows(1, items, rng)
+            ranking = rank_by_quantile(users, rows, query.n, query.excluded, quantile, query.cells)
+        return ranking._replace(scores=self.intercept_ + self.scale_ * ranking.scores)
+
+    def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
+        embeddings, biases = posterior_rows(fold_in, chain.posterior_of(self))
+        return {
+            "embeddings": embeddings.mean(axis=1),
+            "biases": biases.mean(axis=1),
+            "embedding_samples": embeddings.swapaxes(0, 1),
+            "bias_samples": biases.T,
+        }
+
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+        return posterior_contributions(fold_in, chain.posterior_of(self), item)
