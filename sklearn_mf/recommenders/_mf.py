@@ -9,25 +9,21 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
-from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._uncertain import TwoPhaseModel
-from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import check_features, store_model
+from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
     charged_prior_ratings,
-    chosen_solver,
     hold_out_for,
-    rating_options,
+    rating_solver,
 )
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
-from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 
@@ -189,8 +185,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Objective after each sweep of the first phase: where `alpha` is learnt, eight sweeps that count the
         variances of the rows, and then sweeps that minimise :math:`J_1`. Only with unobserved cells.
     validation_scores_ : list of float
-        Negated RMSE of the held-out ratings after each pass, in units of the ratings; empty without
-        `early_stopping`.
+        Negated RMSE of held-out ratings after each pass, in their units; empty without `early_stopping`.
     n_iter_ : int
         Number of passes of the second phase.
     n_features_in_ : int
@@ -367,7 +362,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
-        check_features(self, task)
+        refuse_positive(self, task.features)
         unobserved = phases.unobserved_cells(self, training, centred)
         if unobserved is not None and can_learn_alpha(self):
             stopping = Stopping(self.tol * self.n_iter_no_change, 1)  # the objective falls ever more slowly
@@ -375,18 +370,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
             return solver, self._stopping if held_out is not None else stopping
         if unobserved is not None:
             phases.learn_relevance(self, task, training, centred, unobserved)
-        return self._rating_solver(task, training, held_out, centred), self._stopping
-
-    def _rating_solver(
-        self, task: FitTask, training: Ratings, held_out: Ratings | None, centred: tuple[float, float]
-    ) -> Any:
-        """Solver of the observed ratings alone."""
-        solver: Any = load_solver(chosen_solver(self))
-        dim = int(self.embedding_dim)
-        start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
-        if task.previous is not None:
-            start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
-        return solver(training, held_out, start, rating_options(self, task))
+        return rating_solver(self, task, training, held_out, centred), self._stopping
 
     @property
     def _stopping(self) -> Stopping:
@@ -406,11 +390,24 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         return [*super()._id_arrays(), "_id_weights", *phases.id_arrays(self)]
 
     def _variances(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
-        return phases.rating_variances(self, codes)
+        if not phases.has_variances(self):
+            raise ValueError(
+                "return_std=True needs a model that learnt its penalty from two fields, with alpha='auto' "
+                f"and unobserved cells, but alpha={self.alpha!r} was used or fit had none: "
+                "fit MFRecommender(), or use BayesianMFRecommender."
+            )
+        return phases.uncertain_model(self).variance(codes, self._id_weights)
 
     def _ranked_by(self, rank_by: str) -> Self:
-        ranked: Self = phases.ranked_by(self, rank_by)
-        return ranked
+        if rank_by not in ("auto", "relevance", "rating"):
+            raise ValueError(f"rank_by must be 'auto', 'relevance' or 'rating', got {rank_by!r}.")
+        has_relevance = hasattr(self, "relevance_embeddings_")
+        if rank_by == "relevance" and not has_relevance:
+            raise ValueError(
+                "rank_by='relevance' needs rows learnt from unobserved cells, which this fit has none of: "
+                "fit two fields with unobserved_weight='auto', or use rank_by='rating'."
+            )
+        return phases.as_relevance(self) if has_relevance and rank_by != "rating" else self
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         embeddings, biases = self._fold_in_rows(fold_in)
@@ -431,5 +428,5 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return ridge_rows(fold_in, self._model, self._prior, self.fit_bias, self.positive)
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return ridge_contributions(fold_in, self._model, self._prior, self.fit_bias, item)
