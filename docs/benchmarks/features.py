@@ -160,7 +160,7 @@ def print_validation() -> None:
         n_train = int(0.9 * len(rows))
         splits = [(ratings.iloc[rows[:n_train]], ratings.iloc[rows[n_train:]])]
         splits.append(next(held_out_ids(ratings, "item")))
-        for in_ids, in_ratings in ((0.5, 50.0), (2.0, 50.0), (8.0, 50.0), (2.0, 10.0), (2.0, 250.0)):
+        for in_ids, in_ratings in ((0.5, 200.0), (2.0, 200.0), (8.0, 200.0), (2.0, 50.0), (2.0, 1000.0)):
             variational_module.CHARGE_IN_IDS = in_ids
             relevance_module.CHARGE_IN_RATINGS = variational_module.CHARGE_IN_RATINGS = in_ratings
             errors = [rmse(fitted(train, name, KINDS["both"]), test) for train, test in splits]
