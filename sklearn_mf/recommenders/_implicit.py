@@ -54,9 +54,9 @@ class ImplicitMFRecommender(BaseRecommender):
     closed form, so no cell without interaction is ever visited. J never rises.
 
     With `features`, J penalises the distance of :math:`t_j` from a linear function :math:`B^\top f_j` of the
-    features of the id [3]_, and the matrix B of a field like :math:`t_j` of an id of total weight 200. In each
-    sweep B is learnt by ridge regression of the rows on the features. The row of an id without interactions
-    is :math:`B^\top f_j`.
+    features of the id [3]_, and the matrix B of a field like :math:`t_j` of an id of total weight 200. In
+    each sweep B is learnt by ridge regression of the rows on the features. The row of an id without
+    interactions is :math:`B^\top f_j`.
 
     X may have other than two columns of ids. Then there are no unobserved cells, and the observed rows alone
     are fitted.
