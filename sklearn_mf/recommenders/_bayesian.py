@@ -12,6 +12,7 @@ from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.model._posterior import Draw, posterior_of_draws
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _chain_state as chain
+from sklearn_mf.recommenders._chain_diagnostics import store_diagnostics
 from sklearn_mf.recommenders._chain_knowledge import check_same_knowledge
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
 from sklearn_mf.recommenders._posterior_predictions import PosteriorPredictionsMixin
@@ -293,7 +294,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         chain.store_posterior(self, solver.posterior())
         chain.store_ends_of_chains(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
-        chain.store_r_hat(self, solver.options.seed)
+        store_diagnostics(self, solver.options.seed)
 
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), *chain.ID_ARRAYS]

@@ -5,9 +5,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_mf.model._diagnostics import split_r_hat
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import drawn_posterior_rows, posterior_rows
 from sklearn_mf.model._initialization import warm_start_model
@@ -23,13 +21,9 @@ from sklearn_mf.recommenders._query import RecommendQuery
 from sklearn_mf.retrieval._posterior_ranking import DrawnRows
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers.gibbs._noise import ChainState
-from sklearn_mf.utils._warnings import warn_user
 
 # Type of the numbers of an array.
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-# Cells whose predictions are watched for convergence, and the split R-hat above which it is poor.
-_N_WATCHED, _POOR = 1000, 1.2
 
 # Attributes with a row for each id that a Bayesian recommender has beside those of all recommenders.
 ID_ARRAYS = (
@@ -178,19 +172,6 @@ def drawn_user_rows(posterior: Posterior, query: RecommendQuery, rng: np.random.
     if query.fold_in is None:
         return posterior.drawn_rows(0, query.codes, rng)
     return drawn_posterior_rows(query.fold_in, posterior, rng)
-
-
-def store_r_hat(fitted: Any, seed: int) -> None:
-    """Set split R-hat over cells drawn at random, with a warning where it is poor."""
-    rng = np.random.default_rng(seed)
-    codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in fitted.categories_], axis=1)
-    fitted.r_hat_ = split_r_hat(posterior_of(fitted).expected(codes))
-    if fitted.r_hat_ > _POOR:
-        warn_user(
-            f"The chain has not converged, split R-hat is {fitted.r_hat_:.2f} after {fitted._n_sweeps} "
-            f"sweeps: raise max_iter={fitted.max_iter} and burn_in={fitted.burn_in}.",
-            ConvergenceWarning,
-        )
 
 
 def _means(draws: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
-from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw
+from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw, times
 from sklearn_mf.solvers.als._sweep import field_signature, link_rows, solve_blocks
 from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import (
@@ -24,7 +24,14 @@ from sklearn_mf.solvers.gibbs._noise import (
     log_likelihood,
     rescale_noise,
 )
-from sklearn_mf.solvers.gibbs._priors import Moments, Prior, draw_noise_precision, draw_prior
+from sklearn_mf.solvers.gibbs._priors import (
+    Moments,
+    Prior,
+    SquaresByScale,
+    draw_embedding_scale,
+    draw_noise_precision,
+    draw_prior,
+)
 from sklearn_mf.solvers.gibbs._regression import draw_regression_prior
 
 
@@ -51,10 +58,10 @@ class ConditionalPrior(NamedTuple):
 
 def _draw_field(
     others: Tensor, field: RatingsByField, prior: ConditionalPrior, key: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Draw the rows of one field, given the stacked tables of the others.
 
-    Returns the table (n_rows, width), and the weighted squared errors of each row, (n_rows,), times the noise
+    Returns the table (n_rows, width), and the parts of `SquaresByScale`, (n_rows,) each, with the noise
     factors of the other ids. `key`, (2,), is the seed: each block makes one of its own from it.
     """
     has_bias = tf.constant(1.0)
@@ -69,13 +76,17 @@ def _draw_field(
         precisions = prior.noise_precision[rows][:, None] * w
         normal = {"prior_precision": prior.precision, "prior_shift": prior_shifts[rows]}
         problems = RowProblems(X, y, precisions, tf.zeros_like(noise), **normal)
-        return normal_draw(problems, noise)
+        drawn, residuals = normal_draw(problems, noise)
+        part = times(X, tf.concat([drawn[:, :-1], tf.zeros_like(drawn[:, -1:])], 1))
+        sums = [tf.reduce_sum(w * part * other, 1, keepdims=True) for other in (residuals, part)]
+        return tf.concat([drawn, *sums], 1), residuals
 
-    return solve_blocks(linked_rows, field, has_bias, draw)
+    solved, squares = solve_blocks(linked_rows, field, has_bias, draw)
+    return solved[:, :-2], (squares, solved[:, -2], solved[:, -1])
 
 
 @functools.cache
-def program(n_fields: int) -> SingleGraph[tuple[Tensor, Tensor]]:
+def program(n_fields: int) -> SingleGraph[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]:
     """`_draw_field` as a graph: one for each number of fields, for every field and size."""
     real = tf.TensorSpec([None])
     matrix = tf.TensorSpec([None, None])
@@ -154,10 +165,26 @@ class Gibbs:
         prior = self.priors[field] = self._draw_prior(field, rng)
         if prior.regression is not None:
             self.precisions[field] = prior.regression.precisions
-        squares = self._draw_rows(field)
+        errors = self._draw_rows(field)
+        squares = self._rescale(field, errors, rng)
         if self.options.heteroscedastic and np.isfinite(squares).all():
             self.noise = draw_field_noise(self.noise, field, squares, self.weights[field], rng)
         return float((self.noise.factors[field] * squares).sum())
+
+    def _rescale(self, field: int, errors: SquaresByScale, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Multiply embeddings and prior of a field by a drawn number; the squared errors, (n_rows,)."""
+        total, prior = errors.total(self.noise.factors[field]), self.priors[field]
+        if not (
+            total.curvatures.item() > 0 and np.isfinite(total).all()
+        ):  # no pairs of embeddings, or divergence
+            return errors.squares
+        scale = draw_embedding_scale(total, prior, self.total_weight, rng)
+        multipliers = np.append(np.full(len(prior.mean) - 1, scale), 1.0)
+        self.field_tables.tables[field] *= tf.constant(multipliers, tf.float32)
+        self.priors[field] = prior.rescaled(scale)
+        precision = draw_noise_precision(total.at(scale).item(), self.total_weight, rng)
+        self.noise = self.noise._replace(precision=precision)
+        return errors.at(scale)
 
     def _draw_prior(self, field: int, rng: np.random.Generator) -> Prior:
         table, features = self.field_tables.tables[field], self.knowledge.features[field]
@@ -167,8 +194,8 @@ class Gibbs:
         mean, scatter = _moments_program(table)
         return draw_prior(Moments(int(table.shape[0]), mean.numpy(), scatter.numpy()), rng)
 
-    def _draw_rows(self, field: int) -> NDArray[np.float64]:
-        """Draw the rows of a field; their squared errors times the factors of their other ids, (n_rows,)."""
+    def _draw_rows(self, field: int) -> SquaresByScale:
+        """Draw the rows of a field; their squared errors times the factors of their other ids."""
         tables, noise, drawn = self.field_tables, self.noise, self.priors[field]
         features = self.knowledge.features[field]
         others = noise.factors[:field] + noise.factors[field + 1 :]
@@ -180,9 +207,10 @@ class Gibbs:
         )
         key = tf.constant([self.options.seed, self.n_sweeps * len(self.priors) + field], tf.int32)
         draw = program(len(self.priors))
-        tables.tables[field], squares = draw(tables.others(field), tables.fields[field], prior, key)
-        within_cells = self.within_cells.by_row(field, noise.factors)
-        return self.mean_weight * squares.numpy().astype(np.float64) + within_cells
+        tables.tables[field], errors = draw(tables.others(field), tables.fields[field], prior, key)
+        sums = [self.mean_weight * part.numpy().astype(np.float64) for part in errors]
+        sums[0] += self.within_cells.by_row(field, noise.factors)
+        return SquaresByScale(*sums)
 
     def snapshot(self) -> Draw:
         """Copy of the present draw, outside TensorFlow, over all ids."""
