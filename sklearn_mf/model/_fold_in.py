@@ -249,18 +249,20 @@ def posterior_rows(fold_in: FoldInRatings, posterior: Posterior) -> Rows:
     The noise of the users is taken as that of average users. Returns embeddings (n_users, n_samples,
     embedding_dim) and biases (n_users, n_samples), in units of z.
     """
-    rows = np.tile(posterior.prior_means[:, 0], (len(fold_in.ids), 1, 1))
+    rows = _prior_means(fold_in, posterior)
     for number, items, targets, weights in fold_in.rated():
-        mean, _ = _conditional(*_regressions(posterior, items, targets, weights), posterior)
-        rows[number] = mean
+        ratings = _regressions(posterior, items, targets, weights)
+        rows[number], _ = _conditional(*ratings, rows[number], posterior)
     return rows[..., :-1], rows[..., -1]
 
 
 def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.random.Generator) -> Rows:
     """Rows as `posterior_rows` returns them, drawn from their conditional distributions."""
-    rows = posterior.prior_draws(0, len(fold_in.ids), rng)
+    means = _prior_means(fold_in, posterior)
+    rows = means + posterior.prior_deviations(0, len(fold_in.ids), rng)
     for number, items, targets, weights in fold_in.rated():
-        mean, root = _conditional(*_regressions(posterior, items, targets, weights), posterior)
+        ratings = _regressions(posterior, items, targets, weights)
+        mean, root = _conditional(*ratings, means[number], posterior)
         noise = rng.standard_normal((*mean.shape, 1))
         rows[number] = mean + np.linalg.solve(root, noise)[..., 0]
     return rows[..., :-1], rows[..., -1]
@@ -269,19 +271,29 @@ def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.r
 def posterior_contributions(fold_in: FoldInRatings, posterior: Posterior, item: int) -> Contributions:
     """Decompose the mean score of an item for one user into the prior's share and that of each rating.
 
-    Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating.
+    Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating and
+    mu the prior mean of the user. The part of mu that a table of features gives is separate.
     """
     X, z, precisions = _regressions(posterior, fold_in.items, fold_in.targets, fold_in.weights)
-    mu, prior_precision = posterior.prior_means[:, 0], posterior.prior_precisions[:, 0]
+    mu, prior_precision = _prior_means(fold_in, posterior)[0], posterior.prior_precisions[:, 0]
     weighted = (X * precisions[..., None]).swapaxes(1, 2)
     surprise = z - (X @ mu[..., None])[..., 0]
     rows = np.linalg.solve(weighted @ X + prior_precision, weighted * surprise[:, None])
     vectors, biases = posterior.rows(1, np.array([item]))
     x = np.append(vectors[0].astype(np.float64), np.ones((len(X), 1)), axis=1)  # (n_samples, width)
     bias = biases[0].mean(dtype=np.float64).astype(np.float32)  # as in biases_, by which recommend ranks
-    base = float(bias + np.einsum("sk,sk->s", x, mu).mean())
+    without = _prior_means(fold_in._replace(features=None), posterior)[0]
+    base, features = (float(np.einsum("sk,sk->s", x, part).mean()) for part in (without, mu - without))
     contributions = posterior.scale * np.einsum("sk,skn->n", x, rows) / len(X)
-    return Contributions(posterior.intercept + posterior.scale * base, 0.0, contributions)
+    intercept = posterior.intercept + posterior.scale * float(bias)
+    return Contributions(intercept + posterior.scale * base, posterior.scale * features, contributions)
+
+
+def _prior_means(fold_in: FoldInRatings, posterior: Posterior) -> NDArray[np.float64]:
+    """Prior means of the rows of users under each draw, (n_users, n_samples, width)."""
+    shape = len(fold_in.ids), len(posterior.embeddings[1])
+    cells = csr_array((np.ones(len(fold_in.items)), fold_in.items, fold_in.starts), shape=shape)
+    return posterior.prior_means_of(0, cells, fold_in.features)
 
 
 def _regressions(
@@ -299,13 +311,18 @@ def _regressions(
 
 
 def _conditional(
-    X: NDArray[np.float64], z: NDArray[np.float64], precisions: NDArray[np.float64], posterior: Posterior
+    X: NDArray[np.float64],
+    z: NDArray[np.float64],
+    precisions: NDArray[np.float64],
+    prior_mean: NDArray[np.float64],
+    posterior: Posterior,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and upper root of the precision of one user's row under each draw.
 
-    (n_samples, n, width), (n_samples, n), same -> (n_samples, width), (n_samples, width, width).
+    (n_samples, n, width), (n_samples, n), same, (n_samples, width) -> (n_samples, width), (n_samples, width,
+    width).
     """
-    prior_mean, prior_precision = posterior.prior_means[:, 0], posterior.prior_precisions[:, 0]
+    prior_precision = posterior.prior_precisions[:, 0]
     weighted = (X * precisions[..., None]).swapaxes(1, 2)
     factor = np.linalg.cholesky(weighted @ X + prior_precision)
     r = weighted @ z[..., None] + prior_precision @ prior_mean[..., None]

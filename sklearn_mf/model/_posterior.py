@@ -6,8 +6,12 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model
+from sklearn_mf.model._ordinal import Levels, OrdinalDraw, levels_of_draws
+from sklearn_mf.model._pattern import Pattern
+from sklearn_mf.model._side_information import RegressionDraw, SideInformation
 from sklearn_mf.utils._batches import batches
 
 # Floats of the gathered embeddings of a field that predict takes at a time.
@@ -52,6 +56,12 @@ class Draw(NamedTuple):
         Of the ratings.
     n_sweeps : int
         Sweeps that the chain has made.
+    regressions : sequence of RegressionDraw or None
+        Dependence of the prior means on features, for each field; the prior mean is that without features.
+    side : SideInformation
+        The features.
+    ordinal : OrdinalDraw or None
+        Levels and thresholds, where ratings are ordered categories.
     """
 
     model: Model
@@ -59,6 +69,28 @@ class Draw(NamedTuple):
     prior_precisions: NDArray[np.float64]
     noise: Noise
     n_sweeps: int
+    regressions: Sequence[RegressionDraw | None] = ()
+    side: SideInformation = SideInformation()
+    ordinal: OrdinalDraw | None = None
+
+    def regression(self, field: int) -> RegressionDraw | None:
+        """Dependence of the prior mean of a field on features."""
+        return self.regressions[field] if self.regressions else None
+
+    def unrated_means(self, field: int) -> NDArray[np.float64]:
+        """Prior means of the ids of a field if they had no ratings, (n_ids or 1, width)."""
+        return self.side.unrated_means(field, self.prior_means[field], self.regression(field))
+
+    def unrated_precisions(self) -> NDArray[np.float64]:
+        """Prior precisions of the ids without ratings, (n_fields, width, width)."""
+        each = enumerate(self.prior_precisions)
+        return np.array([self.side.unrated_precision(f, P, self.regression(f)) for f, P in each])
+
+    def coefficients(self) -> list[NDArray[np.float64]]:
+        """Coefficients of the features of each field, (n_features[f], width); no rows without features."""
+        empty = np.empty((0, self.prior_means.shape[1]))
+        each = map(self.regression, range(len(self.prior_means)))
+        return [empty if draw is None else draw.coefficients for draw in each]
 
 
 class Summary(NamedTuple):
@@ -97,6 +129,14 @@ class Posterior:
         Draws of the mean of the ids of each field; width is embedding_dim + 1, the bias is last.
     prior_precisions : ndarray of shape (n_samples, n_fields, width, width), float64
         Draws of their precision.
+    unrated_precisions : ndarray of shape (n_samples, n_fields, width, width), float64
+        Draws of the precision of ids without ratings, whose features of the pattern are unknown.
+    coefficients : list of ndarray of shape (n_samples, n_features[f], width), float64
+        Draws of the coefficients of the features of each field.
+    pattern : Pattern or None
+        Source of the last features of users and items.
+    levels : Levels or None
+        Levels and draws of the thresholds, where ratings are ordered categories.
     noise_precisions : ndarray of shape (n_samples,), float64
         Draws of the common precision of the noise, in units of z.
     noise_dof : ndarray of shape (n_samples, n_fields), float64
@@ -111,6 +151,10 @@ class Posterior:
     rated: list[NDArray[np.bool_]]
     prior_means: NDArray[np.float64]
     prior_precisions: NDArray[np.float64]
+    unrated_precisions: NDArray[np.float64]
+    coefficients: list[NDArray[np.float64]]
+    pattern: Pattern | None
+    levels: Levels | None
     noise_precisions: NDArray[np.float64]
     noise_dof: NDArray[np.float64]
 
@@ -158,37 +202,78 @@ class Posterior:
         """Draws as `rows` gives them, but those of ids without ratings come from the prior."""
         embeddings, biases = self.rows(field, codes)
         unrated = np.flatnonzero((codes < 0) | ~self.rated[field][codes])
-        drawn = self.prior_draws(field, len(unrated), rng)
-        embeddings[unrated], biases[unrated] = drawn[..., :-1], drawn[..., -1]
+        deviations = self.prior_deviations(field, len(unrated), rng)
+        embeddings[unrated] += deviations[..., :-1]
+        biases[unrated] += deviations[..., -1]
         return embeddings, biases
 
-    def prior_draws(self, field: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw rows of n ids from the prior of each draw, -> (n, n_samples, width)."""
-        rows = np.tile(self.prior_means[:, field], (n, 1, 1))
-        roots = np.linalg.cholesky(self.prior_precisions[:, field]).swapaxes(1, 2)
-        noise = np.moveaxis(rng.standard_normal(rows.shape), 0, 2)
-        return rows + np.moveaxis(np.linalg.solve(roots, noise), 2, 0)
+    def prior_means_of(
+        self, field: int, cells: csr_array, table: csr_array | None = None
+    ) -> NDArray[np.float64]:
+        """Prior means of ids that were not in fit, given their rated cells, (n, n_ids[other]).
+
+        `table`, (n, n_features), are their features, where fit had some. Returns (n, n_samples, width).
+        """
+        means = np.tile(self.prior_means[:, field], (cells.shape[0], 1, 1))
+        if self.pattern is not None:
+            means += _products(self.pattern.features(field, cells), self.pattern_coefficients(field))
+        return means if table is None else means + _products(table.toarray(), self.table_coefficients(field))
+
+    def table_coefficients(self, field: int) -> NDArray[np.float64]:
+        """Coefficients of the features in the table of a field, (n_samples, n_features, width)."""
+        n_of_pattern = 0 if self.pattern is None or field > 1 else len(self.pattern.centres[field])
+        coefficients = self.coefficients[field]
+        return coefficients[:, : coefficients.shape[1] - n_of_pattern]
+
+    def pattern_coefficients(self, field: int) -> NDArray[np.float64]:
+        """Coefficients of the features from the pattern, (n_samples, n_components, width)."""
+        return self.coefficients[field][:, self.table_coefficients(field).shape[1] :]
+
+    def prior_deviations(self, field: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw deviations of n ids without ratings from their prior means, -> (n, n_samples, width)."""
+        roots = np.linalg.cholesky(self.unrated_precisions[:, field]).swapaxes(1, 2)
+        noise = np.moveaxis(rng.standard_normal((n, *self.prior_means[:, field].shape)), 0, 2)
+        return np.moveaxis(np.linalg.solve(roots, noise), 2, 0)
 
     def means(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """Posterior mean ratings of cells, (n, n_fields) -> (n,), each draw clipped to the limits if any."""
+        if self.levels is not None:
+            return self.level_probabilities(codes) @ self.levels.values
         chunks = self._chunks(len(codes))
         return np.concatenate([_mean(self._expected(codes[rows]), limits) for rows in chunks])
 
     def summary(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> Summary:
         """Predictive distribution of ratings of cells, (n, n_fields); the variance is without the clip."""
+        if self.levels is not None:
+            probabilities = self.level_probabilities(codes)
+            mean = probabilities @ self.levels.values
+            return Summary(mean, probabilities @ self.levels.values**2 - mean**2)
         parts = [self._summary(codes[rows], limits) for rows in self._chunks(len(codes))]
         return Summary(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _summary(self, codes: NDArray[np.integer], limits: NDArray[np.float64] | None) -> Summary:
-        expected = self._expected(codes)
+        expected, within = self._expected(codes), self._variance(codes).mean(1)
+        return Summary(_mean(expected, limits), expected.var(1) + self.scale**2 * within)
+
+    def level_probabilities(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Probabilities of the levels of ordered ratings, (n, n_fields) -> (n, n_levels)."""
+        assert self.levels is not None
+        parts = [np.empty((0, len(self.levels.values)))]
+        for rows in self._chunks(len(codes)):
+            stds = self.scale * np.sqrt(self._variance(codes[rows]))
+            parts.append(self.levels.probabilities(self._expected(codes[rows]), stds))
+        return np.concatenate(parts)
+
+    def _variance(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Variance of z in each draw: noise, and ids without ratings, (n, n_fields) -> (n, n_samples)."""
         prior_only = [
             ~rated[column] | (column < 0) for rated, column in zip(self.rated, codes.T, strict=True)
         ]
-        unrated, within = np.stack(prior_only, 1), self._noise_variance(codes).mean(1)
+        unrated, variance = np.stack(prior_only, 1), self._noise_variance(codes)
         rows = np.flatnonzero(unrated.any(1))
         if len(rows):
-            within[rows] += self._prior_variance(codes[rows], unrated[rows])
-        return Summary(_mean(expected, limits), expected.var(1) + self.scale**2 * within)
+            variance[rows] += self._prior_variance(codes[rows], unrated[rows])
+        return variance
 
     def _noise_variance(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
         """Variance of the noise of z, (n, n_fields) -> (n, n_samples)."""
@@ -200,22 +285,28 @@ class Posterior:
         return variance
 
     def _prior_variance(self, codes: NDArray[np.integer], unrated: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Variance of z over the prior of ids without ratings, (n, n_fields), same -> (n,).
+        """Variance of z over the prior of ids without ratings, (n, n_fields), same -> (n, n_samples).
 
         Ids are independent given the draw and z is linear in each: the variance is the sum over such ids of
         gradient^T covariance gradient, and over pairs of them of the trace of the product of covariances.
         """
-        covariances = np.linalg.inv(self.prior_precisions)
+        covariances = np.linalg.inv(self.unrated_precisions)
         rows = [self.rows(field, column)[0] for field, column in enumerate(codes.T)]
-        total, variance = sum(rows), np.zeros(len(codes))
+        total, variance = sum(rows), np.zeros((len(codes), self.n_samples))
         for field, row in enumerate(rows):
             gradient = np.concatenate([total - row, np.ones((*row.shape[:2], 1))], axis=2)
             product = np.einsum("nsk,skj,nsj->ns", gradient, covariances[:, field], gradient, optimize=True)
-            variance += unrated[:, field] * product.mean(1)
+            variance += unrated[:, field, None] * product
             for other in range(field):
                 traces = covariances[:, field, :-1, :-1] * covariances[:, other, :-1, :-1]
-                variance += (unrated[:, field] & unrated[:, other]) * traces.sum((1, 2)).mean()
+                variance += (unrated[:, field] & unrated[:, other])[:, None] * traces.sum((1, 2))
         return variance
+
+
+def _products(features: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F B of each draw, (n, n_features), (n_samples, n_features, width) -> (n, n_samples, width)."""
+    products: NDArray[np.float64] = np.einsum("np,spk->nsk", features, coefficients, optimize=True)
+    return products
 
 
 def _mean(expected: NDArray[np.float64], limits: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -244,17 +335,15 @@ class SampleStore:
     """
 
     def __init__(self, start: Model, n_chains: int, n_draws: int) -> None:
-        dim, n_fields = start.embeddings[0].shape[1], len(start.embeddings)
+        dim = start.embeddings[0].shape[1]
         self.start, self.n_chains, self.n_draws, self.n_kept = start, n_chains, n_draws, 0
         sizes, n_samples = [len(rows) for rows in start.embeddings], n_chains * n_draws
         self.embeddings = [np.zeros((n, n_samples, dim), dtype=np.float32) for n in sizes]
         self.biases = [np.zeros((n, n_samples), dtype=np.float32) for n in sizes]
         self.noise_factors = [np.ones((n, n_samples), dtype=np.float32) for n in sizes]
         self.rated = [np.zeros(n, dtype=bool) for n in sizes]
-        self.prior_means = np.zeros((n_samples, n_fields, dim + 1))
-        self.prior_precisions = np.zeros((n_samples, n_fields, dim + 1, dim + 1))
-        self.noise_precisions = np.zeros(n_samples)
-        self.noise_dof = np.zeros((n_samples, n_fields))
+        #: Draws by their places, without what the tables above hold.
+        self.draws: dict[int, Draw] = {}
 
     def add(self, draws: Sequence[Draw]) -> Self:
         """Keep a copy of one draw of each chain."""
@@ -266,20 +355,19 @@ class SampleStore:
     def _put(self, place: int, draw: Draw) -> None:
         self.rated = [epochs > 0 for epochs in draw.model.epochs]
         for field, rated in enumerate(self.rated):
-            mean = draw.prior_means[field]
+            means = draw.unrated_means(field)
             embeddings, biases = draw.model.embeddings[field], draw.model.biases[field]
             factors, unknown = draw.noise.factors[field], unknown_factor(draw.noise.degrees[field])
-            self.embeddings[field][:, place] = np.where(rated[:, None], embeddings, mean[:-1])
-            self.biases[field][:, place] = np.where(rated, biases, mean[-1])
+            self.embeddings[field][:, place] = np.where(rated[:, None], embeddings, means[:, :-1])
+            self.biases[field][:, place] = np.where(rated, biases, means[:, -1])
             self.noise_factors[field][:, place] = np.where(rated, 1 / np.sqrt(factors), unknown)
-        self.prior_means[place], self.prior_precisions[place] = draw.prior_means, draw.prior_precisions
-        self.noise_precisions[place] = draw.noise.precision
-        self.noise_dof[place] = draw.noise.degrees
+        self.draws[place] = draw._replace(model=self.start, noise=draw.noise._replace(factors=[]))
 
     def posterior(self) -> Posterior:
         """Take out all draws that were kept, which may be fewer than there is room for."""
         first = np.arange(self.n_chains)[:, None] * self.n_draws
-        places = (first + np.arange(self.n_kept)).ravel()
+        places: NDArray[np.intp] = (first + np.arange(self.n_kept)).ravel()
+        draws = [self.draws[int(place)] for place in places]
         full = self.n_kept == self.n_draws
 
         def kept(tables: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
@@ -293,10 +381,14 @@ class SampleStore:
             kept(self.biases),
             kept(self.noise_factors),
             self.rated,
-            self.prior_means[places],
-            self.prior_precisions[places],
-            self.noise_precisions[places],
-            self.noise_dof[places],
+            np.array([draw.prior_means for draw in draws]),
+            np.array([draw.prior_precisions for draw in draws]),
+            np.array([draw.unrated_precisions() for draw in draws]),
+            list(map(np.array, zip(*(draw.coefficients() for draw in draws), strict=True))),
+            draws[0].side.pattern,
+            levels_of_draws([draw.ordinal for draw in draws]),
+            np.array([draw.noise.precision for draw in draws]),
+            np.array([draw.noise.degrees for draw in draws]),
         )
 
 

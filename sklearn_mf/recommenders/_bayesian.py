@@ -12,6 +12,8 @@ from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.model._posterior import Draw, posterior_of_draws
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _chain_state as chain
+from sklearn_mf.recommenders._chain_diagnostics import store_diagnostics
+from sklearn_mf.recommenders._chain_knowledge import check_same_knowledge
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
 from sklearn_mf.recommenders._posterior_predictions import PosteriorPredictionsMixin
 from sklearn_mf.solvers._registry import load_solver
@@ -41,6 +43,11 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     [1]_, ids have biases, the noise is learnt and differs from id to id as in [3]_, with
     :math:`\nu_f` one of 60 numbers from 4 to 400, and there may be any number of fields.
 
+    Users, items and ids with tables have features x, and the prior mean of an id is
+    :math:`\mu_f + B_f^T x_{fj}` [4]_. The coefficients have the prior
+    :math:`N(0, (\lambda \Lambda_f)^{-1})` for each feature, where one :math:`\lambda` is learnt for the table
+    of a field and one for its `implicit_features`.
+
     Parameters
     ----------
     embedding_dim : int, default=32
@@ -59,6 +66,16 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     heteroscedastic : bool, default=True
         Whether the noise differs between ids: some users rate at random, and users agree about some items.
         False sets all c to 1.
+    likelihood : {"normal", "ordinal"}, default="normal"
+        "ordinal" takes the ratings as 2 to 30 ordered categories, for example stars: a rating says between
+        which thresholds a latent value with normal noise lies [5]_. Thresholds are learnt, so that the stars
+        need not be evenly spaced. Embeddings, biases, scores of recommendations and fold-in then belong to
+        the latent values, which have about the scale of the ratings. Each combination of ids must occur once,
+        without sample weights.
+    implicit_features : int, default=32
+        Number of features of users and items from the pattern of ratings: who has rated what, whatever the
+        rating. They are the first principal components of the indicator matrix of the rated cells. 0 uses
+        none; with one field there are none.
     features : dict of tables, default=None
         Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
         whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
@@ -105,6 +122,11 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         Its draws.
     noise_dof_ : ndarray of shape (n_samples, n_fields), float64
         Draws of :math:`\nu_f`: the smaller, the more ids differ in noise; infinite where they do not.
+    rating_levels_ : ndarray of shape (n_levels,), float64
+        The distinct ratings. Only with `likelihood="ordinal"`.
+    threshold_samples_ : ndarray of shape (n_samples, n_levels - 1), float64
+        Draws of the thresholds between them; the first and the last are fixed. Only with
+        `likelihood="ordinal"`.
     log_likelihood_curve_ : list of float
         Log-likelihood of the training ratings after each sweep, the mean over the chains.
     r_hat_ : float
@@ -129,6 +151,10 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     .. [2] Steffen Rendle, "Factorization Machines with libFM", ACM TIST 2012.
     .. [3] Balaji Lakshminarayanan, Guillaume Bouchard, Cedric Archambeau, "Robust Bayesian Matrix
        Factorisation", AISTATS 2011.
+    .. [4] Jaak Simm et al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information
+       using MCMC", MLSP 2017.
+    .. [5] James H. Albert, Siddhartha Chib, "Bayesian Analysis of Binary and Polychotomous Response Data",
+       Journal of the American Statistical Association, 1993.
 
     Examples
     --------
@@ -147,6 +173,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left")],
         "heteroscedastic": ["boolean"],
+        "likelihood": [StrOptions({"normal", "ordinal"})],
+        "implicit_features": [Interval(Integral, 0, None, closed="left")],
         "features": [dict, None],
         "feature_separator": [str, None],
         "clip": ["boolean"],
@@ -165,6 +193,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         n_samples: int = 100,
         n_chains: int = 2,
         heteroscedastic: bool = True,
+        likelihood: str = "normal",
+        implicit_features: int = 32,
         features: dict[Hashable, object] | None = None,
         feature_separator: str | None = "|",
         clip: bool = True,
@@ -179,6 +209,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self.n_samples = n_samples
         self.n_chains = n_chains
         self.heteroscedastic = heteroscedastic
+        self.likelihood = likelihood
+        self.implicit_features = implicit_features
         self.features = features
         self.feature_separator = feature_separator
         self.clip = clip
@@ -237,11 +269,22 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         states = None
         if task.previous is not None:
             chain.check_same_chains(task.previous, self.heteroscedastic, int(self.n_chains))
+            check_same_knowledge(
+                task.previous, self.likelihood, int(self.implicit_features), task.ratings.targets
+            )
             states = chain.chain_states(task.previous, start, task.known_codes)
         burn_in = min(int(self.burn_in), int(self.max_iter) // 2) if states is None else 0
         n_draws = max(int(self.n_samples) // int(self.n_chains), 1)
         kept = chain.kept_after(int(self.max_iter), burn_in, n_draws)
-        options = GibbsOptions(task.seed, self.heteroscedastic, kept, n_chains=int(self.n_chains))
+        options = GibbsOptions(
+            task.seed,
+            self.heteroscedastic,
+            kept,
+            task.features,
+            int(self.n_chains),
+            int(self.implicit_features),
+            self.likelihood,
+        )
         return gibbs(task.ratings, None, start, options, states), None
 
     def _store_state(self, state: tuple[Draw, ...]) -> None:
@@ -251,7 +294,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         chain.store_posterior(self, solver.posterior())
         chain.store_ends_of_chains(self, state)
         self.log_likelihood_curve_, self.n_iter_ = history.curve, history.n_iter
-        chain.store_r_hat(self, solver.options.seed)
+        store_diagnostics(self, solver.options.seed)
 
     def _id_arrays(self) -> list[str]:
         return [*super()._id_arrays(), *chain.ID_ARRAYS]

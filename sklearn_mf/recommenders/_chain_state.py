@@ -4,24 +4,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
+from scipy.sparse import csr_array
 
-from sklearn_mf.model._diagnostics import split_r_hat
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import drawn_posterior_rows, posterior_rows
 from sklearn_mf.model._initialization import warm_start_model
-from sklearn_mf.model._posterior import Draw, Noise, Posterior
+from sklearn_mf.model._posterior import Draw, Noise, Posterior, unknown_factor
+from sklearn_mf.recommenders._chain_knowledge import (
+    end_of_precisions,
+    end_of_thresholds,
+    knowledge_of,
+    store_ends,
+    store_knowledge,
+)
 from sklearn_mf.recommenders._query import RecommendQuery
 from sklearn_mf.retrieval._posterior_ranking import DrawnRows
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers.gibbs._noise import ChainState
-from sklearn_mf.utils._warnings import warn_user
 
 # Type of the numbers of an array.
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-# Cells whose predictions are watched for convergence, and the split R-hat above which it is poor.
-_N_WATCHED, _POOR = 1000, 1.2
 
 # Attributes with a row for each id that a Bayesian recommender has beside those of all recommenders.
 ID_ARRAYS = (
@@ -33,6 +35,7 @@ ID_ARRAYS = (
     "_end_embeddings",
     "_end_biases",
     "_end_noise_factors",
+    "_pattern_loadings",
 )
 
 
@@ -57,6 +60,7 @@ def store_posterior(fitted: Any, posterior: Posterior) -> None:
     fitted.noise_std_ = float(fitted.noise_std_samples_.mean())
     fitted.noise_dof_ = posterior.noise_dof
     fitted._rated = posterior.rated
+    store_knowledge(fitted, posterior)
     fitted._norm_bounds = [norm_bound(posterior.stacked(field)) for field in range(len(posterior.embeddings))]
 
 
@@ -71,6 +75,7 @@ def posterior_of(fitted: Any) -> Posterior:
         fitted._rated,
         fitted.prior_means_,
         fitted.prior_precisions_,
+        *knowledge_of(fitted),
         (fitted.scale_ / fitted.noise_std_samples_) ** 2,
         fitted.noise_dof_,
     )
@@ -84,6 +89,7 @@ def store_ends_of_chains(fitted: Any, draws: tuple[Draw, ...]) -> None:
     fitted._end_noise_factors = _side_by_side([draw.noise.factors for draw in draws])
     fitted._end_noise_precisions = np.array([draw.noise.precision for draw in draws])
     fitted._end_noise_dof = np.array([draw.noise.degrees for draw in draws])
+    store_ends(fitted, draws)
 
 
 def _side_by_side(arrays: list[list[NDArray[Scalar]]]) -> list[NDArray[Scalar]]:
@@ -116,7 +122,13 @@ def _chain_state(fitted: Any, start: Model, known_codes: list[NDArray[np.int32]]
         fitted._epochs,
     )
     model = warm_start_model(start, end, known_codes)
-    return ChainState(model, Noise(precision, factors, fitted._end_noise_dof[chain]), fitted._n_sweeps)
+    return ChainState(
+        model,
+        Noise(precision, factors, fitted._end_noise_dof[chain]),
+        fitted._n_sweeps,
+        end_of_precisions(fitted, chain),
+        end_of_thresholds(fitted, chain, start),
+    )
 
 
 def check_same_chains(previous: Any, heteroscedastic: bool, n_chains: int) -> None:
@@ -128,6 +140,24 @@ def check_same_chains(previous: Any, heteroscedastic: bool, n_chains: int) -> No
         raise ValueError(
             f"A warm start cannot change n_chains from {n_chains_of(previous)} to {n_chains}: {advice}"
         )
+
+
+def rows_from_features(
+    posterior: Posterior, field: int, features: csr_array
+) -> dict[str, NDArray[np.generic]]:
+    """Draws and means of new ids of a field with features, (n, n_features), by their fitted attributes."""
+    unrated = csr_array((features.shape[0], len(posterior.embeddings[1 - field])))
+    rows = posterior.prior_means_of(field, unrated, features).astype(np.float32)
+    factors = np.tile(unknown_factor(posterior.noise_dof[:, field]), (len(rows), 1)).astype(np.float32)
+    embeddings, biases, noise_factors = _means([rows[..., :-1], rows[..., -1], factors])
+    return {
+        "_embedding_draws": rows[..., :-1],
+        "_bias_draws": rows[..., -1],
+        "_noise_factor_draws": factors,
+        "embeddings_": embeddings,
+        "biases_": biases,
+        "noise_factors_": noise_factors,
+    }
 
 
 def user_rows(posterior: Posterior, query: RecommendQuery) -> DrawnRows:
@@ -142,19 +172,6 @@ def drawn_user_rows(posterior: Posterior, query: RecommendQuery, rng: np.random.
     if query.fold_in is None:
         return posterior.drawn_rows(0, query.codes, rng)
     return drawn_posterior_rows(query.fold_in, posterior, rng)
-
-
-def store_r_hat(fitted: Any, seed: int) -> None:
-    """Set split R-hat over cells drawn at random, with a warning where it is poor."""
-    rng = np.random.default_rng(seed)
-    codes = np.stack([rng.integers(len(ids), size=_N_WATCHED) for ids in fitted.categories_], axis=1)
-    fitted.r_hat_ = split_r_hat(posterior_of(fitted).expected(codes))
-    if fitted.r_hat_ > _POOR:
-        warn_user(
-            f"The chain has not converged, split R-hat is {fitted.r_hat_:.2f} after {fitted._n_sweeps} "
-            f"sweeps: raise max_iter={fitted.max_iter} and burn_in={fitted.burn_in}.",
-            ConvergenceWarning,
-        )
 
 
 def _means(draws: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

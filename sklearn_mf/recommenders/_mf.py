@@ -10,7 +10,7 @@ from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
-from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.model._initialization import around_constant, fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
@@ -25,6 +25,7 @@ from sklearn_mf.recommenders._rating_options import (
     chosen_solver,
     hold_out_for,
     rating_options,
+    shrinks_to_mean,
 )
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.solvers._registry import load_solver
@@ -383,6 +384,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         solver: Any = load_solver(chosen_solver(self))
         dim = int(self.embedding_dim)
         start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
+        if shrinks_to_mean(self):
+            mean = np.average(training.targets, weights=training.weights)
+            start = around_constant(start, float(mean) / start.scale)
         if task.previous is not None:
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
         return solver(training, held_out, start, rating_options(self, task))

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.stats import norm
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.recommenders import _chain_state as chain
@@ -17,10 +19,18 @@ from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quanti
 from sklearn_mf.retrieval._top_n import Ranking
 
 
+def _is_ordinal(recommender: object) -> bool:
+    """Whether ratings are ordered categories; an AttributeError says what to do."""
+    if getattr(recommender, "likelihood", None) != "ordinal":
+        raise AttributeError("predict_distribution needs ordered ratings: set likelihood='ordinal'.")
+    return True
+
+
 class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
     """Mixin of recommenders that have draws of factorizations; they implement the hooks of the fit."""
 
     clip: bool
+    rating_levels_: NDArray[np.float64]
     target_range_: NDArray[np.float64]
     _embedding_draws: list[NDArray[np.float32]]
     _bias_draws: list[NDArray[np.float32]]
@@ -68,12 +78,45 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         summary = chain.posterior_of(self).summary(codes, limits)
         return summary.mean, np.sqrt(summary.variance)
 
+    @available_if(_is_ordinal)
+    @reads_one_fit
+    def predict_distribution(self, X: ArrayLike) -> pd.DataFrame:
+        """Predict the probability of each rating, with `likelihood="ordinal"`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_samples, n_levels)
+            Probabilities, one column for each distinct rating of fit; each row sums to 1.
+
+        Raises
+        ------
+        ValueError
+            Where predict raises.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, likelihood="ordinal", random_state=0)
+        >>> model.fit(X, [5, 1, 4, 4]).predict_distribution([["bob", "alien"]]).columns.tolist()
+        [1.0, 4.0, 5.0]
+        """
+        codes = self._read_codes(X)
+        probabilities = chain.posterior_of(self).level_probabilities(codes)
+        return pd.DataFrame(probabilities, columns=self.rating_levels_)
+
     @reads_one_fit
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold a rating with a given probability.
 
         The predictive distribution, a mixture of normal distributions over the draws, is taken as the normal
-        distribution of the same mean and variance.
+        distribution of the same mean and variance. With `likelihood="ordinal"` the bounds are quantiles of
+        the predicted distribution of the ratings, and the interval includes them.
 
         Parameters
         ----------
@@ -104,7 +147,10 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         codes = self._read_codes(X)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        summary = chain.posterior_of(self).summary(codes, None)
+        posterior = chain.posterior_of(self)
+        if posterior.levels is not None:
+            return posterior.levels.interval(posterior.level_probabilities(codes), coverage)
+        summary = posterior.summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
         interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
@@ -227,6 +273,9 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             "embedding_samples": embeddings.swapaxes(0, 1),
             "bias_samples": biases.T,
         }
+
+    def _new_rows(self, field: int, features: csr_array) -> dict[str, NDArray[np.generic]]:
+        return chain.rows_from_features(chain.posterior_of(self), field, features)
 
     def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return posterior_contributions(fold_in, chain.posterior_of(self), item)

@@ -33,9 +33,21 @@ def charged_alpha(recommender: Any) -> float:
     return _ALPHA if charged_prior_ratings(recommender) else _ALPHA_WITHOUT_PRIOR
 
 
+def shrinks_to_mean(recommender: Any) -> bool:
+    """Whether rows are penalised for their distance from the mean row of their field.
+
+    Without biases, embeddings carry the mean of the ratings, and a row of zeros would predict 0.
+    """
+    has_lasso = recommender.penalty in ("l1", "elasticnet")
+    return not (
+        recommender.fit_bias or recommender.positive or has_lasso or chosen_solver(recommender) == "sgd"
+    )
+
+
 def charged_prior_ratings(recommender: Any) -> float:
-    """Number of prior ratings; none without biases, where embeddings carry the mean of the ratings."""
-    return float(recommender.prior_ratings) if recommender.fit_bias else 0.0
+    """Number of prior ratings; none where rows carry the mean of the ratings and are shrunk to 0."""
+    charged = recommender.fit_bias or shrinks_to_mean(recommender)
+    return float(recommender.prior_ratings) if charged else 0.0
 
 
 def rating_options(recommender: Any, task: FitTask) -> ALSOptions | SGDOptions:
@@ -44,7 +56,10 @@ def rating_options(recommender: Any, task: FitTask) -> ALSOptions | SGDOptions:
     l1_share = {"l1": 1.0, "elasticnet": float(recommender.l1_ratio)}.get(recommender.penalty or "", 0.0)
     penalty = alpha * l1_share, alpha * (1 - l1_share), recommender.positive, recommender.fit_bias
     if chosen_solver(recommender) == "als":
-        return ALSOptions(*penalty, prior_ratings=prior_ratings, features=task.features)
+        around_mean = shrinks_to_mean(recommender)
+        return ALSOptions(
+            *penalty, prior_ratings=prior_ratings, features=task.features, around_mean=around_mean
+        )
     sgd = recommender.learning_rate, recommender.batch_size, task.seed, int(recommender.max_iter)
     return SGDOptions(*penalty, *sgd, prior_ratings=prior_ratings, features=task.features)
 

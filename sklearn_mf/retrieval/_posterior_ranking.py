@@ -35,8 +35,9 @@ def rank_by_draw(
     vectors = posterior.embeddings[1][items, place]
     offsets = posterior.biases[1][items, place]
     unrated = np.flatnonzero(~posterior.rated[1][items])
-    drawn = posterior.prior_draws(1, len(unrated), rng)[:, place]
-    vectors[unrated], offsets[unrated] = drawn[:, :-1], drawn[:, -1]
+    deviations = posterior.prior_deviations(1, len(unrated), rng)[:, place]
+    vectors[unrated] += deviations[:, :-1]
+    offsets[unrated] += deviations[:, -1]
     embeddings, biases = users
     queries = embeddings[:, place].astype(np.float64)
     ranking = top_n(queries, vectors, n, excluded, offsets, cells=cells)

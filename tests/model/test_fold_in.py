@@ -185,6 +185,8 @@ def test_rows_are_conditional_means_under_each_draw(model, newcomers):
         z = z - model.bias_samples_[1][draw, items]
         std = model.noise_std_samples_[draw] / model.scale_ * model.noise_factor_samples_[1][draw, items]
         precision, mean = model.prior_precisions_[draw, 0], model.prior_means_[draw, 0]
+        pattern = model._pattern_loadings[1][items].sum(axis=0) / len(items) ** (1 / 3)
+        mean = mean + (pattern - model._pattern_centres[0]) @ model._coefficient_draws[0][draw]
         G = X.T @ (X / std[:, None] ** 2) + precision
         expected = np.linalg.solve(G, X.T @ (z / std**2) + precision @ mean)
         row = np.append(folded.embedding_samples[draw, 1], folded.bias_samples[draw, 1])

@@ -115,7 +115,7 @@ def test_spread_of_unknown_ids_equals_that_of_simulated_ones(n_fields):
     _, std = model.predict(codes[None], return_std=True)
     posterior, repeats = posterior_of(model), 4000
     rows = [
-        posterior.prior_draws(field, repeats, rng)
+        posterior.prior_means[:, field] + posterior.prior_deviations(field, repeats, rng)
         if unknown[field]
         else np.concatenate([part[..., None] if part.ndim == 2 else part for part in known], axis=2)
         for field in range(n_fields)

@@ -65,7 +65,7 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
     ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
     diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
     preconditioner = 1 / diagonal
-    rows, residuals = start, problems.y - _times(X, start)
+    rows, residuals = start, problems.y - times(X, start)
     direction = size = None
     for _ in range(_STEPS):
         gradient = times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
@@ -73,7 +73,7 @@ def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, T
         step = preconditioner * gradient
         size, previous = _dot(gradient, step), size
         direction = step if direction is None else step + tf.math.divide_no_nan(size, previous) * direction
-        X_direction = _times(X, direction)
+        X_direction = times(X, direction)
         curvature = tf.reduce_sum(w * X_direction * X_direction, 1)[:, None]
         curvature += _dot((ridge + damping) * direction + _prior_product(problems, direction), direction)
         length = tf.math.divide_no_nan(_dot(gradient, direction), curvature)
@@ -85,7 +85,7 @@ def cholesky(problems: RowProblems) -> tuple[Tensor, Tensor]:
     """Exact solution without lasso; rows (n, width), residuals (n, length)."""
     G, r = _normal_equations(problems)
     rows = tf.linalg.cholesky_solve(tf.linalg.cholesky(G), r[..., None])[..., 0]
-    return rows, problems.y - _times(problems.X, rows)
+    return rows, problems.y - times(problems.X, rows)
 
 
 def block_descent(problems: RowProblems) -> tuple[Tensor, Tensor]:
@@ -105,7 +105,7 @@ def block_descent(problems: RowProblems) -> tuple[Tensor, Tensor]:
         shapes = problems.start.shape, problems.y.shape  # slices with tensors as bounds lose them
         return block.stop, *map(tf.ensure_shape, (rows, residuals), shapes)
 
-    state = 0, problems.start, problems.y - _times(problems.X, problems.start)
+    state = 0, problems.start, problems.y - times(problems.X, problems.start)
     return tf.while_loop(lambda first, *_: first < width, solve, state)[1:]
 
 
@@ -119,7 +119,7 @@ def pulled_to(problems: RowProblems, means: Tensor) -> RowProblems:
 
 def around(problems: RowProblems, means: Tensor) -> RowProblems:
     """Problems without a common prior in the distance from prior means, (n_rows, width): same residuals."""
-    return problems._replace(y=problems.y - _times(problems.X, means), start=problems.start - means)
+    return problems._replace(y=problems.y - times(problems.X, means), start=problems.start - means)
 
 
 def coordinate_descent(problems: RowProblems, bounds: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +129,7 @@ def coordinate_descent(problems: RowProblems, bounds: Tensor) -> tuple[Tensor, T
     """
     G, r = _normal_equations(problems)
     rows = _descend(G, r, problems, bounds)
-    return rows, problems.y - _times(problems.X, rows)
+    return rows, problems.y - times(problems.X, rows)
 
 
 def normal_draw(problems: RowProblems, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,7 +142,7 @@ def normal_draw(problems: RowProblems, noise: Tensor) -> tuple[Tensor, Tensor]:
     factor = tf.linalg.cholesky(G)
     half = tf.linalg.triangular_solve(factor, r[..., None]) + noise[..., None]
     rows = tf.linalg.triangular_solve(factor, half, adjoint=True)[..., 0]
-    return rows, problems.y - _times(problems.X, rows)
+    return rows, problems.y - times(problems.X, rows)
 
 
 def _descend(G: Tensor, r: Tensor, problems: RowProblems, bounds: Tensor) -> Tensor:
@@ -218,7 +218,7 @@ def _column(values: Tensor) -> Tensor:
     return tf.reshape(values, [-1, 1])
 
 
-def _times(X: Tensor, rows: Tensor) -> Tensor:
+def times(X: Tensor, rows: Tensor) -> Tensor:
     """X t of each row t, (n, length, width), (n, width) -> (n, length)."""
     # tf.matmul and tf.linalg.matvec are handed to oneDNN, which takes longer for vectors.
     return tf.raw_ops.BatchMatMulV3(x=X, y=rows[..., None], Tout=tf.float32)[..., 0]

@@ -10,6 +10,7 @@ from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._executor import ThreadExecutor
 from sklearn_mf.solvers._training import GibbsOptions, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
+from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.solvers.gibbs._sampler import Gibbs
 from sklearn_mf.solvers.gibbs._start import new_state
@@ -36,11 +37,12 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
     ) -> None:
         self.options, self.start = options, start
         tables = FieldTables(ratings, start, "cholesky")
+        knowledge = Knowledge.of(ratings, tables, options)
         of_chains = [replace(options, seed=seed) for seed in _seeds(options)]
         if states is None:
             states = [new_state(ratings, tables.with_rows(start), each) for each in of_chains]
         self.chains = [
-            Gibbs(ratings, tables.with_rows(state.model), each, state)
+            Gibbs(ratings, tables.with_rows(state.model), each, state, knowledge)
             for each, state in zip(of_chains, states, strict=True)
         ]
         self.sample_store = SampleStore(start, options.n_chains, len(options.kept_after))

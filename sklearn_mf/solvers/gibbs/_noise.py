@@ -1,5 +1,6 @@
 """Noise of the ratings during a chain; NumPy only, no TensorFlow."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -22,11 +23,17 @@ class ChainState(NamedTuple):
         Noise of the ratings.
     n_sweeps : int
         Sweeps that the chain has made.
+    precisions : sequence of ndarray of shape (n_blocks[f],), float64
+        Precisions of the coefficients of each block of features; empty where the chain has not drawn them.
+    thresholds : ndarray of shape (n_levels - 1,), float64, or None
+        Thresholds of ordered ratings, in units of z; None where the chain has not drawn them.
     """
 
     model: Model
     noise: Noise
     n_sweeps: int
+    precisions: Sequence[NDArray[np.float64]] = ()
+    thresholds: NDArray[np.float64] | None = None
 
 
 class WithinCellVariation(NamedTuple):

@@ -1,6 +1,6 @@
 """Draws of the priors and of the noise of a Bayesian factorization; NumPy in float64, no TensorFlow."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +8,20 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 from scipy.stats import wishart
 
+from sklearn_mf.model._side_information import RegressionDraw
+from sklearn_mf.solvers.gibbs._slice import draw_by_slice
+
 # Normal-Wishart prior of the mean and precision of the ids of a field: its mean has the weight of two ids
 # around 0 (beta0 = 2, mu0 = 0, W0 = I, as the code of Salakhutdinov and Mnih 2008 has it), and it has as few
 # degrees of freedom as the width of [embedding, bias] allows.
-_BETA0 = 2.0
+BETA0 = 2.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
-_SHAPE, _RATE = 0.5, 0.5
+SHAPE, RATE = 0.5, 0.5
 # Degrees of freedom that the noise of the ids of a field can have, all equally probable: from ids that differ
 # by a factor of two or more to ids that hardly differ.
 DEGREES = np.geomspace(4.0, 400.0, 60)
+# First width of the slices of the logarithm of the scale of embeddings.
+_SLICE = 0.1
 
 
 class Prior(NamedTuple):
@@ -28,10 +33,53 @@ class Prior(NamedTuple):
         Mean of embedding and, in the last place, bias.
     precision : ndarray of shape (width, width), float64
         Inverse of their covariance.
+    regression : RegressionDraw or None
+        Dependence of the mean on features of the ids; `mean` is that of an id whose features are 0.
     """
 
     mean: NDArray[np.float64]
     precision: NDArray[np.float64]
+    regression: RegressionDraw | None = None
+
+    def rescaled(self, multiplier: float) -> Self:
+        """Prior of the rows whose embeddings are multiplied by a number."""
+        factors = np.full(len(self.mean), multiplier)
+        factors[-1] = 1.0
+        regression = self.regression
+        if regression is not None:
+            regression = regression._replace(coefficients=regression.coefficients * factors)
+        return self._replace(
+            mean=self.mean * factors,
+            precision=self.precision / np.outer(factors, factors),
+            regression=regression,
+        )
+
+
+class SquaresByScale(NamedTuple):
+    """Weighted squared errors as a function of a common multiplier of the embeddings of a field.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n_rows,), float64
+        Summed squared errors of the ratings of each id at multiplier 1.
+    slopes : ndarray of shape (n_rows,), float64
+        Sums of the errors times the part of the prediction that the embedding of the id contributes.
+    curvatures : ndarray of shape (n_rows,), float64
+        Sums of the squares of this part.
+    """
+
+    squares: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    curvatures: NDArray[np.float64]
+
+    def at(self, multiplier: float) -> NDArray[np.float64]:
+        """The squared errors with another multiplier, (n_rows,)."""
+        change = multiplier - 1
+        return np.maximum(self.squares - 2 * change * self.slopes + change**2 * self.curvatures, 0.0)
+
+    def total(self, weights: NDArray[np.float64]) -> "SquaresByScale":
+        """Weighted sums over the ids, weights (n_rows,), as arrays of shape (1,)."""
+        return SquaresByScale(*(np.atleast_1d(weights @ part) for part in self))
 
 
 class Moments(NamedTuple):
@@ -58,13 +106,28 @@ def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
     The conjugate update of Salakhutdinov and Mnih (2008, eq. 14).
     """
     n, mean, scatter = moments
-    width, beta = len(mean), _BETA0 + n
-    inverse_scale = np.eye(width) + scatter + (_BETA0 * n / beta) * np.outer(mean, mean)
-    drawn = wishart.rvs(width + n, np.linalg.inv(inverse_scale), random_state=rng)
-    precision = np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
+    width, beta = len(mean), BETA0 + n
+    precision = draw_precision(scatter + (BETA0 * n / beta) * np.outer(mean, mean), n, rng)
     root = np.linalg.cholesky(precision)
     deviation = solve_triangular(root, rng.standard_normal(width), lower=True, trans="T")
     return Prior(n * mean / beta + deviation / np.sqrt(beta), precision)
+
+
+def degrees_of_freedom(width: int) -> int:
+    """Degrees of freedom of the Wishart prior of a precision (width, width)."""
+    return width
+
+
+def draw_precision(scatter: NDArray[np.float64], n_ids: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the precision of the ids of a field, given their scatter around a mean that is integrated out.
+
+    The scatter, (width, width), includes the distance of the best mean from the mean of its own prior.
+    """
+    width = len(scatter)
+    drawn = wishart.rvs(
+        degrees_of_freedom(width) + n_ids, np.linalg.inv(np.eye(width) + scatter), random_state=rng
+    )
+    return np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
 
 
 def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Generator) -> float:
@@ -73,7 +136,7 @@ def draw_noise_precision(squares: float, total_weight: float, rng: np.random.Gen
     `squares` are the weighted squared errors of all ratings in units of z, including those inside merged
     cells, each times the noise factors of its ids; `total_weight` is the sum of the sample weights.
     """
-    return float(rng.gamma(_SHAPE + total_weight / 2) / (_RATE + squares / 2))
+    return float(rng.gamma(SHAPE + total_weight / 2) / (RATE + squares / 2))
 
 
 def draw_factors(
@@ -112,6 +175,29 @@ def draw_rescaling(
     proportional to c^(p - 1) exp(-r c - b / c): proposed from Gamma(p, r), accepted by the rest; 1 where the
     proposal is not accepted.
     """
-    proposal = rng.gamma(len(factors) * degrees / 2 - _SHAPE) / (degrees * factors.sum() / 2)
-    log_ratio = _RATE * noise_precision * (1 - 1 / proposal)
+    proposal = rng.gamma(len(factors) * degrees / 2 - SHAPE) / (degrees * factors.sum() / 2)
+    log_ratio = RATE * noise_precision * (1 - 1 / proposal)
     return float(proposal) if np.log(rng.random()) < log_ratio else 1.0
+
+
+def draw_embedding_scale(
+    squares: SquaresByScale, prior: Prior, total_weight: float, rng: np.random.Generator
+) -> float:
+    """Draw a number by which all embeddings of a field and their prior are multiplied.
+
+    A sweep changes the variance of n embeddings by about sqrt(2 / n) of its value. That is slow where ids
+    have few ratings. Here the embeddings in units of their prior are held fixed (interweaving: Yu and Meng,
+    "To center or not to center", JCGS 2011), and the noise precision is integrated out, so it must be drawn
+    next. Of the priors of the field only the Wishart distribution depends on the multiplier.
+    """
+    width = len(prior.mean)
+    power = degrees_of_freedom(width) * (width - 1)
+    trace = float(np.trace(prior.precision[:-1, :-1]))
+
+    def log_density(log_scale: float) -> float:
+        """Of the logarithm of the multiplier."""
+        wishart_part = -power * log_scale - trace / 2 * np.exp(-2 * log_scale)
+        errors = RATE + squares.at(np.exp(log_scale)).item() / 2
+        return float(wishart_part - (SHAPE + total_weight / 2) * np.log(errors))
+
+    return float(np.exp(draw_by_slice(log_density, 0.0, _SLICE, rng)))

@@ -14,8 +14,9 @@ from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
-from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw
+from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw, times
 from sklearn_mf.solvers.als._sweep import field_signature, link_rows, solve_blocks
+from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import (
     ChainState,
     WithinCellVariation,
@@ -23,7 +24,15 @@ from sklearn_mf.solvers.gibbs._noise import (
     log_likelihood,
     rescale_noise,
 )
-from sklearn_mf.solvers.gibbs._priors import Moments, Prior, draw_noise_precision, draw_prior
+from sklearn_mf.solvers.gibbs._priors import (
+    Moments,
+    Prior,
+    SquaresByScale,
+    draw_embedding_scale,
+    draw_noise_precision,
+    draw_prior,
+)
+from sklearn_mf.solvers.gibbs._regression import draw_regression_prior
 
 
 class ConditionalPrior(NamedTuple):
@@ -31,8 +40,8 @@ class ConditionalPrior(NamedTuple):
 
     Parameters
     ----------
-    mean : tensor of shape (width,), float32
-        Prior mean.
+    means : tensor of shape (n_rows, width) or (1, width), float32
+        Prior mean of each row, or of all.
     precision : tensor of shape (width, width), float32
         Prior precision.
     noise_precision : tensor of shape (n_rows,), float32
@@ -41,7 +50,7 @@ class ConditionalPrior(NamedTuple):
         Noise factors of the ids of the other fields, stacked as their tables.
     """
 
-    mean: Tensor
+    means: Tensor
     precision: Tensor
     noise_precision: Tensor
     factors: Tensor
@@ -49,34 +58,39 @@ class ConditionalPrior(NamedTuple):
 
 def _draw_field(
     others: Tensor, field: RatingsByField, prior: ConditionalPrior, key: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Draw the rows of one field, given the stacked tables of the others.
 
-    Returns the table (n_rows, width), and the weighted squared errors of each row, (n_rows,), times the noise
+    Returns the table (n_rows, width), and the parts of `SquaresByScale`, (n_rows,) each, with the noise
     factors of the other ids. `key`, (2,), is the seed: each block makes one of its own from it.
     """
     has_bias = tf.constant(1.0)
     linked_rows = link_rows(others, field.other_ids.shape[1], has_bias, prior.factors)
-    prior_shift = tf.linalg.matvec(prior.precision, prior.mean)
+    shape = [tf.shape(field.starts)[0] - 1, tf.shape(prior.means)[1]]
+    prior_shifts = tf.broadcast_to(tf.matmul(prior.means, prior.precision), shape)
 
     def draw(number: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and residuals of a block."""
         seed = tf.random.experimental.stateless_fold_in(key, number)
         noise = tf.random.stateless_normal([tf.shape(X)[0], tf.shape(X)[2]], seed)
         precisions = prior.noise_precision[rows][:, None] * w
-        problems = RowProblems(
-            X, y, precisions, tf.zeros_like(noise), prior_precision=prior.precision, prior_shift=prior_shift
-        )
-        return normal_draw(problems, noise)
+        normal = {"prior_precision": prior.precision, "prior_shift": prior_shifts[rows]}
+        problems = RowProblems(X, y, precisions, tf.zeros_like(noise), **normal)
+        drawn, residuals = normal_draw(problems, noise)
+        part = times(X, tf.concat([drawn[:, :-1], tf.zeros_like(drawn[:, -1:])], 1))
+        sums = [tf.reduce_sum(w * part * other, 1, keepdims=True) for other in (residuals, part)]
+        return tf.concat([drawn, *sums], 1), residuals
 
-    return solve_blocks(linked_rows, field, has_bias, draw)
+    solved, squares = solve_blocks(linked_rows, field, has_bias, draw)
+    return solved[:, :-2], (squares, solved[:, -2], solved[:, -1])
 
 
 @functools.cache
-def program(n_fields: int) -> SingleGraph[tuple[Tensor, Tensor]]:
+def program(n_fields: int) -> SingleGraph[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]:
     """`_draw_field` as a graph: one for each number of fields, for every field and size."""
     real = tf.TensorSpec([None])
-    prior = ConditionalPrior(real, tf.TensorSpec([None, None]), real, real)
+    matrix = tf.TensorSpec([None, None])
+    prior = ConditionalPrior(matrix, matrix, real, real)
     signature = [*field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
     return SingleGraph(_draw_field, signature)
 
@@ -93,12 +107,17 @@ _moments_program = SingleGraph(_moments, [tf.TensorSpec([None, None])])
 
 
 class Gibbs:
-    """One chain, which begins at a state."""
+    """One chain, which begins at a state; `knowledge` is common to all chains."""
 
     def __init__(
-        self, ratings: Ratings, field_tables: FieldTables, options: GibbsOptions, state: ChainState
+        self,
+        ratings: Ratings,
+        field_tables: FieldTables,
+        options: GibbsOptions,
+        state: ChainState,
+        knowledge: Knowledge,
     ) -> None:
-        self.options, self.field_tables = options, field_tables
+        self.options, self.field_tables, self.knowledge = options, field_tables, knowledge
         self.n_sweeps = self.n_before = state.n_sweeps
         self.scale = state.model.scale
         self.total_weight, self.mean_weight = ratings.total_weight, ratings.mean_weight
@@ -110,6 +129,8 @@ class Gibbs:
         #: Noise factors of all ids, those without ratings included.
         self.start_factors = state.noise.factors
         self.noise = state.noise.take(ids)
+        self.precisions = knowledge.first_precisions(state.precisions)
+        self.likelihood = knowledge.likelihood(field_tables, state.thresholds)
         rng = np.random.default_rng([options.seed, self.n_sweeps])
         self.priors = [self._draw_prior(field, rng) for field in range(ratings.n_fields)]
 
@@ -120,46 +141,76 @@ class Gibbs:
         """
         rng = np.random.default_rng([self.options.seed, self.n_sweeps + 1])
         squares = np.nan
+        if self.likelihood is not None:
+            self.likelihood.draw(self.noise, rng)
         for field in reversed(range(len(self.priors))):
             squares = self._draw_field(field, rng)
             if not np.isfinite(squares):
                 return float("nan")
         precision = draw_noise_precision(squares, self.total_weight, rng)
         self.noise = self.noise._replace(precision=precision)
-        value = log_likelihood(self.noise, squares, self.weights, self.total_weight, self.scale)
+        value = self._log_likelihood(squares)
         if self.options.heteroscedastic:
             self.noise = rescale_noise(self.noise, rng)
         self.n_sweeps += 1
         return value
 
+    def _log_likelihood(self, squares: float) -> float:
+        if self.likelihood is not None:
+            return self.likelihood.log_likelihood(self.noise)
+        return log_likelihood(self.noise, squares, self.weights, self.total_weight, self.scale)
+
     def _draw_field(self, field: int, rng: np.random.Generator) -> float:
         """Draw prior, rows and noise factors of a field; the squared errors times the factors of all ids."""
-        self.priors[field] = self._draw_prior(field, rng)
-        squares = self._draw_rows(field)
+        prior = self.priors[field] = self._draw_prior(field, rng)
+        if prior.regression is not None:
+            self.precisions[field] = prior.regression.precisions
+        errors = self._draw_rows(field)
+        squares = self._rescale(field, errors, rng)
         if self.options.heteroscedastic and np.isfinite(squares).all():
             self.noise = draw_field_noise(self.noise, field, squares, self.weights[field], rng)
         return float((self.noise.factors[field] * squares).sum())
 
+    def _rescale(self, field: int, errors: SquaresByScale, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Multiply embeddings and prior of a field by a drawn number; the squared errors, (n_rows,)."""
+        total, prior = errors.total(self.noise.factors[field]), self.priors[field]
+        if not (
+            total.curvatures.item() > 0 and np.isfinite(total).all()
+        ):  # no pairs of embeddings, or divergence
+            return errors.squares
+        scale = draw_embedding_scale(total, prior, self.total_weight, rng)
+        multipliers = np.append(np.full(len(prior.mean) - 1, scale), 1.0)
+        self.field_tables.tables[field] *= tf.constant(multipliers, tf.float32)
+        self.priors[field] = prior.rescaled(scale)
+        precision = draw_noise_precision(total.at(scale).item(), self.total_weight, rng)
+        self.noise = self.noise._replace(precision=precision)
+        return errors.at(scale)
+
     def _draw_prior(self, field: int, rng: np.random.Generator) -> Prior:
-        table = self.field_tables.tables[field]
+        table, features = self.field_tables.tables[field], self.knowledge.features[field]
+        if features is not None:
+            rows = table.numpy().astype(np.float64)
+            return draw_regression_prior(rows, features, self.precisions[field], rng)
         mean, scatter = _moments_program(table)
         return draw_prior(Moments(int(table.shape[0]), mean.numpy(), scatter.numpy()), rng)
 
-    def _draw_rows(self, field: int) -> NDArray[np.float64]:
-        """Draw the rows of a field; their squared errors times the factors of their other ids, (n_rows,)."""
-        tables, noise = self.field_tables, self.noise
+    def _draw_rows(self, field: int) -> SquaresByScale:
+        """Draw the rows of a field; their squared errors times the factors of their other ids."""
+        tables, noise, drawn = self.field_tables, self.noise, self.priors[field]
+        features = self.knowledge.features[field]
         others = noise.factors[:field] + noise.factors[field + 1 :]
         prior = ConditionalPrior(
-            tf.constant(self.priors[field].mean, tf.float32),
-            tf.constant(self.priors[field].precision, tf.float32),
+            tf.constant(drawn.mean[None] if features is None else features.prior_means(drawn), tf.float32),
+            tf.constant(drawn.precision, tf.float32),
             tf.constant(noise.precision * self.mean_weight * noise.factors[field], tf.float32),
             tf.constant(np.concatenate([*others, np.empty(0)]), tf.float32),
         )
         key = tf.constant([self.options.seed, self.n_sweeps * len(self.priors) + field], tf.int32)
         draw = program(len(self.priors))
-        tables.tables[field], squares = draw(tables.others(field), tables.fields[field], prior, key)
-        within_cells = self.within_cells.by_row(field, noise.factors)
-        return self.mean_weight * squares.numpy().astype(np.float64) + within_cells
+        tables.tables[field], errors = draw(tables.others(field), tables.fields[field], prior, key)
+        sums = [self.mean_weight * part.numpy().astype(np.float64) for part in errors]
+        sums[0] += self.within_cells.by_row(field, noise.factors)
+        return SquaresByScale(*sums)
 
     def snapshot(self) -> Draw:
         """Copy of the present draw, outside TensorFlow, over all ids."""
@@ -170,4 +221,7 @@ class Gibbs:
             prior_precisions=np.array([prior.precision for prior in self.priors]),
             noise=Noise(self.noise.precision, factors, self.noise.degrees.copy()),
             n_sweeps=self.n_sweeps,
+            regressions=[prior.regression for prior in self.priors],
+            side=self.knowledge.side,
+            ordinal=None if self.likelihood is None else self.likelihood.snapshot(),
         )

@@ -34,7 +34,7 @@ def moments_of(rows):
 def conjugate(rows):
     """Normal-Wishart posterior: Murphy, "Conjugate Bayesian analysis of the Gaussian distribution", 2007."""
     n, width = rows.shape
-    beta0, total = priors._BETA0, rows.sum(0)
+    beta0, total = priors.BETA0, rows.sum(0)
     beta = beta0 + n
     mean = total / beta
     inverse_scale = np.eye(width) + rows.T @ rows - beta * np.outer(mean, mean)
@@ -55,7 +55,7 @@ def test_the_conjugate_posterior_is_prior_times_likelihood(n_ids, width):
         def normal(x, centre, covariance, weight):
             return np.sum(stats.multivariate_normal.logpdf(x, centre, covariance / weight))
 
-        joint = prior.logpdf(precision) + normal(mu, np.zeros(width), covariance, priors._BETA0)
+        joint = prior.logpdf(precision) + normal(mu, np.zeros(width), covariance, priors.BETA0)
         joint += normal(rows, mu, covariance, 1)
         evidence.append(joint - wishart.logpdf(precision) - normal(mu, mean, covariance, beta))
     np.testing.assert_allclose(evidence, evidence[0], rtol=1e-9)
@@ -99,7 +99,7 @@ def test_few_degrees_of_freedom_are_as_wide_as_the_embedding_and_bias():
 def test_noise_precisions_are_gamma(squares, total_weight):
     rng = np.random.default_rng(0)
     draws = np.array([priors.draw_noise_precision(squares, total_weight, rng) for _ in range(10_000)])
-    gamma = stats.gamma(priors._SHAPE + total_weight / 2, scale=1 / (priors._RATE + squares / 2))
+    gamma = stats.gamma(priors.SHAPE + total_weight / 2, scale=1 / (priors.RATE + squares / 2))
     assert z_of_mean(draws, gamma.mean()) < LARGEST_Z
     assert z_of_mean((draws - gamma.mean()) ** 2, gamma.var()) < LARGEST_Z
     assert_follows(draws, gamma)
@@ -127,7 +127,7 @@ def test_noise_precision_and_factors_are_prior_times_likelihood():
         )
 
     def noise_density(tau):
-        return stats.gamma.logpdf(tau, priors._SHAPE, scale=1 / priors._RATE) + log_likelihood(tau)
+        return stats.gamma.logpdf(tau, priors.SHAPE, scale=1 / priors.RATE) + log_likelihood(tau)
 
     draws = [priors.draw_noise_precision(squares, weights.sum(), rng) for _ in range(5000)]
     assert stats.kstest(draws, cdf_of(noise_density, 1e-3, 50)).pvalue > LEAST_P
@@ -179,8 +179,8 @@ RESCALINGS = [(1, 4.0), (2, 5.0), (6, 4.0), (20, 40.0)]
 @pytest.mark.parametrize(("shape", "rate"), [(0.5, 0.5), (1.5, 6.0)])
 @pytest.mark.parametrize(("n_ids", "degrees"), RESCALINGS)
 def test_rescaling_leaves_the_prior_of_factors_and_noise_precision(n_ids, degrees, shape, rate, monkeypatch):
-    monkeypatch.setattr(priors, "_SHAPE", shape)
-    monkeypatch.setattr(priors, "_RATE", rate)
+    monkeypatch.setattr(priors, "SHAPE", shape)
+    monkeypatch.setattr(priors, "RATE", rate)
     rng = np.random.default_rng(n_ids)
     factors, precisions = (
         rng.gamma(degrees / 2, 2 / degrees, (10_000, n_ids)),
@@ -207,7 +207,7 @@ def test_rescaling_has_its_density_along_what_the_likelihood_leaves_open(n_ids, 
     def log_density(c):
         """Of c, from the priors of c * factors and tau / c and the Jacobian c^(n_ids - 1) / c."""
         log_prior = stats.gamma.logpdf(np.outer(c, factors), degrees / 2, scale=2 / degrees).sum(1)
-        log_prior += stats.gamma.logpdf(tau / c, priors._SHAPE, scale=1 / priors._RATE)
+        log_prior += stats.gamma.logpdf(tau / c, priors.SHAPE, scale=1 / priors.RATE)
         return log_prior + (n_ids - 2) * np.log(c)
 
     c, draws = 1.0, []

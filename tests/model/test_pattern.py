@@ -1,0 +1,69 @@
+"""Features by the pattern of rated cells."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from sklearn_mf.model._pattern import Pattern, indicator
+from sklearn_mf.ratings._ratings import Ratings
+
+
+def ratings_of(cells, n_ids, n_fields=2):
+    """Ratings of the cells of a boolean array."""
+    codes = [column.astype(np.int32) for column in np.nonzero(cells)]
+    codes += [np.zeros_like(codes[0])] * (n_fields - 2)
+    targets = np.random.default_rng(0).normal(size=len(codes[0]))
+    return Ratings.merge(codes, targets, np.ones(len(targets)), n_ids)
+
+
+@pytest.fixture
+def two_groups():
+    """Two groups of users rate items of their own, with exceptions; the last ids are unrated."""
+    rng = np.random.default_rng(1)
+    same_group = np.arange(30)[:, None] % 2 == np.arange(20) % 2
+    cells = rng.random((30, 20)) < np.where(same_group, 0.7, 0.1)
+    cells[-1], cells[:, -1] = False, False
+    return cells
+
+
+def features_of(pattern, cells, field):
+    return pattern.features(field, csr_array((cells if field == 0 else cells.T).astype(float)))
+
+
+@pytest.mark.parametrize("field", [0, 1])
+def test_features_distinguish_the_groups_and_are_scaled(two_groups, field):
+    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 3)
+    features = features_of(pattern, two_groups, field)
+    rated = features[:-1]
+    group = np.arange(len(rated)) % 2 - 0.5
+    assert max(abs(np.corrcoef(column, group)[0, 1]) for column in rated.T) > 0.9
+    np.testing.assert_allclose(rated.mean(axis=0), 0, atol=1e-10)
+    assert np.square(rated).mean() == pytest.approx(1)
+    np.testing.assert_array_equal(features[-1], 0)
+
+
+def test_features_are_the_scaled_left_singular_vectors(two_groups):
+    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
+    counts = [np.maximum(two_groups.sum(axis=axis), 1) ** (1 / 3) for axis in (1, 0)]
+    U, s, _ = np.linalg.svd(two_groups / np.outer(*counts))
+    expected = (U[:, :2] * s[:2])[:-1]
+    expected -= expected.mean(axis=0)
+    expected /= np.sqrt(np.square(expected).mean())
+    found = features_of(pattern, two_groups, 0)[:-1]
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-6)
+
+
+def test_values_do_not_matter_and_further_fields_do_not_count_twice(two_groups):
+    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
+    other = ratings_of(two_groups, (*two_groups.shape, 1), n_fields=3)
+    np.testing.assert_array_equal(Pattern.of(other, 2).loadings[1], pattern.loadings[1])
+    repeated = np.array([[0, 1, 0], [0, 1, 1], [1, 0, 0]], dtype=np.int32)
+    np.testing.assert_array_equal(indicator(repeated, (2, 2, 2)).toarray(), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 1), (3, 2)])
+def test_ids_with_the_same_pattern_have_no_features(shape):
+    cells = np.ones(shape, dtype=bool)
+    pattern = Pattern.of(ratings_of(cells, shape), 5)
+    for field in (0, 1):
+        np.testing.assert_array_equal(features_of(pattern, cells, field), 0)
