@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-from sklearn_mf import ImplicitMFRecommender, MFRecommender
+from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.inspection import explain
 from sklearn_mf.recommenders._features import features_of
@@ -115,7 +115,7 @@ def test_ids_without_features_are_counted():
     [
         ({"title": FILMS}, r"a table for 'title', but the columns of X are \['user', 'film'\]"),
         ({2: FILMS}, "a table for 2, but the columns"),
-        ({"film": FILMS, 1: FILMS}, "two tables for column 'film'"),
+        ({"film": FILMS, 1: FILMS}, "two tables for column 1 of X"),
         ({"film": FILMS.reset_index(drop=True)}, "none of the 3 ids of its column of X, which holds 'up'"),
         ({"film": pd.concat([FILMS, FILMS])}, "more than one row of id 'alien'"),
         ({"film": FILMS.assign(year=np.inf)}, "contains inf"),
@@ -221,13 +221,14 @@ RATED = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
 AGES = pd.DataFrame({"age": ["young", "old"] * 32}, index=np.arange(64))
 
 
-@pytest.fixture(scope="module", params=["phases", "als", "implicit"])
+@pytest.fixture(scope="module", params=["phases", "als", "implicit", "bayesian"])
 def model(request, ratings):
     tables = {"item": GENRES.head(42), "user": AGES.head(62)}
     kinds = {
         "phases": MFRecommender(4, features=tables, random_state=0),
         "als": MFRecommender(4, solver="als", unobserved_weight=0, features=tables, random_state=0),
         "implicit": ImplicitMFRecommender(4, features=tables, random_state=0),
+        "bayesian": BayesianMFRecommender(4, max_iter=60, burn_in=20, features=tables, random_state=0),
     }
     return kinds[request.param].fit(ratings)
 
@@ -293,6 +294,14 @@ def test_new_items_may_be_seen_by_nobody_and_excluded(model):
     assert set(seen["item"]) - {42, 43} <= set(model.recommend(1, n=50)["item"])
 
 
+@pytest.mark.parametrize("by", ["upper", "sample"])
+def test_new_items_have_draws(model, by):
+    if isinstance(model, BayesianMFRecommender):
+        table = model.recommend([1, 60], candidates=GENRES.tail(3), by=by, random_state=0)
+        assert set(table["item"]) == {41, 42, 43}
+        assert table["score"].nunique() == len(table)
+
+
 def test_new_users_get_lists_by_their_features(model):
     people = pd.DataFrame({"user": [200, 61, 201], "age": ["old", "old", "young"]})
     table = model.recommend(people, n=5, exclude_seen=False)
@@ -316,7 +325,7 @@ def test_features_are_the_prior_mean_of_new_users_with_ratings(model, ratings):
     means = prior_means(model)[0][[61, 60]]
     for age, mean in zip(("old", "young"), means, strict=True):
         many = model.fold_in(few, sample_weight=[1e-9, 1e-9], features=people[age])
-        if not isinstance(model, ImplicitMFRecommender):
+        if isinstance(model, MFRecommender):  # others learn from the items that were chosen, too
             np.testing.assert_allclose(np.append(many.embeddings, many.biases), mean, atol=0.02)
 
 
