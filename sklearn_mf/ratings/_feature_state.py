@@ -66,7 +66,7 @@ def _plain(table: object) -> object:
 
 
 def _plain_column(column: pd.Series) -> tuple[str, Values]:
-    """Name of the dtype, and values: an array of numbers or times, else a list with None where one is missing."""
+    """Name of the dtype, and values: an array of numbers or times, else a list, None where one is missing."""
     if pd.api.types.infer_dtype(column, skipna=True) in ("date", "datetime"):
         column = pd.to_datetime(column)  # objects of Python
     dtype = column.dtype
