@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
@@ -15,6 +17,7 @@ from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommend
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.inspection import explain
 from sklearn_mf.recommenders._features import features_of
+from tests.conftest import low_rank_ratings
 
 RATINGS = pd.DataFrame(
     {
@@ -393,10 +396,65 @@ def test_bad_tables_of_newcomers(model, arguments, problem):
         model.recommend(**arguments)
 
 
+@pytest.mark.parametrize("n_fields", [1, 3])
+@pytest.mark.parametrize("kind", [MFRecommender, BayesianMFRecommender])
+def test_any_number_of_fields(kind, n_fields):
+    X, y = low_rank_ratings(n_fields=n_fields, n_ratings=200)
+    field = n_fields - 1
+    ids = np.arange(X[:, field].max() + 3)
+    table = pd.DataFrame({"even": ids % 2 == 0, "rank": ids}, index=ids)
+    model = kind(2, max_iter=4, features={field: table}, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert len(model.categories_[field]) == len(ids)
+    assert np.isfinite(model.predict(np.column_stack([X[:3, :field], ids[-3:]]))).all()
+    assert model.feature_effects(field)["feature"].tolist() != []
+
+
+def test_biases_alone_have_effects():
+    model = MFRecommender(0, features={"film": FILMS}, random_state=0).fit(RATINGS)
+    assert (model.feature_effects("film")["embedding"] == 0).all()
+    assert model.recommend("bob", candidates=FILMS.tail(1))["film"].tolist() == ["wall-e"]
+
+
+def test_matrices_of_new_items():
+    matrix = csr_array(np.diag([1.0, 2.0, 3.0]))
+    model = MFRecommender(2, features={"film": (["up", "alien", "heat"], matrix)}, random_state=0).fit(
+        RATINGS
+    )
+    table = model.recommend("bob", candidates=(["dune", "alien"], matrix[:2]))
+    assert set(table["film"]) == {"dune", "alien"}
+    assert set(model.feature_effects("film")["feature"]) == {"0", "1", "2"}
+    with pytest.raises(ValueError, match="candidates must be a pair of ids and a matrix of 3 columns"):
+        model.recommend("bob", candidates=(["dune"], np.ones((1, 2))))
+
+
+def test_all_kinds_of_columns_can_be_stored():
+    skops = pytest.importorskip("skops.io")
+    kinds = FILMS.assign(
+        kind=pd.Categorical(["a", "b", "a", None]),
+        lists=[["x"], ("y", "x"), None, ["z"]],
+        day=pd.date_range("2020-01-01", periods=4).date,
+        seen=pd.array([True, None, False, True], dtype="boolean"),
+    )
+    model = MFRecommender(1, max_iter=1, features={"film": kinds}, random_state=0).fit(RATINGS)
+    trusted = ["sklearn_mf.recommenders._mf.MFRecommender"]
+    loaded = skops.loads(skops.dumps(model), trusted=trusted)
+    again = clone(loaded).fit(RATINGS)
+    assert again.feature_effects("film").equals(model.feature_effects("film"))
+    new = kinds.rename(index={"wall-e": "new"})
+    pd.testing.assert_frame_equal(
+        loaded.recommend("bob", candidates=new), model.recommend("bob", candidates=new)
+    )
+
+
 def test_a_model_without_features_says_what_it_needs():
     model = MFRecommender(1, max_iter=1, random_state=0).fit(RATINGS)
     with pytest.raises(ValueError, match="features needs a model that knows features of 'user'"):
         model.fold_in(RATINGS, features=PEOPLE)
+    with pytest.raises(ValueError, match="fold_in got neither ratings nor features"):
+        model.fold_in()
     with pytest.raises(ValueError, match="'film' had no features in fit"):
         model.feature_effects("film")
     with pytest.raises(ValueError, match="positive=True cannot be combined with features"):
