@@ -11,10 +11,11 @@ from sklearn.utils import Tags
 
 from sklearn_mf.dummy._random_scores import keys_of, random_scores
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._catalog import vocabulary_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
@@ -252,7 +253,7 @@ class DummyRecommender(RatingRegressorMixin, BaseRecommender):
 
     def _rank_at_random(self, query: RecommendQuery) -> Ranking:
         """Ranking by random numbers that depend on the seed and on the ids of user and item alone."""
-        codes = self._vocabulary(0).codes(query.ids)
+        codes = vocabulary_of(self, 0).codes(query.ids)
         ids = np.where(codes >= 0, self.categories_[0].astype(object)[codes], query.ids.astype(object))
         items = self.categories_[1] if query.items is None else self.categories_[1][query.items]
         users, items = keys_of(ids, self._seed), keys_of(items, 0)
@@ -289,9 +290,9 @@ class DummyRecommender(RatingRegressorMixin, BaseRecommender):
         n_users = len(fold_in.ids)
         return {"embeddings": np.zeros((n_users, 0)), "biases": np.zeros(n_users)}
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         score = self.intercept_ + self.scale_ * float(self.biases_[1][item])
-        return score, np.zeros(len(fold_in.items))
+        return Contributions(score, 0.0, np.zeros(len(fold_in.items)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

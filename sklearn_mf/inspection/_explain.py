@@ -9,7 +9,9 @@ from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._base import BaseRecommender
-from sklearn_mf.recommenders._catalog import Catalog, catalog_of, contributions, read_fold_in
+from sklearn_mf.recommenders._catalog import Catalog, catalog_of
+from sklearn_mf.recommenders._features import features_of
+from sklearn_mf.recommenders._newcomers import contributions, read_fold_in
 
 
 def explain(
@@ -49,11 +51,14 @@ def explain(
 
     Returns
     -------
-    table : DataFrame of shape (1 + n_ratings, 3)
+    table : DataFrame of shape (1 + n_ratings, 3), or (2 + n_ratings, 3) with features
         The item column under its name in fit, "rating", and "contribution" in units of the ratings. The first
         row is the scored item, without a rating: :math:`m + s \, (b_i + x_i^T G^{-1} h)`, the part of its
         score that does not depend on the values of the user's ratings. The other rows are the items that the
-        user has rated, by falling absolute contribution. The contributions add up to the score.
+        user has rated, by falling absolute contribution. The contributions add up to the score. Where fit had
+        `features`, the second row is the scored item too: the part of the features, which are the bias that
+        those of the item predict, and :math:`s \, x_i^T G^{-1} P \mu` with the row :math:`\mu` that those of
+        the user predict. The first row is then the rest.
 
     Raises
     ------
@@ -101,13 +106,15 @@ def explain(
     catalog = _catalog_of_linear(estimator)
     rated = _ratings_of(estimator, user, ratings)
     target = catalog.known_codes(1, _one_id(item, "item"), "item")
-    base, added = contributions(estimator, rated, int(target[0]), rank_by)
-    order = np.argsort(-np.abs(added), kind="stable")
+    parts = contributions(estimator, rated, int(target[0]), rank_by)
+    first = [parts.base] if features_of(estimator) == () else [parts.base, parts.features]
+    order = np.argsort(-np.abs(parts.ratings), kind="stable")
+    items = np.concatenate([np.repeat(target, len(first)), rated.items[order]])
     return pd.DataFrame(
         {
-            catalog.names[1]: catalog.vocabularies[1].column_of(np.append(target, rated.items[order])),
-            "rating": np.append(np.nan, rated.targets[order]),
-            "contribution": np.append(base, added[order]),
+            catalog.names[1]: catalog.vocabularies[1].column_of(items),
+            "rating": np.append(np.full(len(first), np.nan), rated.targets[order]),
+            "contribution": np.append(first, parts.ratings[order]),
         }
     )
 

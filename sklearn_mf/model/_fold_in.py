@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from scipy.sparse import csr_array
 
-from sklearn_mf.model._factors import Model
+from sklearn_mf.model._factors import Model, has_features
 from sklearn_mf.model._posterior import Posterior
 from sklearn_mf.ratings._ratings import Ratings
 
@@ -37,6 +37,8 @@ class FoldInRatings(NamedTuple):
         Codes of the rated items, user after user.
     targets, weights : ndarray of shape (n_ratings,), float64
         Ratings in their own units; weights.
+    features : csr_array of shape (n_users, n_features[0]), float64, or None
+        Features of the users, an empty row where a user has none; None where fit had none.
     """
 
     ids: NDArray[np.generic]
@@ -44,12 +46,13 @@ class FoldInRatings(NamedTuple):
     items: NDArray[np.int32]
     targets: NDArray[np.float64]
     weights: NDArray[np.float64]
+    features: csr_array | None = None
 
     @classmethod
-    def of(cls, ids: NDArray[np.generic], ratings: Ratings) -> Self:
+    def of(cls, ids: NDArray[np.generic], ratings: Ratings, features: csr_array | None = None) -> Self:
         """Group merged ratings of two fields by user."""
         starts = np.searchsorted(ratings.codes[:, 0], np.arange(len(ids) + 1))
-        return cls(ids, starts, ratings.codes[:, 1], ratings.targets, ratings.weights)
+        return cls(ids, starts, ratings.codes[:, 1], ratings.targets, ratings.weights, features)
 
     def rated(self) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]]:
         """Yield number, items, targets and weights of each user who has ratings."""
@@ -61,13 +64,42 @@ class FoldInRatings(NamedTuple):
         """Keep one user."""
         part = slice(self.starts[number], self.starts[number + 1])
         items, starts = self.items[part], np.array([0, part.stop - part.start])
-        return type(self)(self.ids[[number]], starts, items, self.targets[part], self.weights[part])
+        features = None if self.features is None else self.features[[number]]
+        return type(self)(self.ids[[number]], starts, items, self.targets[part], self.weights[part], features)
+
+    def prior_means(self, model: Model) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether each user has features, (n_users,), and the prior mean that they give, (n_users, width)."""
+        coefficients = model.coefficients[0] if model.coefficients else None
+        if self.features is None or coefficients is None:
+            width = model.average_embeddings.shape[1] + 1
+            return np.zeros(len(self.ids), dtype=bool), np.zeros((len(self.ids), width))
+        return has_features(self.features), self.features @ coefficients
+
+
+class Contributions(NamedTuple):
+    """Parts of the score of an item for a user, in units of the ratings; they add up to it.
+
+    Parameters
+    ----------
+    base : float
+        Part that depends neither on the ratings of the user nor on features.
+    features : float
+        Part of the features of the user and the item.
+    ratings : ndarray of shape (n_ratings,), float64
+        Part of each rating.
+    """
+
+    base: float
+    features: float
+    ratings: NDArray[np.float64]
 
 
 class RowPrior(NamedTuple):
     """Penalty of the row t of a user whose ratings have summed weight W, in units where weights have mean 1:
 
-    (l2 (W + prior_ratings) |t|^2 + sum_k ridge_k t_k^2 + t . precision t) / 2 - shift . t.
+    (l2 (W + prior_ratings) |t|^2 + sum_k ridge_k (t_k - mean_k)^2 + t . precision t) / 2 - shift . t.
+
+    Where the features of a user give a prior mean, the first two terms are of the distance from that.
 
     Parameters
     ----------
@@ -79,10 +111,12 @@ class RowPrior(NamedTuple):
         Mean weight of the training ratings of fit: the unit of all weights here.
     ridge : float or ndarray of shape (embedding_dim + 1,)
         Ridge penalty of each coordinate, the bias last, whatever the number of ratings.
+    mean : float or ndarray of shape (embedding_dim + 1,)
+        Row that this penalty pulls to.
     precision : float or ndarray of shape (embedding_dim + 1, embedding_dim + 1)
         Common to all users; positive semi-definite.
     shift : float or ndarray of shape (embedding_dim + 1,)
-        `precision` times the prior mean.
+        `precision` times the row that it pulls to.
     item_variances : ndarray of shape (n_items, embedding_dim), or None
         Uncertainty of the embeddings of the items: a rating of weight w adds w times the variances of its
         item to the ridge penalty.
@@ -92,6 +126,7 @@ class RowPrior(NamedTuple):
     prior_ratings: float = 0.0
     mean_weight: float = 1.0
     ridge: float | NDArray[np.floating] = 0.0
+    mean: float | NDArray[np.floating] = 0.0
     precision: float | NDArray[np.floating] = 0.0
     shift: float | NDArray[np.floating] = 0.0
     item_variances: NDArray[np.floating] | None = None
@@ -100,8 +135,8 @@ class RowPrior(NamedTuple):
     def around_average(cls, l2: float, prior_ratings: float, mean_weight: float, model: Model) -> Self:
         """Shrink rows to the average user's, by the penalty of the prior ratings, at least by 3."""
         ridge = np.full(model.average_embeddings.shape[1] + 1, max(l2 * prior_ratings, _SHRINKAGE))
-        shift = ridge * np.append(model.average_embeddings[0], model.average_biases[0])
-        return cls(l2, mean_weight=mean_weight, ridge=ridge, shift=shift)
+        average = np.append(model.average_embeddings[0], model.average_biases[0])
+        return cls(l2, mean_weight=mean_weight, ridge=ridge, mean=average)
 
     def with_unobserved(
         self, model: Model, items: NDArray[np.integer], weight: float, value: float, fit_bias: bool
@@ -117,38 +152,58 @@ class RowPrior(NamedTuple):
             shift=self.shift + weight * (z @ X),
         )
 
+    def charge(self, total_weight: float) -> float | NDArray[np.floating]:
+        """Penalty of the squares of a row whose ratings have a summed weight."""
+        prior = self.mean_weight * (self.l2 * self.prior_ratings + self.ridge)
+        return self.l2 * total_weight + prior
+
+    def pull(
+        self, total_weight: float, mean: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Right-hand side of the normal equations from the prior, and from the features of the user.
+
+        `mean` is the prior mean that these give, (embedding_dim + 1,), or None.
+        """
+        if mean is None:
+            return np.asarray(self.mean_weight * (self.ridge * self.mean + self.shift)), np.zeros(1)
+        return np.asarray(self.mean_weight * self.shift), np.asarray(self.charge(total_weight) * mean)
+
 
 def ridge_rows(fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: bool, positive: bool) -> Rows:
     """Minimise the objective over the row of each user with the items held fixed.
 
-    Returns embeddings (n_users, embedding_dim) and biases (n_users,); a user without ratings has those of the
-    average user.
+    Returns embeddings (n_users, embedding_dim) and biases (n_users,). A user without ratings has the prior
+    mean that features give, or the row of the average user.
     """
     n, dim = len(fold_in.ids), model.average_embeddings.shape[1]
     rows = np.tile(np.append(model.average_embeddings[0], model.average_biases[0]), (n, 1))
+    has_mean, means = fold_in.prior_means(model)
+    rows[has_mean] = means[has_mean]
     for number, items, targets, weights in fold_in.rated():
         X, z = _regression(model, items, _standardized(targets, model), fit_bias)
-        G, r = _curvature(X, weights, items, prior), X.T @ (weights * z) + prior.mean_weight * prior.shift
-        rows[number] = _solution(G, r, positive)
+        of_prior, of_features = prior.pull(weights.sum(), means[number] if has_mean[number] else None)
+        r = X.T @ (weights * z) + of_prior + of_features
+        rows[number] = _solution(_curvature(X, weights, items, prior), r, positive)
     return rows[:, :dim], rows[:, dim]
 
 
 def ridge_contributions(
     fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: bool, item: int
-) -> tuple[float, NDArray[np.float64]]:
-    """Decompose the score of an item for one user: t = G^-1 (shift + sum_j w_j x_j (z_j - b_j)).
+) -> Contributions:
+    """Decompose the score of an item for one user: t = G^-1 (h + sum_j w_j x_j (z_j - b_j)).
 
-    Returns the score without any rating, and the contribution of each rating, (n_ratings,), in rating units.
-    The former includes the part of the shift.
+    The part h of the prior is in the base, but for that of the features of the user.
     """
     X, z = _regression(model, fold_in.items, _standardized(fold_in.targets, model), fit_bias)
     vectors, biases = model.rows(1, np.array([item]))
     G = _curvature(X, fold_in.weights, fold_in.items, prior)
     x = np.append(vectors[0], 1.0)
     contributions = model.scale * (x @ np.linalg.solve(G, X.T * (fold_in.weights * z)))
-    shift = np.broadcast_to(prior.mean_weight * prior.shift, len(G))
-    base = float(biases[0]) + float(x @ np.linalg.solve(G, shift))
-    return model.intercept + model.scale * base, contributions
+    has_mean, means = fold_in.prior_means(model)
+    parts = prior.pull(fold_in.weights.sum(), means[0] if has_mean[0] else None)
+    of_prior, of_features = (float(x @ np.linalg.solve(G, np.broadcast_to(part, len(G)))) for part in parts)
+    base = model.intercept + model.scale * (float(biases[0]) + of_prior)
+    return Contributions(base, model.scale * of_features, contributions)
 
 
 def _standardized(targets: NDArray[np.float64], model: Model | Posterior) -> NDArray[np.float64]:
@@ -213,12 +268,11 @@ def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.r
     return rows[..., :-1], rows[..., -1]
 
 
-def posterior_contributions(
-    fold_in: FoldInRatings, posterior: Posterior, item: int
-) -> tuple[float, NDArray[np.float64]]:
+def posterior_contributions(fold_in: FoldInRatings, posterior: Posterior, item: int) -> Contributions:
     """Decompose the mean score of an item for one user into the prior's share and that of each rating.
 
-    Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating.
+    Under a draw, t = mu + sum_j G^-1 p_j x_j (z_j - b_j - <x_j, mu>), with p_j the precision of a rating and
+    mu the prior mean of the user. The part of mu that a table of features gives is separate.
     """
     X, z, precisions = _regressions(posterior, fold_in.items, fold_in.targets, fold_in.weights)
     mu, prior_precision = _prior_means(fold_in, posterior)[0], posterior.prior_precisions[:, 0]
@@ -228,16 +282,18 @@ def posterior_contributions(
     vectors, biases = posterior.rows(1, np.array([item]))
     x = np.append(vectors[0].astype(np.float64), np.ones((len(X), 1)), axis=1)  # (n_samples, width)
     bias = biases[0].mean(dtype=np.float64).astype(np.float32)  # as in biases_, by which recommend ranks
-    base = float(bias + np.einsum("sk,sk->s", x, mu).mean())
+    without = _prior_means(fold_in._replace(features=None), posterior)[0]
+    base, features = (float(np.einsum("sk,sk->s", x, part).mean()) for part in (without, mu - without))
     contributions = posterior.scale * np.einsum("sk,skn->n", x, rows) / len(X)
-    return posterior.intercept + posterior.scale * base, contributions
+    intercept = posterior.intercept + posterior.scale * float(bias)
+    return Contributions(intercept + posterior.scale * base, posterior.scale * features, contributions)
 
 
 def _prior_means(fold_in: FoldInRatings, posterior: Posterior) -> NDArray[np.float64]:
     """Prior means of the rows of users under each draw, (n_users, n_samples, width)."""
     shape = len(fold_in.ids), len(posterior.embeddings[1])
     cells = csr_array((np.ones(len(fold_in.items)), fold_in.items, fold_in.starts), shape=shape)
-    return posterior.prior_means_of(0, cells)
+    return posterior.prior_means_of(0, cells, fold_in.features)
 
 
 def _regressions(

@@ -215,15 +215,19 @@ class Posterior:
         `table`, (n, n_features), are their features, where fit had some. Returns (n, n_samples, width).
         """
         means = np.tile(self.prior_means[:, field], (cells.shape[0], 1, 1))
-        coefficients = self.coefficients[field]
         if self.pattern is not None:
-            features = self.pattern.features(field, cells)
-            of_pattern = coefficients[:, coefficients.shape[1] - features.shape[1] :]
-            means += np.einsum("np,spk->nsk", features, of_pattern, optimize=True)
-        if table is not None:
-            of_table = coefficients[:, : table.shape[1]]
-            means += np.einsum("np,spk->nsk", table.toarray(), of_table, optimize=True)
-        return means
+            means += _products(self.pattern.features(field, cells), self.pattern_coefficients(field))
+        return means if table is None else means + _products(table.toarray(), self.table_coefficients(field))
+
+    def table_coefficients(self, field: int) -> NDArray[np.float64]:
+        """Coefficients of the features in the table of a field, (n_samples, n_features, width)."""
+        n_of_pattern = 0 if self.pattern is None or field > 1 else len(self.pattern.centres[field])
+        coefficients = self.coefficients[field]
+        return coefficients[:, : coefficients.shape[1] - n_of_pattern]
+
+    def pattern_coefficients(self, field: int) -> NDArray[np.float64]:
+        """Coefficients of the features from the pattern, (n_samples, n_components, width)."""
+        return self.coefficients[field][:, self.table_coefficients(field).shape[1] :]
 
     def prior_deviations(self, field: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw deviations of n ids without ratings from their prior means, -> (n, n_samples, width)."""
@@ -297,6 +301,12 @@ class Posterior:
                 traces = covariances[:, field, :-1, :-1] * covariances[:, other, :-1, :-1]
                 variance += (unrated[:, field] & unrated[:, other])[:, None] * traces.sum((1, 2))
         return variance
+
+
+def _products(features: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F B of each draw, (n, n_features), (n_samples, n_features, width) -> (n, n_samples, width)."""
+    products: NDArray[np.float64] = np.einsum("np,spk->nsk", features, coefficients, optimize=True)
+    return products
 
 
 def _mean(expected: NDArray[np.float64], limits: NDArray[np.float64] | None) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
 from sklearn_mf.model_selection._base import OneSplit
-from sklearn_mf.model_selection._rows import by_user, id_codes, id_columns, in_time
+from sklearn_mf.model_selection._rows import by_id, id_codes, id_columns, in_time
 from sklearn_mf.utils._sklearn_compat import Interval, RealNotInt, validate_params
 
 
@@ -54,7 +54,7 @@ class LeaveLastOut(OneSplit):
         self, X: ArrayLike, y: object, groups: ArrayLike | None
     ) -> Iterator[NDArray[np.integer]]:
         (users,) = id_codes(X, 1)
-        rows, starts = by_user(users, in_time(groups, len(users)))
+        rows, starts = by_id(users, in_time(groups, len(users)))
         ends = starts[1:][np.diff(starts) > self.n]
         if not len(ends):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Input of splitters: codes of ids, the order of time, and the rows of each user."""
+"""Input of splitters: codes of ids, the order of time, and the rows of each id."""
 
 import numpy as np
 import pandas as pd
@@ -46,12 +46,12 @@ def shuffled(n: int, random: np.random.RandomState) -> NDArray[np.int32]:
     return random.permutation(np.arange(n, dtype=np.int32))
 
 
-def by_user(
-    users: NDArray[np.int32], order: NDArray[np.integer]
+def by_id(
+    ids: NDArray[np.int32], order: NDArray[np.integer]
 ) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
-    """Rows grouped by user code and their starts, (n_samples,), (n_samples,) -> (n_samples,), (n_users + 1,).
+    """Rows grouped by code and their starts, (n_samples,), (n_samples,) -> (n_samples,), (n_ids + 1,).
 
-    The rows of a user keep the given order. Every code up to the largest one occurs.
+    The rows of an id keep the given order. Every code up to the largest one occurs.
     """
-    places, starts = sorted_by(users[order], int(users.max()) + 1)
+    places, starts = sorted_by(ids[order], int(ids.max()) + 1)
     return order[places], starts

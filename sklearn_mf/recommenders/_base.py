@@ -1,38 +1,36 @@
 """The base of all recommenders: ids in, tables out."""
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Hashable
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, Tags
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings
 from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._feature_state import from_plain, to_plain
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
-from sklearn_mf.ratings._suspicions import warn_if_all_unknown
-from sklearn_mf.ratings._validation import check_known
-from sklearn_mf.ratings._vocabulary import Vocabulary
-from sklearn_mf.recommenders._catalog import (
-    column_names,
-    read_fold_in,
-    read_ids_of,
-)
-from sklearn_mf.recommenders._features import shown_features, with_features
+from sklearn_mf.recommenders._catalog import read_codes
+from sklearn_mf.recommenders._features import feature_effects, shown_features, with_features
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
 from sklearn_mf.recommenders._forget import forget_ids
 from sklearn_mf.recommenders._lists import rank_by_mean, recommendations, similar_ids
+from sklearn_mf.recommenders._newcomers import admit, read_fold_in, rows_from_features
 from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._two_fields import FieldPart
 from sklearn_mf.retrieval._top_n import Ranking
 from sklearn_mf.solvers._training import History, Stopping
+
+Ids = NDArray[np.generic]
+Rows = NDArray[np.float32]
 
 
 class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -92,8 +90,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Embeddings and biases of users from their ratings, by name."""
 
     @abstractmethod
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
-        """Score of an item without the ratings of a user, and the contribution of each rating."""
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
+        """Parts of the score of an item for one user."""
 
     @property
     def _model(self) -> Model:
@@ -156,6 +154,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         candidates: object = None,
         exclude: object = None,
         ratings: ArrayLike | None = None,
+        features: object = None,
         rank_by: str = "auto",
     ) -> pd.DataFrame:
         """Recommend the n items of highest score to each user.
@@ -164,7 +163,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ----------
         users : id, or list, array, Series or Index of ids, default=None
             Users to recommend to; a set, a range and an iterator are lists of ids too, a tuple is one id.
-            None is every user of fit. An unknown user gets the ranking of the average user.
+            None is every user of fit. An unknown user gets the ranking of the average user. A table of
+            features of users, as `features` of fit, adds those that are new.
         n : int, default=10
             Items for each user.
         exclude_seen : bool, default=True
@@ -173,7 +173,9 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Items to choose from. None is every item of fit. A table (DataFrame, 2D array or list of lists)
             has one row for each user and item, and gives each user candidates of their own; a user without
             rows gets no list. A frame with the column names of fit is read by name and may have other columns
-            as well; else the first of two columns holds the users.
+            as well; else the first of two columns holds the users. A table of features of items, as in fit
+            and without a column of users, has one row for each candidate: new items are ranked by their
+            features.
         exclude : id, or list, array, Series or Index of ids, or table of shape (n_rows, 2), default=None
             Items that are never shown: to anybody, or with a table, as in `candidates`, to the user beside
             them. A table of an earlier call of recommend excludes what was shown. Unknown ids and repeated
@@ -181,6 +183,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ratings : array-like or DataFrame of shape (n_ratings, 3), or 2 columns of interactions, default=None
             Instead of `users`: users with items and ratings, as :meth:`fold_in` takes them. The lists follow
             from these ratings, whether fit has seen the users or not.
+        features : table, default=None
+            Features of the users of `ratings`, as :meth:`fold_in` takes them.
         rank_by : {"auto", "relevance", "rating"}, default="auto"
             The score of :class:`MFRecommender`: "relevance" ranks by the rows learnt from the unobserved
             cells too, so that items that people do not choose are not shown; "rating" ranks by the predicted
@@ -217,7 +221,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
           user  rank
         0  new     1
         """
-        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
+        users, candidates = admit(self, 0, users), admit(self, 1, candidates)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude, features)
         return self._recommendations(query, self._ranked_by(rank_by)._rank_by_mean(query))
 
     @reads_one_fit
@@ -290,7 +295,11 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     @reads_one_fit
     def fold_in(
-        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        features: object = None,
     ) -> Bunch:
         """Find embeddings and biases of users from their ratings; the model stays unchanged.
 
@@ -300,12 +309,16 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, 2), or (n_samples, 3) without y
-            Users and items; without `y` three columns user, item, rating, as in fit.
+        X : array-like or DataFrame of shape (n_samples, 2), or (n_samples, 3) without y, default=None
+            Users and items; without `y` three columns user, item, rating, as in fit. None with `features`:
+            users without ratings.
         y : array-like of shape (n_samples,), default=None
             The ratings.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each rating.
+        features : table, default=None
+            Features of users, with the columns that the table of users had in fit: the rows of its users are
+            shrunk to what their features predict. Users of fit keep their features unless they are in it.
 
         Returns
         -------
@@ -314,7 +327,8 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             `biases`, of shape (n_users,), both float64 and to be used like `user_embeddings_` and
             `user_biases_`. A Bayesian recommender adds `embedding_samples`, of shape (n_samples, n_users,
             embedding_dim), and `bias_samples`, of shape (n_samples, n_users). Ratings of unknown items are
-            left out; a user without other ratings gets the row of the average user.
+            left out; a user without other ratings gets the row of the average user, or the row that features
+            predict.
 
         Raises
         ------
@@ -331,7 +345,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         >>> folded.ids.tolist(), folded.embeddings.shape, folded.biases.shape
         (['new'], (1, 8), (1,))
         """
-        fold_in = read_fold_in(self, X, "fold_in", y, sample_weight)
+        fold_in = read_fold_in(self, X, "fold_in", y, sample_weight, features)
         return Bunch(ids=fold_in.ids, **self._folded(fold_in))
 
     def forget(self, users: object = None, items: object = None) -> Self:
@@ -371,6 +385,45 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         forget_ids(self, users, items)
         return self
 
+    def feature_effects(self, column: Hashable) -> pd.DataFrame:
+        """Table of what each feature of the ids of a column adds to their biases and embeddings.
+
+        Parameters
+        ----------
+        column : str or int
+            Column of X, by its name or number, with a table in `features`.
+
+        Returns
+        -------
+        effects : DataFrame of shape (n_features, 4)
+            "feature", as "genres=Drama" or "year"; "bias", what it adds to the bias of an id, in units of the
+            ratings: a category that is the only one of its column, or one standard deviation of a number;
+            "embedding", the norm of what it adds to the embedding; "n_ids", the number of ids that have it.
+            The largest absolute effects on the bias come first.
+
+        Raises
+        ------
+        ValueError
+            Where the column is unknown or had no features in fit.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_mf import MFRecommender
+        >>> films = pd.DataFrame({"genre": ["sf", "sf", "family"]}, index=["alien", "brazil", "up"])
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "brazil"]]
+        >>> model = MFRecommender(features={"item": films}, random_state=0).fit(X, [5, 1, 4, 2])
+        >>> model.feature_effects("item")[["feature", "n_ids"]]
+                feature  n_ids
+        0  genre=family      1
+        1      genre=sf      2
+        """
+        return feature_effects(self, column)
+
+    def _new_rows(self, field: int, features: csr_array) -> dict[str, NDArray[np.generic]]:
+        """Rows of new ids from their features, for the arrays of `_id_arrays` where they are not 0."""
+        return rows_from_features(self, field, features)
+
     def _id_arrays(self) -> list[str]:
         """Names of the fitted attributes that hold, for each field, an array with a row for each id."""
         return ["categories_", "embeddings_", "biases_", "_epochs"]
@@ -385,43 +438,11 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""
-        check_is_fitted(self)
-        columns = read_ids_of(self, X).columns
-        codes = [self._codes(field, column.ids) for field, column in enumerate(columns)]
-        return np.stack(
-            [part.take(column.numbers) for part, column in zip(codes, columns, strict=True)], axis=1
-        )
+        return read_codes(self, X)
 
-    def _codes(self, field: int, ids: NDArray[np.generic]) -> NDArray[np.intp]:
-        """Codes of distinct ids, -1 for an unknown one; warns where all are unknown."""
-        codes = self._vocabulary(field).codes(ids)
-        if self.handle_unknown == "error":
-            check_known(codes, ids, f"Ids of field {field} ({self._label(field)})")
-        warn_if_all_unknown(codes, ids, self.categories_[field], self._label(field))
-        return codes
-
-    def _label(self, field: int) -> str:
-        names = column_names(self)
-        return repr(names[field]) if field < len(names) else f"column {field}"
-
-    def _vocabulary(self, field: int) -> Vocabulary:
-        return Vocabulary(self.categories_[field], self.id_types_[field])
-
-    user_ids_ = FieldPart[NDArray[np.generic]](
-        "categories_", 0, "Ids of the users, sorted: ndarray of shape (n_users,)."
-    )
-    item_ids_ = FieldPart[NDArray[np.generic]](
-        "categories_", 1, "Ids of the items, sorted: ndarray of shape (n_items,)."
-    )
-    user_embeddings_ = FieldPart[NDArray[np.float32]](
-        "embeddings_", 0, "Embeddings of the users: ndarray of shape (n_users, embedding_dim)."
-    )
-    item_embeddings_ = FieldPart[NDArray[np.float32]](
-        "embeddings_", 1, "Embeddings of the items: ndarray of shape (n_items, embedding_dim)."
-    )
-    user_biases_ = FieldPart[NDArray[np.float32]](
-        "biases_", 0, "Biases of the users: ndarray of shape (n_users,)."
-    )
-    item_biases_ = FieldPart[NDArray[np.float32]](
-        "biases_", 1, "Biases of the items: ndarray of shape (n_items,)."
-    )
+    user_ids_ = FieldPart[Ids]("categories_", 0, "Ids of the users, sorted: (n_users,).")
+    item_ids_ = FieldPart[Ids]("categories_", 1, "Ids of the items, sorted: (n_items,).")
+    user_embeddings_ = FieldPart[Rows]("embeddings_", 0, "Their embeddings: (n_users, embedding_dim).")
+    item_embeddings_ = FieldPart[Rows]("embeddings_", 1, "Their embeddings: (n_items, embedding_dim).")
+    user_biases_ = FieldPart[Rows]("biases_", 0, "Biases of the users: (n_users,).")
+    item_biases_ = FieldPart[Rows]("biases_", 1, "Biases of the items: (n_items,).")

@@ -1,5 +1,6 @@
 """BayesianMFRecommender: draws of factorizations, and predictions with their uncertainty."""
 
+from collections.abc import Hashable
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -42,6 +43,11 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     [1]_, ids have biases, the noise is learnt and differs from id to id as in [3]_, with
     :math:`\nu_f` one of 60 numbers from 4 to 400, and there may be any number of fields.
 
+    Users, items and ids with tables have features x, and the prior mean of an id is
+    :math:`\mu_f + B_f^T x_{fj}` [4]_. The coefficients have the prior
+    :math:`N(0, (\lambda \Lambda_f)^{-1})` for each feature, where one :math:`\lambda` is learnt for the table
+    of a field and one for its `implicit_features`.
+
     Parameters
     ----------
     embedding_dim : int, default=32
@@ -60,6 +66,21 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     heteroscedastic : bool, default=True
         Whether the noise differs between ids: some users rate at random, and users agree about some items.
         False sets all c to 1.
+    likelihood : {"normal", "ordinal"}, default="normal"
+        "ordinal" takes the ratings as 2 to 30 ordered categories, for example stars: a rating says between
+        which thresholds a latent value with normal noise lies [5]_. Thresholds are learnt, so that the stars
+        need not be evenly spaced. Embeddings, biases, scores of recommendations and fold-in then belong to
+        the latent values, which have about the scale of the ratings. Each combination of ids must occur once,
+        without sample weights.
+    implicit_features : int, default=32
+        Number of features of users and items from the pattern of ratings: who has rated what, whatever the
+        rating. They are the first principal components of the indicator matrix of the rated cells. 0 uses
+        none; with one field there are none.
+    features : dict of tables, default=None
+        Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
+        whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
+    feature_separator : str or None, default="|"
+        Text of features is split at it into several categories; None never splits.
     clip : bool, default=True
         Keep the expected rating of each draw, and the bounds of intervals, inside the range of the training
         ratings. Scores of recommendations are never clipped.
@@ -101,6 +122,11 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         Its draws.
     noise_dof_ : ndarray of shape (n_samples, n_fields), float64
         Draws of :math:`\nu_f`: the smaller, the more ids differ in noise; infinite where they do not.
+    rating_levels_ : ndarray of shape (n_levels,), float64
+        The distinct ratings. Only with `likelihood="ordinal"`.
+    threshold_samples_ : ndarray of shape (n_samples, n_levels - 1), float64
+        Draws of the thresholds between them; the first and the last are fixed. Only with
+        `likelihood="ordinal"`.
     log_likelihood_curve_ : list of float
         Log-likelihood of the training ratings after each sweep, the mean over the chains.
     r_hat_ : float
@@ -125,6 +151,10 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     .. [2] Steffen Rendle, "Factorization Machines with libFM", ACM TIST 2012.
     .. [3] Balaji Lakshminarayanan, Guillaume Bouchard, Cedric Archambeau, "Robust Bayesian Matrix
        Factorisation", AISTATS 2011.
+    .. [4] Jaak Simm et al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information
+       using MCMC", MLSP 2017.
+    .. [5] James H. Albert, Siddhartha Chib, "Bayesian Analysis of Binary and Polychotomous Response Data",
+       Journal of the American Statistical Association, 1993.
 
     Examples
     --------
@@ -145,6 +175,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         "heteroscedastic": ["boolean"],
         "likelihood": [StrOptions({"normal", "ordinal"})],
         "implicit_features": [Interval(Integral, 0, None, closed="left")],
+        "features": [dict, None],
+        "feature_separator": [str, None],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "warm_start": ["boolean"],
@@ -163,6 +195,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         heteroscedastic: bool = True,
         likelihood: str = "normal",
         implicit_features: int = 32,
+        features: dict[Hashable, object] | None = None,
+        feature_separator: str | None = "|",
         clip: bool = True,
         handle_unknown: str = "ignore",
         warm_start: bool = False,
@@ -177,6 +211,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         self.heteroscedastic = heteroscedastic
         self.likelihood = likelihood
         self.implicit_features = implicit_features
+        self.features = features
+        self.feature_separator = feature_separator
         self.clip = clip
         self.handle_unknown = handle_unknown
         self.warm_start = warm_start

@@ -6,14 +6,13 @@ from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_mf.model._fold_in import FoldInRatings
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings
 from sklearn_mf.ratings._columns import IdType, read_id_list
-from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import RowFormat
 from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
@@ -30,13 +29,13 @@ class Fitted(Protocol):
     _norm_bounds: list[float]
     _seen_starts: NDArray[np.integer]
     _seen_items: NDArray[np.integer]
+    handle_unknown: str
 
     @property
     def _row_format(self) -> RowFormat: ...
-    def _codes(self, field: int, ids: NDArray[np.generic]) -> NDArray[np.intp]: ...
     def _ranked_by(self, rank_by: str) -> Self: ...
     def _ranking_vectors(self, field: int) -> NDArray[np.float32]: ...
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]: ...
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions: ...
     def _id_arrays(self) -> list[str]: ...
 
 
@@ -74,10 +73,7 @@ def catalog_of(recommender: Fitted, caller: str) -> Catalog:
             f"{caller} needs a model of two fields, users and items, but fit saw "
             f"{len(recommender.categories_)}: use predict, which takes any number of fields."
         )
-    vocabularies = [
-        Vocabulary(ids, dtype)
-        for ids, dtype in zip(recommender.categories_, recommender.id_types_, strict=True)
-    ]
+    vocabularies = [vocabulary_of(recommender, field) for field in (0, 1)]
     seen = SeenItems(recommender._seen_starts, recommender._seen_items, len(recommender.categories_[1]))
     return Catalog(vocabularies, column_names(recommender), seen)
 
@@ -87,7 +83,32 @@ def column_names(recommender: object) -> list[Hashable]:
     return list(getattr(recommender, "feature_names_in_", ["user", "item"]))
 
 
-def read_ids_of(recommender: BaseEstimator, X: ArrayLike) -> IdTable:
+def vocabulary_of(recommender: Fitted, field: int) -> Vocabulary:
+    """The ids of a field of a fitted recommender."""
+    return Vocabulary(recommender.categories_[field], recommender.id_types_[field])
+
+
+def read_codes(recommender: Fitted, X: ArrayLike) -> NDArray[np.intp]:
+    """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""
+    check_is_fitted(recommender)
+    columns = read_ids_of(recommender, X).columns
+    codes = [codes_of(recommender, field, column.ids) for field, column in enumerate(columns)]
+    parts = [part.take(column.numbers) for part, column in zip(codes, columns, strict=True)]
+    return np.stack(parts, axis=1)
+
+
+def codes_of(recommender: Fitted, field: int, ids: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Codes of distinct ids, -1 for an unknown one; warns where all are unknown."""
+    codes = vocabulary_of(recommender, field).codes(ids)
+    names = column_names(recommender)
+    label = repr(names[field]) if field < len(names) else f"column {field}"
+    if recommender.handle_unknown == "error":
+        check_known(codes, ids, f"Ids of field {field} ({label})")
+    warn_if_all_unknown(codes, ids, recommender.categories_[field], label)
+    return codes
+
+
+def read_ids_of(recommender: object, X: ArrayLike) -> IdTable:
     """Check a table of ids, and that its columns are those of fit."""
     table = read_table(X)
     validate_data(recommender, table, skip_check_array=True, reset=False)
@@ -100,34 +121,3 @@ def catalog_for_table(recommender: Fitted, method: str, n: int) -> Catalog:
     check_length_of_lists(n)
     check_names(catalog.names, method)
     return catalog
-
-
-def read_fold_in(
-    recommender: Fitted,
-    X: ArrayLike,
-    caller: str,
-    y: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-) -> FoldInRatings:
-    """Read the ratings of users from outside; ratings of unknown items are left out."""
-    catalog = catalog_of(recommender, caller)
-    rows = recommender._row_format
-    X, y = rows.split(X, y, type(recommender).__name__)
-    table = read_ids_of(recommender, X)
-    users, items = table.columns
-    targets, weights = rows.read_values(y, sample_weight, len(table.X))
-    vocabulary, user_codes, _ = Vocabulary.learn(users, table.dtypes[0], None)
-    item_codes = recommender._codes(1, items.ids).take(items.numbers)
-    kept = (item_codes >= 0) & (weights > 0)
-    codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
-    sizes = len(vocabulary.ids), catalog.seen.n_items
-    return FoldInRatings.of(
-        vocabulary.ids, Ratings.merge(codes, targets[kept], weights[kept], sizes, rows.merging)
-    )
-
-
-def contributions(
-    recommender: Fitted, fold_in: FoldInRatings, item: int, rank_by: str
-) -> tuple[float, NDArray[np.float64]]:
-    """Score of an item without the ratings of one user, and the contribution of each rating, (n_ratings,)."""
-    return recommender._ranked_by(rank_by)._contributions(fold_in, item)

@@ -28,12 +28,25 @@ def store_knowledge(fitted: Any, posterior: Posterior) -> None:
         vars(fitted).pop(name, None)
     fitted._unrated_precisions, pattern = posterior.unrated_precisions, posterior.pattern
     fitted._coefficient_draws = posterior.coefficients
+    fitted._coefficients = [_mean_coefficients(posterior, field) for field in range(len(posterior.biases))]
     fitted._pattern_loadings = [np.empty((len(rows), 0)) for rows in posterior.embeddings]
     fitted._pattern_centres = [] if pattern is None else list(pattern.centres)
     if pattern is not None:
         fitted._pattern_loadings[:2] = pattern.loadings
     if posterior.levels is not None:
         fitted.rating_levels_, fitted.threshold_samples_ = posterior.levels
+
+
+def _mean_coefficients(posterior: Posterior, field: int) -> Floats | None:
+    """Mean coefficients of the table of a field, (n_features, width), None without one.
+
+    The first feature is 1 for each id of the table: its coefficients include the prior mean.
+    """
+    coefficients: Floats = posterior.table_coefficients(field).mean(axis=0)
+    if not len(coefficients):
+        return None
+    coefficients[0] += posterior.prior_means[:, field].mean(axis=0)
+    return coefficients
 
 
 def knowledge_of(fitted: Any) -> StoredKnowledge:

@@ -4,11 +4,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import drawn_posterior_rows, posterior_rows
 from sklearn_mf.model._initialization import warm_start_model
-from sklearn_mf.model._posterior import Draw, Noise, Posterior
+from sklearn_mf.model._posterior import Draw, Noise, Posterior, unknown_factor
 from sklearn_mf.recommenders._chain_knowledge import (
     end_of_precisions,
     end_of_thresholds,
@@ -139,6 +140,24 @@ def check_same_chains(previous: Any, heteroscedastic: bool, n_chains: int) -> No
         raise ValueError(
             f"A warm start cannot change n_chains from {n_chains_of(previous)} to {n_chains}: {advice}"
         )
+
+
+def rows_from_features(
+    posterior: Posterior, field: int, features: csr_array
+) -> dict[str, NDArray[np.generic]]:
+    """Draws and means of new ids of a field with features, (n, n_features), by their fitted attributes."""
+    unrated = csr_array((features.shape[0], len(posterior.embeddings[1 - field])))
+    rows = posterior.prior_means_of(field, unrated, features).astype(np.float32)
+    factors = np.tile(unknown_factor(posterior.noise_dof[:, field]), (len(rows), 1)).astype(np.float32)
+    embeddings, biases, noise_factors = _means([rows[..., :-1], rows[..., -1], factors])
+    return {
+        "_embedding_draws": rows[..., :-1],
+        "_bias_draws": rows[..., -1],
+        "_noise_factor_draws": factors,
+        "embeddings_": embeddings,
+        "biases_": biases,
+        "noise_factors_": noise_factors,
+    }
 
 
 def user_rows(posterior: Posterior, query: RecommendQuery) -> DrawnRows:

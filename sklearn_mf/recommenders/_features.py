@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.ratings._columns import IdType, short_repr
 from sklearn_mf.ratings._feature_encoders import (
@@ -23,6 +24,7 @@ from sklearn_mf.ratings._feature_tables import FeatureTable, FeatureTables, read
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._validation import TrainingInput
 from sklearn_mf.ratings._vocabulary import Vocabulary
+from sklearn_mf.recommenders._catalog import Fitted, column_names
 from sklearn_mf.utils._warnings import warn_user
 
 
@@ -104,7 +106,7 @@ def field_of(key: Hashable, names: Sequence[Hashable], n_fields: int) -> int:
 def _of_ratings(table: FeatureTable, observed: TrainingInput, field: int, label: str) -> FieldFeatures:
     """Compare the ids of a table with those of the ratings."""
     ids = observed.ids[field].ids
-    table = replace(table, ids=_as_type_of(table.ids, ids))
+    table = as_type_of(table, ids)
     vocabulary, _, _ = Vocabulary.learn(observed.ids[field], observed.dtypes[field])
     codes = vocabulary.codes(table.ids)
     n_missing = len(ids) - np.count_nonzero(codes >= 0)
@@ -128,12 +130,13 @@ def _first_of(ids: NDArray[np.generic]) -> str:
     return f"{short_repr(ids[0])} and others" if len(ids) else "no rows"
 
 
-def _as_type_of(ids: NDArray[np.generic], others: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Ids (n,) as numbers of the type of others where they are equal, else as they are."""
+def as_type_of(table: FeatureTable, others: NDArray[np.generic]) -> FeatureTable:
+    """The table with ids as numbers of the type of others where they are equal, else as it is."""
+    ids = table.ids
     if ids.dtype.kind not in "iuf" or others.dtype.kind not in "iuf":
-        return ids
+        return table
     converted = ids.astype(others.dtype)
-    return converted if (converted == ids).all() else ids
+    return replace(table, ids=converted) if (converted == ids).all() else table
 
 
 def store_features(
@@ -164,7 +167,7 @@ def store_features(
     return features_of(fitted)
 
 
-def features_of(recommender: Featured) -> Features:
+def features_of(recommender: object) -> Features:
     """Features of the ids of each field of a fitted recommender."""
     stored = getattr(recommender, "_features", ())
     return tuple(None if rows is None else from_plain_rows(rows) for rows in stored)
@@ -206,6 +209,41 @@ def _check_same_fields(previous: Featured, read: list[FieldFeatures | None]) -> 
             check_columns(one.table, encoders, one.label)
 
 
-def names_of_features(recommender: Featured, field: int) -> list[str]:
-    """Names of the features of a field, the intercept first."""
-    return feature_names(recommender._encoders[field] or [])
+def feature_rows(recommender: object, field: int) -> csr_array:
+    """Features of the ids of a field that has some, (n_ids, n_features)."""
+    rows = features_of(recommender)[field]
+    assert rows is not None
+    return rows
+
+
+def coefficients_of(recommender: object, field: int) -> NDArray[np.float64]:
+    """Effects of the features of a field that has some, (n_features, embedding_dim + 1)."""
+    coefficients: NDArray[np.float64] = getattr(recommender, "_coefficients")[field]  # noqa: B009
+    return coefficients
+
+
+def encoders_of(recommender: object, field: int) -> list[Encoder]:
+    """Encoders of the features of a field of a fitted recommender; none where it has no features."""
+    stored: list[list[Encoder] | None] = getattr(recommender, "_encoders", [])
+    return (stored[field] if field < len(stored) else None) or []
+
+
+def feature_effects(recommender: Fitted, column: Hashable) -> pd.DataFrame:
+    """Table of the effects of the features of a column, the largest effects on the bias first."""
+    check_is_fitted(recommender)
+    names = column_names(recommender)
+    field = field_of(column, names, len(recommender.categories_))
+    encoders = encoders_of(recommender, field)
+    if not encoders:
+        raise ValueError(f"The ids of {column!r} had no features in fit: pass a table to the constructor.")
+    effects = coefficients_of(recommender, field)[1:]  # the first is the intercept
+    table = pd.DataFrame(
+        {
+            "feature": feature_names(encoders)[1:],
+            "bias": recommender.scale_ * effects[:, -1],
+            "embedding": np.linalg.norm(effects[:, :-1], axis=1),
+            "n_ids": feature_rows(recommender, field).count_nonzero(axis=0)[1:],
+        }
+    )
+    order = np.lexsort([-table["embedding"], -table["bias"].abs()])
+    return table.iloc[order].reset_index(drop=True)

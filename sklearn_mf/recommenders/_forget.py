@@ -7,12 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sklearn_mf.ratings._columns import IdType
-from sklearn_mf.recommenders._catalog import Catalog, Fitted, catalog_of
+from sklearn_mf.ratings._feature_state import to_plain_rows
+from sklearn_mf.recommenders._catalog import Catalog, catalog_of
+from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import replace_attributes
-from sklearn_mf.retrieval._top_n import norm_bound
+from sklearn_mf.recommenders._newcomers import Extensible, bound_norms
 
 
-def forget_ids(recommender: Fitted, users: object, items: object) -> None:
+def forget_ids(recommender: Extensible, users: object, items: object) -> None:
     """Remove users and items from all fitted attributes; the rows of the others keep their bits."""
     catalog = catalog_of(recommender, "forget")
     if users is None and items is None:
@@ -26,7 +28,10 @@ def forget_ids(recommender: Fitted, users: object, items: object) -> None:
     fitted.id_types_ = [_type_without(dtype, ids[mask]) for dtype, ids, mask in types]
     seen = catalog.seen.without(*gone)
     fitted._seen_starts, fitted._seen_items = seen.starts, seen.items
-    fitted._norm_bounds = [norm_bound(fitted._ranking_vectors(field)) for field in (0, 1)]
+    if features := features_of(recommender):
+        pairs = zip(features, gone, strict=True)
+        fitted._features = [None if rows is None else to_plain_rows(rows[~mask]) for rows, mask in pairs]
+    bound_norms(fitted)
     replace_attributes(recommender, fitted)
 
 

@@ -13,7 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
@@ -22,7 +22,7 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
-from sklearn_mf.recommenders._point_model import check_features, store_model
+from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
@@ -344,7 +344,7 @@ class ImplicitMFRecommender(BaseRecommender):
         return InteractionRows(has_strengths=self.confidence is not None)
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
-        check_features(self, task)
+        refuse_positive(self, task.features)
         training = self._weigh(task.ratings)
         self._id_weights = [training.id_weights(field) for field in range(training.n_fields)]
         solver: Any = load_solver("als")
@@ -404,7 +404,7 @@ class ImplicitMFRecommender(BaseRecommender):
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return ridge_rows(self._weighed(fold_in), self._model, self._prior, self.fit_bias, self.positive)
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return ridge_contributions(self._weighed(fold_in), self._model, self._prior, self.fit_bias, item)
 
     @property

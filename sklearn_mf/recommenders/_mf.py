@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel
 from sklearn_mf.ratings._ratings import Ratings
@@ -17,7 +17,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
-from sklearn_mf.recommenders._point_model import check_features, store_model
+from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
@@ -189,8 +189,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Objective after each sweep of the first phase: where `alpha` is learnt, eight sweeps that count the
         variances of the rows, and then sweeps that minimise :math:`J_1`. Only with unobserved cells.
     validation_scores_ : list of float
-        Negated RMSE of the held-out ratings after each pass, in units of the ratings; empty without
-        `early_stopping`.
+        Negated RMSE of held-out ratings after each pass, in their units; empty without `early_stopping`.
     n_iter_ : int
         Number of passes of the second phase.
     n_features_in_ : int
@@ -367,7 +366,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
-        check_features(self, task)
+        refuse_positive(self, task.features)
         unobserved = phases.unobserved_cells(self, training, centred)
         if unobserved is not None and can_learn_alpha(self):
             stopping = Stopping(self.tol * self.n_iter_no_change, 1)  # the objective falls ever more slowly
@@ -444,5 +443,5 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     def _fold_in_rows(self, fold_in: FoldInRatings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return ridge_rows(fold_in, self._model, self._prior, self.fit_bias, self.positive)
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return ridge_contributions(fold_in, self._model, self._prior, self.fit_bias, item)

@@ -262,12 +262,11 @@ def prior_of(recommender: Any) -> RowPrior:
     if hasattr(recommender, "_is_relevance"):
         prior = RowPrior(_ALPHA, recommender._relevance_prior_ratings, mean_weight)
         return with_unobserved_cells(recommender, prior, *recommender._unobserved)
-    ridge = recommender._noise * recommender._precisions[0]
     return RowPrior(
         0.0,
         mean_weight=mean_weight,
-        ridge=ridge,
-        shift=ridge * recommender._user_mean,
+        ridge=recommender._noise * recommender._precisions[0],
+        mean=recommender._user_mean,
         item_variances=recommender.embedding_variances_[1],
     )
 

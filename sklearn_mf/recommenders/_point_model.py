@@ -3,8 +3,8 @@
 from typing import Any
 
 from sklearn_mf.model._factors import Model, fill_unrated
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.recommenders._features import features_of
-from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.retrieval._top_n import norm_bound
 
 
@@ -33,9 +33,9 @@ def model_of(recommender: Any) -> Model:
     )
 
 
-def check_features(recommender: Any, task: FitTask) -> None:
-    """Refuse features where embeddings must not be negative."""
-    if task.features and recommender.positive:
+def refuse_positive(recommender: Any, features: Features) -> None:
+    """Refuse non-negative embeddings with features."""
+    if features and recommender.positive:
         raise ValueError(
             "positive=True cannot be combined with features, whose effects on an embedding have both signs: "
             "set positive=False or features=None."

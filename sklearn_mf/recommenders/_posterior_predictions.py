@@ -3,23 +3,34 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.stats import norm
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
-from sklearn_mf.model._fold_in import FoldInRatings, posterior_contributions, posterior_rows
+from sklearn_mf.model._fold_in import Contributions, FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import reads_one_fit
+from sklearn_mf.recommenders._newcomers import admit
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
 from sklearn_mf.retrieval._top_n import Ranking
 
 
+def _is_ordinal(recommender: object) -> bool:
+    """Whether ratings are ordered categories; an AttributeError says what to do."""
+    if getattr(recommender, "likelihood", None) != "ordinal":
+        raise AttributeError("predict_distribution needs ordered ratings: set likelihood='ordinal'.")
+    return True
+
+
 class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
     """Mixin of recommenders that have draws of factorizations; they implement the hooks of the fit."""
 
     clip: bool
+    rating_levels_: NDArray[np.float64]
     target_range_: NDArray[np.float64]
     _embedding_draws: list[NDArray[np.float32]]
     _bias_draws: list[NDArray[np.float32]]
@@ -67,12 +78,45 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         summary = chain.posterior_of(self).summary(codes, limits)
         return summary.mean, np.sqrt(summary.variance)
 
+    @available_if(_is_ordinal)
+    @reads_one_fit
+    def predict_distribution(self, X: ArrayLike) -> pd.DataFrame:
+        """Predict the probability of each rating, with `likelihood="ordinal"`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_fields)
+            One row of ids for each rating to predict, columns as in fit.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_samples, n_levels)
+            Probabilities, one column for each distinct rating of fit; each row sums to 1.
+
+        Raises
+        ------
+        ValueError
+            Where predict raises.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"], ["bob", "heat"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, likelihood="ordinal", random_state=0)
+        >>> model.fit(X, [5, 1, 4, 4]).predict_distribution([["bob", "alien"]]).columns.tolist()
+        [1.0, 4.0, 5.0]
+        """
+        codes = self._read_codes(X)
+        probabilities = chain.posterior_of(self).level_probabilities(codes)
+        return pd.DataFrame(probabilities, columns=self.rating_levels_)
+
     @reads_one_fit
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
         """Predict intervals that hold a rating with a given probability.
 
         The predictive distribution, a mixture of normal distributions over the draws, is taken as the normal
-        distribution of the same mean and variance.
+        distribution of the same mean and variance. With `likelihood="ordinal"` the bounds are quantiles of
+        the predicted distribution of the ratings, and the interval includes them.
 
         Parameters
         ----------
@@ -103,7 +147,10 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         codes = self._read_codes(X)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
-        summary = chain.posterior_of(self).summary(codes, None)
+        posterior = chain.posterior_of(self)
+        if posterior.levels is not None:
+            return posterior.levels.interval(posterior.level_probabilities(codes), coverage)
+        summary = posterior.summary(codes, None)
         half = norm.ppf(0.5 + coverage / 2) * np.sqrt(summary.variance)
         interval = np.stack([summary.mean - half, summary.mean + half], axis=1)
         return np.clip(interval, *self.target_range_) if self.clip else interval
@@ -118,6 +165,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         candidates: object = None,
         exclude: object = None,
         ratings: ArrayLike | None = None,
+        features: object = None,
         by: str = "mean",
         quantile: float = 0.9,
         random_state: int | np.random.RandomState | None = None,
@@ -126,7 +174,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
 
         Parameters
         ----------
-        users : id, or list, array, Series or Index of ids, default=None
+        users : id, or list, array, Series or Index of ids, or table of features, default=None
             Whom to recommend to, as in :meth:`MFRecommender.recommend`.
         n : int, default=10
             Items for each user.
@@ -136,6 +184,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             Items to choose from, and items that are never shown, as in :meth:`MFRecommender.recommend`.
         ratings : array-like or DataFrame of shape (n_ratings, 3), default=None
             In the place of `users`: user, item and rating of people, whether fit has seen them or not.
+        features : table, default=None
+            Features of the users of `ratings`, as :meth:`fold_in` takes them.
         by : {"mean", "upper", "sample"}, default="mean"
             "mean": mean of the expected rating over the draws. "upper": a quantile of it over the draws, so
             that uncertain items are explored. "sample": expected rating under one draw chosen at random
@@ -170,7 +220,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
         if not 0 < quantile < 1:
             raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
-        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude)
+        users, candidates = admit(self, 0, users), admit(self, 1, candidates)
+        query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude, features)
         if by == "mean":
             return self._recommendations(query, self._rank_by_mean(query))
         rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
@@ -223,5 +274,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
             "bias_samples": biases.T,
         }
 
-    def _contributions(self, fold_in: FoldInRatings, item: int) -> tuple[float, NDArray[np.float64]]:
+    def _new_rows(self, field: int, features: csr_array) -> dict[str, NDArray[np.generic]]:
+        return chain.rows_from_features(chain.posterior_of(self), field, features)
+
+    def _contributions(self, fold_in: FoldInRatings, item: int) -> Contributions:
         return posterior_contributions(fold_in, chain.posterior_of(self), item)

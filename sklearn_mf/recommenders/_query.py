@@ -10,8 +10,9 @@ from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
 from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
-from sklearn_mf.recommenders._catalog import Fitted, catalog_for_table, read_fold_in
+from sklearn_mf.recommenders._catalog import Fitted, catalog_for_table, codes_of
 from sklearn_mf.recommenders._choices import read_choices
+from sklearn_mf.recommenders._newcomers import Extensible, read_fold_in
 from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, top_n
 from sklearn_mf.utils._warnings import warn_user
 
@@ -46,7 +47,7 @@ class RecommendQuery(NamedTuple):
     cells: Cells | None
 
 
-class Listing(Fitted, Protocol):
+class Listing(Extensible, Protocol):
     """A fitted recommender that answers queries."""
 
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]: ...
@@ -54,25 +55,30 @@ class Listing(Fitted, Protocol):
 
 
 def read_query(
-    recommender: Fitted,
+    recommender: Extensible,
     users: object,
     n: int,
     exclude_seen: bool = True,
     candidates: object = None,
     ratings: ArrayLike | None = None,
     exclude: object = None,
+    features: object = None,
 ) -> RecommendQuery:
     """Read the arguments of recommend."""
     catalog = catalog_for_table(recommender, "recommend", n)
     if ratings is not None and users is not None:
         raise ValueError(f"Give either users or ratings, got both: users={short_repr(users)}.")
+    if ratings is None and features is not None:
+        raise ValueError(
+            "features are those of the users of ratings, which were not given: pass users=features."
+        )
     if ratings is None:
         known = recommender.categories_[0]
         ids = known if users is None else read_id_list(users, "users", known)
-        codes = np.arange(len(ids)) if users is None else recommender._codes(0, ids)
+        codes = np.arange(len(ids)) if users is None else codes_of(recommender, 0, ids)
         fold_in, seen = None, (catalog.seen, codes)
     else:
-        fold_in = read_fold_in(recommender, ratings, "recommend")
+        fold_in = read_fold_in(recommender, ratings, "recommend", features=features)
         ids, codes = fold_in.ids, np.full(len(fold_in.ids), -1)
         seen = SeenItems(fold_in.starts, fold_in.items, catalog.seen.n_items), np.arange(len(ids))
     choices = read_choices(catalog, ids, [seen] if exclude_seen else [], candidates, exclude)

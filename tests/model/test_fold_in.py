@@ -1,15 +1,18 @@
 """People who were not in fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 from sklearn.base import clone
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.model._factors import Model
-from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, ridge_contributions, ridge_rows
+from sklearn_mf.model._fold_in import FoldInRatings, RowPrior, _regression, ridge_contributions, ridge_rows
 from tests.conftest import OBSERVED_ALONE
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid", "ignore:Every id of")
@@ -150,7 +153,7 @@ def test_contributions_and_the_base_add_up_to_the_score_with_a_prior():
     model, fold_in = small_problem(True)
     prior = RowPrior(0.05, 20.0, 1.7).with_unobserved(model, np.arange(10), 0.3, -2.0, True)
     embeddings, biases = ridge_rows(fold_in, model, prior, True, positive=False)
-    base, contributions = ridge_contributions(fold_in.only(1), model, prior, True, item=4)
+    base, _, contributions = ridge_contributions(fold_in.only(1), model, prior, True, item=4)
     score = embeddings[1] @ model.embeddings[1][4] + biases[1] + model.biases[1][4]
     np.testing.assert_allclose(base + contributions.sum(), model.intercept + model.scale * score)
     assert len(contributions) == 7
@@ -182,6 +185,8 @@ def test_rows_are_conditional_means_under_each_draw(model, newcomers):
         z = z - model.bias_samples_[1][draw, items]
         std = model.noise_std_samples_[draw] / model.scale_ * model.noise_factor_samples_[1][draw, items]
         precision, mean = model.prior_precisions_[draw, 0], model.prior_means_[draw, 0]
+        pattern = model._pattern_loadings[1][items].sum(axis=0) / len(items) ** (1 / 3)
+        mean = mean + (pattern - model._pattern_centres[0]) @ model._coefficient_draws[0][draw]
         G = X.T @ (X / std[:, None] ** 2) + precision
         expected = np.linalg.solve(G, X.T @ (z / std**2) + precision @ mean)
         row = np.append(folded.embedding_samples[draw, 1], folded.bias_samples[draw, 1])
@@ -300,3 +305,40 @@ def test_only_models_of_two_fields_fold_in():
     model = MFRecommender(2, random_state=0).fit(X, X.sum(1).astype(float))
     with pytest.raises(ValueError, match="fold_in needs a model of two fields"):
         model.fold_in(X[:, :2], X[:, 0])
+
+
+@pytest.mark.parametrize("unobserved", [False, True])
+def test_features_are_the_prior_mean_of_a_row(unobserved):
+    model, fold_in = small_problem(True)
+    B = np.random.default_rng(1).normal(size=(2, 4))
+    features = csr_array(np.array([[1.0, 0.5], [1.0, -2.0], [0.0, 0.0]]))
+    model, fold_in = replace(model, coefficients=(B, None)), fold_in._replace(features=features)
+    prior = RowPrior(0.05, 20.0, 1.7, ridge=np.array([1.0, 2.0, 3.0, 4.0]), mean=np.ones(4))
+    if unobserved:
+        prior = prior.with_unobserved(model, np.arange(10), 0.3, -2.0, True)
+    rows = np.column_stack(ridge_rows(fold_in, model, prior, True, positive=False))
+    own = slice(2, 9)
+    X, z = _regression(model, fold_in.items[own], (fold_in.targets[own] - 3.0) / 1.5, True)
+    w, mean = fold_in.weights[own], features.toarray()[1] @ B
+    charges = 0.05 * w.sum() + 1.7 * (0.05 * prior.prior_ratings + prior.ridge)
+
+    def objective(row):
+        """Half the squared errors, and the penalty of the distance from the prior mean."""
+        of_cells = 0.5 * row @ (prior.precision * np.eye(4) if not unobserved else prior.precision) @ row
+        return (
+            0.5 * w @ (z - X @ row) ** 2
+            + 0.5 * charges @ (row - mean) ** 2
+            + 1.7 * (of_cells - np.sum(prior.shift * row))
+        )
+
+    best = minimize(objective, np.zeros(4)).x
+    np.testing.assert_allclose(rows[1], best, atol=1e-4)
+    np.testing.assert_array_equal(rows[2], 1)  # neither features nor ratings: the average user
+    alone = fold_in._replace(starts=np.array([0, 0, 9, 9]))
+    np.testing.assert_allclose(
+        np.column_stack(ridge_rows(alone, model, prior, True, positive=False))[0], features.toarray()[0] @ B
+    )
+    parts = ridge_contributions(fold_in.only(1), model, prior, True, item=4)
+    score = rows[1, :-1] @ model.embeddings[1][4] + rows[1, -1] + model.biases[1][4]
+    np.testing.assert_allclose(parts.base + parts.features + parts.ratings.sum(), 3.0 + 1.5 * score)
+    assert parts.features != 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold
 
 from sklearn_mf.datasets import make_ratings
-from sklearn_mf.model_selection import ColdUserSplit, PerUserKFold
+from sklearn_mf.model_selection import ColdItemSplit, ColdUserSplit, PerUserKFold
 from tests.model_selection.helpers import checked, quick, same, tables
 
 
@@ -92,3 +92,19 @@ def test_given_ratings_are_drawn_where_there_is_no_time():
     assert not same(
         ColdUserSplit(2, given=3, random_state=0).split(X), ColdUserSplit(2, random_state=0).split(X)
     )
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_cold_items_are_cold_users_of_the_columns_in_the_other_order(first):
+    X = make_ratings(50, 20, 300, random_state=0)[["user", "item"]].assign(note=None)
+    times = np.random.default_rng(0).permutation(len(X))
+    items, users = (kind(4, given=first, random_state=0) for kind in (ColdItemSplit, ColdUserSplit))
+    for groups in (None, times):
+        tested = checked(items.split(X, groups=groups), len(X))
+        assert same(items.split(X, groups=groups), users.split(X[["item", "user"]], groups=groups))
+        cold = [set(X.item[fold]) for fold in tested]
+        assert sum(map(len, cold)) == len(set.union(*cold))
+    with pytest.raises(ValueError, match="n_splits=30 folds of 20 items"):
+        next(ColdItemSplit(30).split(X))
+    with pytest.raises(ValueError, match="X has 1 column"):
+        next(items.split(X[["user"]]))

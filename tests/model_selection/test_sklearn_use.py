@@ -17,7 +17,14 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import MFRecommender
 from sklearn_mf.datasets import make_ratings
-from sklearn_mf.model_selection import ColdUserSplit, LeaveLastOut, PerUserKFold, TemporalSplit, WarmKFold
+from sklearn_mf.model_selection import (
+    ColdItemSplit,
+    ColdUserSplit,
+    LeaveLastOut,
+    PerUserKFold,
+    TemporalSplit,
+    WarmKFold,
+)
 from tests.model_selection.helpers import same
 
 SPLITTERS = [
@@ -27,11 +34,13 @@ SPLITTERS = [
     TemporalSplit(0.3),
     ColdUserSplit(3, random_state=0),
     ColdUserSplit(3, given=2, random_state=0),
+    ColdItemSplit(3, random_state=0),
+    ColdItemSplit(3, given=2, random_state=0),
     WarmKFold(3, random_state=0),
 ]
 TIMED = [LeaveLastOut(2), TemporalSplit(0.3), ColdUserSplit(3, given=2, random_state=0)]
 MODEL = MFRecommender(2, max_iter=2, random_state=0)
-UNKNOWN = pytest.mark.filterwarnings("ignore:Every id of 'user' is unknown")  # what given=0 is for
+UNKNOWN = pytest.mark.filterwarnings("ignore:Every id of '(user|item)' is unknown")  # what given=0 is for
 each = pytest.mark.parametrize("cv", SPLITTERS, ids=str)
 each_timed = pytest.mark.parametrize("cv", TIMED, ids=str)
 
@@ -123,7 +132,7 @@ def test_split_changes_nothing_and_an_int_seed_gives_the_same_splits(cv, X):
         assert vars(twin) == vars(cv)
 
 
-@pytest.mark.parametrize("kind", [PerUserKFold, ColdUserSplit, WarmKFold])
+@pytest.mark.parametrize("kind", [PerUserKFold, ColdUserSplit, ColdItemSplit, WarmKFold])
 def test_seeds(kind, X):
     assert not same(kind(random_state=0).split(X), kind(random_state=1).split(X))
     generator = np.random.RandomState(0)
@@ -142,6 +151,8 @@ def test_repr():
         "TemporalSplit(test_size=0.3)",
         "ColdUserSplit(given=0, n_splits=3, random_state=0)",
         "ColdUserSplit(given=2, n_splits=3, random_state=0)",
+        "ColdItemSplit(given=0, n_splits=3, random_state=0)",
+        "ColdItemSplit(given=2, n_splits=3, random_state=0)",
         "WarmKFold(n_splits=3, random_state=0)",
     ]
 
@@ -193,7 +204,7 @@ def test_input_that_makes_no_sense(cv, X):
         next(cv.split(X[:0]))
 
 
-@pytest.mark.parametrize("kind", [PerUserKFold, ColdUserSplit, WarmKFold])
+@pytest.mark.parametrize("kind", [PerUserKFold, ColdUserSplit, ColdItemSplit, WarmKFold])
 def test_number_of_folds(kind, X):
     for n_splits in (1, 0, -1):
         with pytest.raises(ValueError, match="n_splits=2 or more"):
@@ -212,6 +223,7 @@ def test_number_of_folds(kind, X):
         (LeaveLastOut, "n", [0, -1, 1.5, "two", None]),
         (TemporalSplit, "test_size", [0, 0.0, 1.0, -0.1, 1.5, -3, "half", None]),
         (ColdUserSplit, "given", [-1, 0.5, None]),
+        (ColdItemSplit, "given", [-1, 0.5, None]),
     ],
 )
 def test_other_parameters(kind, name, values):

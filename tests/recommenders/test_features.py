@@ -12,6 +12,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from sklearn_mf import ImplicitMFRecommender, MFRecommender
+from sklearn_mf.datasets import make_ratings
+from sklearn_mf.inspection import explain
+from sklearn_mf.recommenders._features import features_of
 
 RATINGS = pd.DataFrame(
     {
@@ -77,9 +80,9 @@ def test_features_reach_the_solver_for_all_ids(estimator, features, ratings):
 def test_a_sparse_matrix_takes_the_numbers_of_its_rows_and_columns():
     A = csr_array([[5, 1, 0, 0], [4, 0, 2, 0]])
     matrix = csr_array(np.diag([1.0, 2.0, 3.0]))
-    task, fitted = task_of(
-        MFRecommender(features={0: ([1, 0], np.array([[1.0], [2.0]])), 1: ([0, 2, 5], matrix)}), A
-    )
+    features = {0: ([1, 0], np.array([[1.0], [2.0]])), 1: ([0, 2, 5], matrix)}
+    with pytest.warns(UserWarning, match="no row for 1 of the 3"):
+        task, fitted = task_of(MFRecommender(features=features), A)
     assert fitted.item_ids_.tolist() == [0, 1, 2, 3, 5]
     assert (np.diff(task.features[1].indptr) > 0).tolist() == [True, False, True, False, True]
     np.testing.assert_array_equal(task.features[0].toarray()[:, 0], 1)
@@ -151,7 +154,7 @@ def test_a_search_shares_the_tables():
             seen.append(self.features["film"])
             return super().fit(X, y)
 
-    model = Watched(1, max_iter=1, features={"film": FILMS}, random_state=0)
+    model = Watched(1, solver="als", max_iter=1, features={"film": FILMS}, random_state=0)
     GridSearchCV(model, {"alpha": [0.1, 0.2]}, cv=2).fit(pd.concat([X] * 4), np.tile(RATINGS["stars"], 4))
     assert len(seen) == 5
     assert all(table is FILMS for table in seen)
@@ -201,3 +204,191 @@ def test_a_warm_start_needs_the_columns_of_the_last_fit(before, after, problem):
     model = MFRecommender(1, max_iter=1, features=before, warm_start=True, random_state=0).fit(RATINGS)
     with pytest.raises(ValueError, match=problem):
         model.set_params(features=after).fit(RATINGS)
+
+
+@pytest.fixture(scope="module")
+def ratings():
+    """Ratings of 60 users and 40 items that genres and ages explain."""
+    rng = np.random.default_rng(0)
+    table = make_ratings(60, 40, 1500, random_state=0)[["user", "item"]]
+    genre, old = table["item"] % 4, table["user"] % 2
+    means = np.array([2.0, 3.0, 4.0, 5.0])[genre] + np.where((genre < 2) & (old == 1), 1.0, 0.0)
+    return table.assign(rating=means + 0.3 * rng.standard_normal(len(table)))
+
+
+GENRES = pd.DataFrame({"genre": [f"g{number % 4}" for number in range(44)]}, index=np.arange(44))
+RATED = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
+AGES = pd.DataFrame({"age": ["young", "old"] * 32}, index=np.arange(64))
+
+
+@pytest.fixture(scope="module", params=["phases", "als", "implicit"])
+def model(request, ratings):
+    tables = {"item": GENRES.head(42), "user": AGES.head(62)}
+    kinds = {
+        "phases": MFRecommender(4, features=tables, random_state=0),
+        "als": MFRecommender(4, solver="als", unobserved_weight=0, features=tables, random_state=0),
+        "implicit": ImplicitMFRecommender(4, features=tables, random_state=0),
+    }
+    return kinds[request.param].fit(ratings)
+
+
+def prior_means(model, kind=""):
+    coefficients = getattr(model, f"_{kind}coefficients")
+    return [rows @ B for rows, B in zip(features_of(model), coefficients, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["", "relevance_"])
+def test_ids_of_the_tables_without_ratings_have_the_rows_that_features_predict(model, kind):
+    if not hasattr(model, f"{kind}embeddings_"):
+        return
+    assert (model.user_ids_.max(), model.item_ids_.max()) == (61, 41)
+    for field, unrated in enumerate((slice(60, 62), slice(40, 42))):
+        rows = np.column_stack(
+            [getattr(model, f"{kind}{name}_")[field][unrated] for name in ("embeddings", "biases")]
+        )
+        np.testing.assert_allclose(rows, prior_means(model, kind)[field][unrated], rtol=1e-5, atol=1e-6)
+    assert np.abs(prior_means(model, kind)[1]).max() > 0.05
+
+
+def test_unrated_ids_stand_in_lists_and_among_neighbours(model):
+    lists = model.recommend([0, 61], n=42, exclude_seen=False)
+    assert set(lists["item"]) == set(range(42))
+    neighbours = model.similar_items([41], n=3)["neighbor"]
+    if getattr(model, "solver", "") == "als":  # the rows that rank have learnt the genres alone
+        assert (neighbours % 4 == 1).all()
+    assert len(neighbours) == 3
+    predicted = model.predict(pd.DataFrame({"user": [61, 0], "item": [0, 41]}))
+    assert np.isfinite(predicted).all()
+
+
+def test_features_change_what_is_predicted_for_unrated_items(model, ratings):
+    if isinstance(model, ImplicitMFRecommender):
+        return
+    predicted = model.predict(pd.DataFrame({"user": [1, 1], "item": [40, 41]}))  # genres 0 and 1
+    np.testing.assert_allclose(predicted, [3.0, 4.0], atol=0.4)
+
+
+def test_new_items_are_ranked_among_known_ones_by_their_features(model):
+    before = vars(model).copy()
+    new = pd.DataFrame({"item": [100, 3, 101, 41], "genre": ["g3", "g0", "g0", "g1"], "title": "?"})
+    table = model.recommend([1, 60], n=9, candidates=new, exclude_seen=False)
+    assert table.groupby("user")["item"].apply(set).tolist() == [{100, 3, 101, 41}] * 2
+    twins = model.recommend([1, 60], n=9, candidates=[3, 40, 41], exclude_seen=False)
+    scores = table.set_index(["user", "item"])["score"]
+    expected = twins.set_index(["user", "item"])["score"]
+    for user in (1, 60):
+        assert scores[user, 101] == pytest.approx(expected[user, 40], rel=1e-5)  # unrated, the same genre
+        assert scores[user, 41] == expected[user, 41]  # the features of known ids are those of fit
+        assert scores[user, 3] == expected[user, 3]
+    assert all(vars(model)[name] is value for name, value in before.items())
+
+
+def test_new_items_may_be_seen_by_nobody_and_excluded(model):
+    new = GENRES.tail(2)
+    alone = model.recommend(1, candidates=new)
+    assert set(alone["item"]) == {42, 43}
+    assert model.recommend(1, candidates=new, exclude=[43])["item"].tolist() == [42]
+    seen = model.recommend(1, candidates=pd.concat([GENRES.head(40), new]), n=50)
+    assert {42, 43} < set(seen["item"])
+    assert set(seen["item"]) - {42, 43} <= set(model.recommend(1, n=50)["item"])
+
+
+def test_new_users_get_lists_by_their_features(model):
+    people = pd.DataFrame({"user": [200, 61, 201], "age": ["old", "old", "young"]})
+    table = model.recommend(people, n=5, exclude_seen=False)
+    assert table["user"].unique().tolist() == [200, 61, 201]
+    lists = table.groupby("user")["item"].apply(list)
+    assert lists[200] == lists[61] == model.recommend(61, n=5, exclude_seen=False)["item"].tolist()
+    assert lists[201] == model.recommend(60, n=5, exclude_seen=False)["item"].tolist()
+    folded = model.fold_in(features=people.set_index("user"))
+    assert folded.ids.tolist() == [61, 200, 201]
+    np.testing.assert_allclose(folded.embeddings[0], model.user_embeddings_[61], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(folded.embeddings[0], folded.embeddings[1])
+
+
+def test_features_are_the_prior_mean_of_new_users_with_ratings(model, ratings):
+    few = pd.DataFrame({"user": [200] * 2, "item": [0, 1], "rating": [3.0, 3.0]})
+    people = {age: pd.DataFrame({"age": [age]}, index=[200]) for age in ("old", "young")}
+    folded = {age: model.fold_in(few, features=table) for age, table in people.items()}
+    lists = {age: model.recommend(ratings=few, features=table, n=9) for age, table in people.items()}
+    assert np.abs(folded["old"].embeddings - folded["young"].embeddings).max() > 1e-3
+    assert not lists["old"]["score"].equals(lists["young"]["score"])
+    means = prior_means(model)[0][[61, 60]]
+    for age, mean in zip(("old", "young"), means, strict=True):
+        many = model.fold_in(few, sample_weight=[1e-9, 1e-9], features=people[age])
+        if not isinstance(model, ImplicitMFRecommender):
+            np.testing.assert_allclose(np.append(many.embeddings, many.biases), mean, atol=0.02)
+
+
+def test_users_of_fit_keep_their_features_in_fold_in(model):
+    few = pd.DataFrame({"user": [61, 300], "item": [0, 0], "rating": [3.0, 3.0]})
+    people = pd.DataFrame({"age": ["old"]}, index=[300])
+    known, new = model.fold_in(few, features=people).embeddings
+    np.testing.assert_allclose(known, new, rtol=1e-9)
+    changed = model.fold_in(few, features=pd.DataFrame({"age": ["young", "old"]}, index=[61, 300]))
+    assert np.abs(changed.embeddings[0] - new).max() > 1e-3
+
+
+@pytest.mark.parametrize("item", [3, 41])
+def test_explain_adds_the_part_of_the_features(model, ratings, item):
+    for rank_by in ("auto", "rating") if isinstance(model, MFRecommender) else ("auto",):
+        own = ratings[ratings["user"] == 4]
+        table = explain(model, 4, item, own, rank_by=rank_by)
+        assert table["item"].tolist()[:2] == [item, item]
+        assert np.isnan(table["rating"].iloc[:2]).all()
+        by = {"rank_by": rank_by} if isinstance(model, MFRecommender) else {}
+        score = model.recommend(ratings=own, candidates=item, exclude_seen=False, **by)["score"][0]
+        assert table["contribution"].sum() == pytest.approx(score, rel=1e-6)
+        assert table["contribution"].iloc[1] != 0
+
+
+def test_feature_effects(model):
+    effects = model.feature_effects("item")
+    assert effects.columns.tolist() == ["feature", "bias", "embedding", "n_ids"]
+    assert set(effects["feature"]) == {"genre=g0", "genre=g1", "genre=g2", "genre=g3"}
+    assert effects.set_index("feature")["n_ids"].to_dict() == {f"genre=g{n}": 11 - (n > 1) for n in range(4)}
+    assert effects["bias"].abs().is_monotonic_decreasing
+    if not isinstance(model, ImplicitMFRecommender):
+        bias = effects.set_index("feature")["bias"]
+        assert bias["genre=g3"] - bias["genre=g0"] == pytest.approx(2.5, abs=1)
+    pd.testing.assert_frame_equal(model.feature_effects(1), effects)
+    with pytest.raises(ValueError, match="a table for 'film', but the columns of X are"):
+        model.feature_effects("film")
+
+
+def test_forgotten_ids_have_no_features(model):
+    fewer = copy.copy(model).forget(users=[0, 61], items=[41])
+    assert [rows.shape[0] for rows in features_of(fewer)] == [60, 41]
+    again = fewer.recommend(60, candidates=GENRES.tail(4), exclude_seen=False)
+    assert set(again["item"]) == {40, 41, 42, 43}
+    expected = model.recommend(60, candidates=[41], exclude_seen=False)["score"][0]
+    assert again.set_index("item")["score"][41] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            {"candidates": pd.DataFrame({"genre": ["g1", "g2"]}, index=[100, 100])},
+            "more than one row of id 100",
+        ),
+        (
+            {"users": pd.DataFrame({"age": [3]}, index=[100]), "features": 3},
+            "features are those of the users",
+        ),
+        ({"ratings": RATED, "features": pd.DataFrame({"x": [3]}, index=[1])}, r"lacks the columns"),
+    ],
+)
+def test_bad_tables_of_newcomers(model, arguments, problem):
+    with pytest.raises(ValueError, match=problem):
+        model.recommend(**arguments)
+
+
+def test_a_model_without_features_says_what_it_needs():
+    model = MFRecommender(1, max_iter=1, random_state=0).fit(RATINGS)
+    with pytest.raises(ValueError, match="features needs a model that knows features of 'user'"):
+        model.fold_in(RATINGS, features=PEOPLE)
+    with pytest.raises(ValueError, match="'film' had no features in fit"):
+        model.feature_effects("film")
+    with pytest.raises(ValueError, match="positive=True cannot be combined with features"):
+        MFRecommender(positive=True, features={"film": FILMS}).fit(RATINGS)

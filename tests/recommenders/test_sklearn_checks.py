@@ -1,8 +1,10 @@
 """scikit-learn's own checks: every one passes, none is skipped, none is expected to fail."""
 
 import os
-from unittest import SkipTest
+from unittest import SkipTest, mock
 
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -19,6 +21,9 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
+from sklearn_mf.ratings._feature_tables import FeatureTable
+from sklearn_mf.recommenders import _fitting
+from sklearn_mf.recommenders._features import FieldFeatures
 from tests.conftest import OBSERVED_ALONE
 
 
@@ -30,6 +35,23 @@ class Untagged(MFRecommender):
         tags.input_tags.categorical = False
         tags.input_tags.string = False
         return tags
+
+
+def features_of_any_ids(features, observed, names):
+    """In the place of `read_features`: a number and a category for each id of the first column."""
+    ids = observed.ids[0].ids
+    ranks = pd.Series(pd.factorize(ids, sort=True)[0])
+    table = FeatureTable(ids, {"rank": ranks, "half": (ranks % 2).map("{}|both".format)})
+    tables = [FieldFeatures(table, "T", np.ones(len(ids), dtype=bool))]
+    return tables + [None] * (len(observed.ids) - 1)
+
+
+class Featured(MFRecommender):
+    """With features of the ids of the first column, whatever they are."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        with mock.patch.object(_fitting, "read_features", features_of_any_ids):
+            return super().fit(X, y, sample_weight)
 
 
 def als(**parameters):
@@ -52,6 +74,9 @@ VARIANTS = [
     MFRecommender(penalty="elasticnet", fit_bias=False),
     MFRecommender(penalty=None, embedding_dim=0),
     Untagged(positive=True, alpha=0.05),
+    Featured(),
+    Featured(2, solver="als", alpha=0.05, max_iter=2),
+    MFRecommender(2, features={}),
     als(embedding_dim=32),
     als(penalty="l1", early_stopping=True),
     als(penalty="elasticnet", fit_bias=False, **OBSERVED_ALONE),

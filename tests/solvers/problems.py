@@ -1,5 +1,6 @@
 """Small problems, options and a silent report for the tests of the solvers."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.solvers._training import SGDOptions
+from sklearn_mf.solvers.sgd import _partition
 from tests.conftest import low_rank_ratings
 from tests.solvers.reference import Reference
 
@@ -74,3 +76,15 @@ def spread_over_more_ids(ratings, start, factor):
         for array, place, rows in zip(ours, places, theirs, strict=True):
             array[place] = rows
     return replace(ratings, codes=codes, n_ids=n_ids), wide, places
+
+
+def visited(ratings, choice, epoch):
+    """Rows of the ratings in the batches of an epoch of gradient descent, batch by batch."""
+    layout, segments = _partition.plan_layout([ratings], choice.batch_size, 5, choice.n_parts)
+    row_of = np.full(layout.n_padded, -1)
+    for _, rows, place in segments:
+        row_of[place : place + len(rows)] = rows
+    order = row_of[layout.order(choice.seed, epoch)].reshape(-1, layout.batch_size)
+    for stratum in itertools.chain(*layout.rounds()):
+        for batch in order[slice(*layout.batches(stratum, held_out=False))]:
+            yield batch[batch >= 0]

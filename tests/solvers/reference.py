@@ -4,11 +4,15 @@ import numpy as np
 
 
 class Reference:
-    """Embeddings [v; b] of each field in `tables`; J, its gradient and one epoch of capped proximal SGD."""
+    """Embeddings [v; b] of each field in `tables`; J, its gradient and one epoch of capped proximal SGD.
+
+    The penalty is on the distances of the rows from `means`.
+    """
 
     def __init__(self, codes, z, weights, tables, l1, l2, has_bias=True, prior_ratings=0.0):
         self.codes, self.z, self.w = codes, z, weights / weights.mean()
         self.tables = [table.astype(np.float64) for table in tables]
+        self.means = [np.zeros_like(table) for table in self.tables]
         self.l1, self.l2, self.has_bias = l1, l2, has_bias
         own = [np.bincount(ids, self.w, len(table)) for ids, table in zip(codes.T, self.tables, strict=True)]
         with np.errstate(divide="ignore", invalid="ignore"):  # ids without ratings
@@ -27,8 +31,9 @@ class Reference:
         everything = np.arange(len(self.z))
         errors, _, picked = self.errors_and_partners(everything)
         penalty = sum(
-            charge[ids] * (self.l1 * np.abs(row).sum(1) + self.l2 / 2 * (row**2).sum(1))
-            for row, ids, charge in zip(picked, self.codes.T, self.charges, strict=True)
+            charge[ids]
+            * (self.l1 * np.abs(row - mean[ids]).sum(1) + self.l2 / 2 * ((row - mean[ids]) ** 2).sum(1))
+            for row, mean, ids, charge in zip(picked, self.means, self.codes.T, self.charges, strict=True)
         )
         return (self.w * (errors**2 / 2 + penalty)).mean()
 
@@ -41,7 +46,11 @@ class Reference:
             ids, w = self.codes[rows, f], self.w[rows]
             charge = self.charges[f][ids]
             ridge = l2 * charge * w
-            np.add.at(gradients[f], ids, (w * errors)[:, None] * partner + ridge[:, None] * row)
+            np.add.at(
+                gradients[f],
+                ids,
+                (w * errors)[:, None] * partner + ridge[:, None] * (row - self.means[f][ids]),
+            )
             np.add.at(curvatures[f], ids, w * (partner**2).sum(1) + ridge)
             np.add.at(seen[f], ids, w * charge)
         return gradients, curvatures, seen
@@ -50,10 +59,12 @@ class Reference:
         l1, l2 = self.l1 * (1 - ridge), self.l2 + self.l1 * ridge
         for rows in batches:
             parts = self.gradient(rows, l2)
-            for table, gradient, curvature, seen in zip(self.tables, *parts, strict=True):
+            for table, mean, gradient, curvature, seen in zip(self.tables, self.means, *parts, strict=True):
                 step = rate / np.maximum(1.0, rate * len(self.tables) * curvature)[:, None]
                 table -= step * gradient
-                table[:] = np.sign(table) * np.maximum(np.abs(table) - l1 * step * seen[:, None], 0.0)
+                distance = table - mean
+                shrunk = np.sign(distance) * np.maximum(np.abs(distance) - l1 * step * seen[:, None], 0.0)
+                table[:] = np.where(seen[:, None] > 0, mean + shrunk, table)
 
     def sweep(self, dampings, l1, l2, positive=False, n_passes=300):
         """One field after the other, the last first; each id by coordinate descent."""

@@ -54,10 +54,13 @@ class IdSteps(NamedTuple):
     charges : list of tensors of shape (n_table,), float32
         Factor of the penalty of one rating: (W_j + n0) / W_j for an id of summed weight W_j, where n0 is the
         number of prior ratings. The ratings of an id so add up to the penalty of W_j + n0.
+    means : list of tensors of shape (n_table, width), float32, or None
+        Prior means of the rows; None in a field without features.
     """
 
     rates: list[Tensor]
     charges: list[Tensor]
+    means: list[Tensor | None]
 
 
 class Batch(NamedTuple):
@@ -106,6 +109,7 @@ def _score(
     tables: list[Tensor],
     ratings: Tensor,
     charged_weights: list[Tensor],
+    means: list[Tensor | None],
     batches: Tensor,
     scalars: SGDScalars,
     batch_size: int,
@@ -113,7 +117,7 @@ def _score(
     """Weighted squared errors of a stratum, in training and held out, and its penalty: (3,), float64.
 
     `charged_weights`, F times (n_table,), are the summed weights of the training ratings of each id, prior
-    ratings included; the other arguments are those of `_learn`.
+    ratings included, and `means` the prior means; the other arguments are those of `_learn`.
     """
 
     def score(number: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,7 +129,7 @@ def _score(
 
     state = [batches[0], tf.zeros(2, tf.float64)]
     _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
-    pairs = zip(tables, charged_weights, strict=True)
+    pairs = zip(_less(tables, means), charged_weights, strict=True)
     penalties = [elastic_net(*pair, scalars.l1, scalars.l2) for pair in pairs]
     return tf.concat([squares, tf.add_n(penalties)[None]], 0)
 
@@ -141,6 +145,17 @@ def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
     return [tf.gather(table, field) for table, field in zip(tables, ids, strict=True)]
 
 
+def _means_of(means: list[Tensor | None], ids: list[Tensor]) -> list[Tensor | None]:
+    """Prior means of the ids of a batch, F times (batch, width), or None."""
+    pairs = zip(means, ids, strict=True)
+    return [None if mean is None else tf.gather(mean, field) for mean, field in pairs]
+
+
+def _less(rows: Sequence[Tensor], means: list[Tensor | None]) -> list[Tensor]:
+    """Rows minus their prior means, F times (n, width), F times (n, width) or None -> F times (n, width)."""
+    return [row if mean is None else row - mean for row, mean in zip(rows, means, strict=True)]
+
+
 def _step(
     tables: Sequence[Tensor], batch: Batch, id_steps: IdSteps, scalars: SGDScalars, proximal: bool
 ) -> list[Tensor]:
@@ -148,7 +163,7 @@ def _step(
     ids, z, w = batch
     charges = _rows(id_steps.charges, ids)
     l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
-    rows = _rows(tables, ids)
+    rows, means = _rows(tables, ids), _means_of(id_steps.means, ids)
     gradients = prediction_gradients(rows, scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
     parts = [prediction_terms(rows, scalars.has_bias), *(gradient * gradient for gradient in gradients)]
@@ -158,17 +173,19 @@ def _step(
     steps = _capped_steps(tables, ids, id_steps.rates, curvatures)
     moved = [
         tf.tensor_scatter_nd_sub(
-            table, field[:, None], (w * errors * step)[:, None] * gradient + (ridge * w * step)[:, None] * row
+            table,
+            field[:, None],
+            (w * errors * step)[:, None] * gradient + (ridge * w * step)[:, None] * distance,
         )
-        for table, field, row, gradient, step, ridge in zip(
-            tables, ids, rows, gradients, steps, l2, strict=True
+        for table, field, distance, gradient, step, ridge in zip(
+            tables, ids, _less(rows, means), gradients, steps, l2, strict=True
         )
     ]
     if not proximal:
         return moved
     charged = [w * charge for charge in charges]
     l1 = scalars.l1 * (1 - scalars.ridge_share)
-    return _proximal_step(moved, ids, charged, steps, l1, scalars.lower_bounds)
+    return _proximal_step(moved, ids, means, charged, steps, l1, scalars.lower_bounds)
 
 
 def _capped_steps(
@@ -189,6 +206,7 @@ def _capped_steps(
 def _proximal_step(
     tables: list[Tensor],
     ids: list[Tensor],
+    means: list[Tensor | None],
     charged: list[Tensor],
     steps: list[Tensor],
     l1: Tensor,
@@ -196,13 +214,15 @@ def _proximal_step(
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after the proximal step in the rows of a batch.
 
-    `charged`, F times (batch,), are the weights that the penalty of the ids is charged for by each rating.
+    `charged`, F times (batch,), are the weights that each rating charges the penalty of its ids for. The
+    rows shrink to `means`, F times (batch, width), or to 0.
     """
     id_weights = _sums_by_id(tables, ids, charged)
     thresholds = [(l1 * step * weight)[:, None] for step, weight in zip(steps, id_weights, strict=True)]
+    distances = map(soft_threshold, _less(_rows(tables, ids), means), thresholds)
     shrunk = [
-        tf.maximum(soft_threshold(row, threshold), lower_bounds)
-        for row, threshold in zip(_rows(tables, ids), thresholds, strict=True)
+        tf.maximum(distance if mean is None else mean + distance, lower_bounds)
+        for distance, mean in zip(distances, means, strict=True)
     ]
     return [
         tf.tensor_scatter_nd_update(table, field[:, None], row)

@@ -14,6 +14,7 @@ from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._executor import ThreadExecutor
 from sklearn_mf.solvers._objective import lower_bounds
 from sklearn_mf.solvers._rated_ids import RatedIds
+from sklearn_mf.solvers._regression_prior import CHARGE_IN_RATINGS, coefficients_of, regression_priors
 from sklearn_mf.solvers._tensors import Tensor, shared, tensor
 from sklearn_mf.solvers._training import ObjectiveScale, SGDOptions, Solver
 from sklearn_mf.solvers.sgd._partition import Layout, Stratum, pack_ratings, plan_layout
@@ -92,22 +93,46 @@ class SGD(Solver[Model]):
         charges = list(map(penalty_factors, by_id, charged))
         self.charged_weights = self._scattered([weights.astype(np.float32) for weights in charged])
         self.charges = self._scattered([factors.astype(np.float32) for factors in charges])
+        features, ids = options.features, self.rated_ids.codes
+        self.priors = regression_priors(features, ids, charged, start, CHARGE_IN_RATINGS)
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the training ratings once; J, and the RMSE of the held-out ratings if any."""
         order, scalars, rounds = self._take_order(number), self._scalars(number), list(self.layout.rounds())
+        means = self._learn_prior_means(number)
         steps = [rates(self.options.learning_rate, ages + number) for ages in self.start.epochs]
-        learn = partial(self._learn, order, self._scattered(steps), scalars)
+        learn = partial(self._learn, order, self._scattered(steps), means, scalars)
         for strata in rounds:
             for stratum, tables in zip(strata, self.executor.map(learn, strata), strict=True):
                 for field, part in enumerate(stratum.parts):
                     self.tables[field][part] = tables[field]
         self.n_epochs += 1
-        score = partial(self._score, scalars)
+        score = partial(self._score, means, scalars)
         sums = np.array([part.numpy() for part in self.executor.map(score, chain.from_iterable(rounds))])
         squares, held_out_squares, _ = sums.sum(axis=0)
         penalty = sums[: len(rounds[0]), 2].sum()  # a round has every table once
+        alpha = self.options.l1 + self.options.l2
+        penalty += alpha * sum(prior.penalty() for prior in self.priors if prior is not None)
         return self.objective_scale.loss(0.5 * squares + penalty), self.objective_scale.rmse(held_out_squares)
+
+    def _learn_prior_means(self, number: int) -> list[list[Tensor | None]]:
+        """Prior means by field and part, from a ridge regression of the present rows on the features.
+
+        Once a lasso penalty has replaced the ridge penalty, the coefficients are held fixed.
+        """
+        learns = self.options.l1 == 0 or ridge_share(self.first_epoch + number) > 0
+        if learns and any(prior is not None for prior in self.priors):
+            model = unpack_tables(self.tables, self.start)
+            for prior, embeddings, biases in zip(self.priors, model.embeddings, model.biases, strict=True):
+                if prior is not None:
+                    prior.learn(np.column_stack([embeddings, biases]))
+        width = table_width(self.start)
+        return [
+            [None] * self.layout.n_parts
+            if prior is None
+            else list(map(tensor, self.layout.scatter_to_parts(field, padded(prior.means, width))))
+            for field, prior in enumerate(self.priors)
+        ]
 
     def _take_order(self, number: int) -> Tensor:
         """Visiting order of an epoch; the next one is drawn while TensorFlow is busy with this one."""
@@ -133,10 +158,16 @@ class SGD(Solver[Model]):
         return SGDScalars(l1, l2, share, has_bias, bounds)
 
     def _learn(
-        self, order: Tensor, rates: list[list[Tensor]], scalars: SGDScalars, stratum: Stratum
+        self,
+        order: Tensor,
+        rates: list[list[Tensor]],
+        means: list[list[Tensor | None]],
+        scalars: SGDScalars,
+        stratum: Stratum,
     ) -> list[Tensor]:
         """Tables of a stratum after steps over its batches, F times (n_table, width)."""
-        tables, id_steps = stratum.pick(self.tables), IdSteps(*map(stratum.pick, (rates, self.charges)))
+        tables = stratum.pick(self.tables)
+        id_steps = IdSteps(*map(stratum.pick, (rates, self.charges, means)))
         with tf.device(tables[0].device):  # a device that the user chose is not known to this thread
             return self.programs.learn(
                 tables,
@@ -149,7 +180,7 @@ class SGD(Solver[Model]):
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 
-    def _score(self, scalars: SGDScalars, stratum: Stratum) -> Tensor:
+    def _score(self, means: list[list[Tensor | None]], scalars: SGDScalars, stratum: Stratum) -> Tensor:
         """Squared errors in training and held out, and penalty, of a stratum, (3,)."""
         tables = stratum.pick(self.tables)
         with tf.device(tables[0].device):
@@ -157,6 +188,7 @@ class SGD(Solver[Model]):
                 tables,
                 self.ratings,
                 stratum.pick(self.charged_weights),
+                stratum.pick(means),
                 tf.constant(self.layout.batches(stratum, held_out=True), tf.int32),
                 scalars,
                 batch_size=self.layout.batch_size,
@@ -168,7 +200,8 @@ class SGD(Solver[Model]):
             ages + np.int32(self.n_epochs) * trained
             for ages, trained in zip(self.start.epochs, self.is_trained, strict=True)
         ]
-        model = replace(unpack_tables(self.tables, self.start), epochs=epochs)
+        model = unpack_tables(self.tables, self.start)
+        model = replace(model, epochs=epochs, coefficients=coefficients_of(self.priors))
         return self.rated_ids.put_back(model, self.whole_start)
 
     def close(self) -> None:
@@ -186,10 +219,16 @@ def pack_tables(model: Model, layout: Layout) -> list[list[NDArray[np.float32]]]
     """Tables by field and part, (n_table, width): embeddings, and the biases in the last column."""
     tables = []
     for field, (embeddings, biases) in enumerate(zip(model.embeddings, model.biases, strict=True)):
-        table = np.zeros((len(biases), table_width(model)), dtype=np.float32)
-        table[:, : embeddings.shape[1]], table[:, -1] = embeddings, biases
-        tables.append(layout.scatter_to_parts(field, table))
+        rows = np.column_stack([embeddings, biases])
+        tables.append(layout.scatter_to_parts(field, padded(rows, table_width(model))))
     return tables
+
+
+def padded(rows: NDArray[np.floating], width: int) -> NDArray[np.float32]:
+    """Rows, (n, embedding_dim + 1), with zeros before the bias, (n, width)."""
+    table = np.zeros((len(rows), width), dtype=np.float32)
+    table[:, : rows.shape[1] - 1], table[:, -1] = rows[:, :-1], rows[:, -1]
+    return table
 
 
 def unpack_tables(tables: list[list[Tensor]], start: Model) -> Model:

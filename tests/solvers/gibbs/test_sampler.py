@@ -24,6 +24,7 @@ from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.gibbs import _priors as priors
 from sklearn_mf.solvers.gibbs import _sampler as gibbs
+from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import ChainState
 from tests.conftest import low_rank_ratings
 from tests.solvers.reference import Reference
@@ -69,7 +70,8 @@ def chain_of(n_fields, heteroscedastic, dim=3, seed=7):
 
 
 def chain_at(ratings, options, state):
-    return gibbs.Gibbs(ratings, FieldTables(ratings, state.model, "cholesky"), options, state)
+    tables = FieldTables(ratings, state.model, "cholesky")
+    return gibbs.Gibbs(ratings, tables, options, state, Knowledge.of(ratings, tables, options))
 
 
 class Slow:
@@ -100,7 +102,7 @@ class Slow:
         bounds = self.chain.field_tables.fields[field].bounds.numpy()
         assert len(bounds) > 2, "several blocks"
         key = tf.constant([self.chain.options.seed, number * len(self.tables) + field], tf.int32)
-        mean, precision = self.priors[field]
+        mean, precision, _ = self.priors[field]
         for block, (first, last) in enumerate(pairwise(bounds)):
             seed = tf.random.experimental.stateless_fold_in(key, block)
             normal = tf.random.stateless_normal((last - first, len(mean)), seed).numpy()
@@ -365,7 +367,7 @@ def watched(simulation, unknowns, means, within_squares):
     """Functions of unknowns and ratings without tails, and their squares."""
     noise, width = unknowns.noise, simulation.dim + 1
     values = [np.log(noise.precision), within_squares.sum(), *means[:2]]
-    for (mean, precision), table in zip(unknowns.priors, unknowns.tables, strict=True):
+    for (mean, precision, _), table in zip(unknowns.priors, unknowns.tables, strict=True):
         values += [*mean, *np.log(np.diag(precision) / (width + Tame.EXTRA)), precision[0, -1]]
         values += [*table[0], *table.mean(0), *np.log(table.var(0)), *table[0] * table[1]]
     values += [np.prod([table[0, 0] for table in unknowns.tables])]

@@ -1,6 +1,5 @@
 """The compiled epoch against a plain NumPy reference of the same mini-batches."""
 
-import itertools
 import threading
 from dataclasses import replace
 
@@ -22,24 +21,13 @@ from tests.solvers.problems import (
     reference_of,
     spread_over_more_ids,
     tables_of,
+    visited,
 )
 
 
 def solve(ratings, start, choice):
     with SGD(ratings, None, start, choice) as solver:
         return train(solver, choice.max_iter, Silent())
-
-
-def visited(ratings, choice, epoch):
-    """Rows of the ratings, batch by batch."""
-    layout, segments = _partition.plan_layout([ratings], choice.batch_size, 5, choice.n_parts)
-    row_of = np.full(layout.n_padded, -1)
-    for _, rows, place in segments:
-        row_of[place : place + len(rows)] = rows
-    order = row_of[layout.order(choice.seed, epoch)].reshape(-1, layout.batch_size)
-    for stratum in itertools.chain(*layout.rounds()):
-        for batch in order[slice(*layout.batches(stratum, held_out=False))]:
-            yield batch[batch >= 0]
 
 
 @pytest.mark.parametrize("has_bias", [True, False])
