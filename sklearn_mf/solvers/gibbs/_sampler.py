@@ -189,14 +189,13 @@ class Gibbs:
 
     def _exchange_levels(self, rng: np.random.Generator) -> None:
         """Move biases between the first field and each of the others, which leaves the predictions."""
-        tables, priors = self.field_tables.tables, self.priors
-        for other in range(1, len(priors)):
-            level = draw_level(priors[0], priors[other], rng)
+        width = len(self.priors[0].mean)
+        for other in range(1, len(self.priors)):
+            level = draw_level(self.priors[0], self.priors[other], rng)
             for field, change in ((0, level), (other, -level)):
-                tables[field] += tf.one_hot(
-                    len(priors[0].mean) - 1, len(priors[0].mean), np.float32(change), 0.0
-                )
-                priors[field] = priors[field].shifted(change)
+                shift = tf.one_hot(width - 1, width, np.float32(change), np.float32(0))
+                self.field_tables.tables[field] += shift
+                self.priors[field] = self.priors[field].shifted(change)
 
     def _draw_prior(self, field: int, rng: np.random.Generator) -> Prior:
         table, features = self.field_tables.tables[field], self.knowledge.features[field]
