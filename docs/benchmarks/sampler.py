@@ -34,7 +34,9 @@ from sklearn_mf.solvers.gibbs import _priors as priors
 from tests.solvers.gibbs.test_sampler import Simulation, Unknowns
 
 DIM, N_BATCHES = 2, 50
-BURN_IN, N_DRAWS, THIN = 500, 19, 40
+# Functions that change with the rotation and the order of the coordinates, which the ratings leave open.
+OPEN = "coordinate"
+BURN_IN, N_DRAWS, THIN = 100, 19, 12
 
 Values = dict[str, float]
 
@@ -89,6 +91,7 @@ class JointSimulation(Simulation):
                 f"field {field}: log mean noise factor": np.log(factors.mean()),
                 f"field {field}: log degrees of freedom": np.log(degrees / 40),
             }
+        values["sum of the mean biases"] = float(sum(table[:, -1].mean() for table in unknowns.tables))
         values["log-likelihood"] = self.log_likelihood(expected, precisions, means, within_squares)
         return values
 
@@ -116,7 +119,7 @@ def geweke(n_sweeps: int) -> dict[str, tuple[float, float]]:
     joint.put_unknowns(unknowns)
     for _ in range(n_sweeps):
         joint.put_cells(*(cells := joint.simulate_cells(joint.unknowns(), rng)))
-        joint.chain.run_epoch(0)
+        joint.chain.sweep()
         successive.append(joint.functions(joint.unknowns(), *cells))
     names = list(independent[0])
     one, two = (np.arctan([list(each.values()) for each in runs]) for runs in (independent, successive))
@@ -137,8 +140,8 @@ def effective_size(values: np.ndarray) -> float:
     return float(len(values) * covariances[0] / max(2 * pairs[positive].sum() - covariances[0], 1e-12))
 
 
-def calibration(n_sets: int) -> dict[str, tuple[float, float, float]]:
-    """p-value of each unknown, its smallest share of a rank, and effective number of draws."""
+def calibration(n_sets: int) -> dict[str, tuple[float, float]]:
+    """p-value of each unknown and its effective number of draws."""
     joint, rng = simulation((30, 20), 300), np.random.default_rng(1)
     ranks, sizes = [], []
     for number in range(n_sets):
@@ -149,7 +152,7 @@ def calibration(n_sets: int) -> dict[str, tuple[float, float, float]]:
         joint.chain.options = replace(joint.chain.options, seed=number)
         draws = []
         for sweep in range(BURN_IN + N_DRAWS * THIN):
-            joint.chain.run_epoch(0)
+            joint.chain.sweep()
             if sweep >= BURN_IN and sweep % 4 == 0:
                 draws.append(joint.functions(joint.unknowns(), *cells))
         chain = np.array([list(draw.values()) for draw in draws])
@@ -159,7 +162,8 @@ def calibration(n_sets: int) -> dict[str, tuple[float, float, float]]:
         sizes.append([effective_size(column) for column in chain.T])
     counts = [np.bincount(column, minlength=N_DRAWS + 1) for column in np.transpose(ranks)]
     tests = [stats.chisquare(count).pvalue for count in counts]
-    return dict(zip(true, zip(tests, np.median(sizes, axis=0), strict=True), strict=True))
+    table = dict(zip(true, zip(tests, np.median(sizes, axis=0), strict=True), strict=True))
+    return {name: row for name, row in table.items() if OPEN not in name}
 
 
 def main() -> None:

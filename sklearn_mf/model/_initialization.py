@@ -42,6 +42,21 @@ def fresh_start(
     )
 
 
+def around_constant(start: Model, z: float) -> Model:
+    """Add a constant to the embeddings of each field, so that every prediction is about z.
+
+    More than two fields cannot have a negative constant prediction; their embeddings stay as they are.
+    """
+    n_fields, dim = start.average_embeddings.shape
+    n_pairs = n_fields * (n_fields - 1) // 2
+    if not dim or not n_pairs or (z < 0 and n_fields > 2):
+        return start
+    step = np.float32(np.sqrt(abs(z) / (n_pairs * dim)))
+    signs = [np.float32(np.sign(z)), *[np.float32(1)] * (n_fields - 1)]
+    embeddings = [rows + sign * step for rows, sign in zip(start.embeddings, signs, strict=True)]
+    return replace(start, embeddings=embeddings)
+
+
 def warm_start_model(
     start: Model, previous: Model, known_codes: list[NDArray[np.int32]], positive: bool = False
 ) -> Model:

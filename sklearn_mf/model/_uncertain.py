@@ -5,8 +5,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from sklearn_mf.model._factors import Model
+from sklearn_mf.model._factors import Model, has_features
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.utils._batches import batches
 
 # Rows whose variances are computed at a time.
@@ -59,12 +61,30 @@ class UncertainModel:
             coefficients=tuple(None if each is None else each * unit for each in self.coefficients),
         )
 
-    def filled_variances(self, id_weights: list[NDArray[np.float64]]) -> list[NDArray[np.float32]]:
-        """The variances, with those of unknown ids also for ids without ratings, as their means are."""
+    def filled_variances(
+        self, id_weights: list[NDArray[np.float64]], features: Features = ()
+    ) -> list[NDArray[np.float32]]:
+        """The variances, with those of unknown ids also for ids without ratings, as their means are.
+
+        Ids with features have the variance around the linear function of the features instead.
+        """
         filled = [rows.copy() for rows in self.variances]
         for field, rows in enumerate(filled):
             rows[self.model.epochs[field] == 0] = self._spread(field, id_weights[field])
+        for field, table in enumerate(features):
+            if table is not None:
+                self._set_spread(filled[field], field, id_weights[field], table)
         return filled
+
+    def _set_spread(
+        self, filled: NDArray[np.float32], field: int, id_weights: NDArray[np.float64], table: csr_array
+    ) -> None:
+        """Set the variances (n_ids, width) of the ids of a field that have features and no ratings."""
+        in_table, coefficients = has_features(table), self.model.coefficients[field]
+        weights = np.where(in_table, id_weights, 0.0)
+        if coefficients is not None and weights.any():
+            spread = self._spread(field, weights, table @ coefficients)
+            filled[in_table & (self.model.epochs[field] == 0)] = spread
 
     def variance(
         self, codes: NDArray[np.integer], id_weights: list[NDArray[np.float64]]
@@ -77,11 +97,14 @@ class UncertainModel:
         parts = [self._variance(codes[rows], fallback) for rows in batches(len(codes), _CHUNK)]
         return self.model.scale**2 * (np.concatenate(parts) if parts else np.empty(0))
 
-    def _spread(self, field: int, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Variance of the row of an unknown id, (width,)."""
+    def _spread(
+        self, field: int, weights: NDArray[np.float64], centres: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Variance of the row of an unknown id around the average, or centres (n_ids, width); (width,)."""
         rows = np.column_stack([self.model.embeddings[field], self.model.biases[field]]).astype(np.float64)
-        average = np.append(self.model.average_embeddings[field], self.model.average_biases[field])
-        spread: NDArray[np.float64] = weights @ ((rows - average) ** 2 + self.variances[field])
+        if centres is None:
+            centres = np.append(self.model.average_embeddings[field], self.model.average_biases[field])
+        spread: NDArray[np.float64] = weights @ ((rows - centres) ** 2 + self.variances[field])
         return spread / weights.sum()
 
     def _variance(

@@ -10,9 +10,7 @@ from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
-from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel
-from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
@@ -22,12 +20,10 @@ from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
     charged_alpha,
     charged_prior_ratings,
-    chosen_solver,
     hold_out_for,
-    rating_options,
+    rating_solver,
 )
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
-from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 
@@ -374,18 +370,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
             return solver, self._stopping if held_out is not None else stopping
         if unobserved is not None:
             phases.learn_relevance(self, task, training, centred, unobserved)
-        return self._rating_solver(task, training, held_out, centred), self._stopping
-
-    def _rating_solver(
-        self, task: FitTask, training: Ratings, held_out: Ratings | None, centred: tuple[float, float]
-    ) -> Any:
-        """Solver of the observed ratings alone."""
-        solver: Any = load_solver(chosen_solver(self))
-        dim = int(self.embedding_dim)
-        start = fresh_start(training, *centred, dim, task.seed, solver.start_std, self.positive)
-        if task.previous is not None:
-            start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
-        return solver(training, held_out, start, rating_options(self, task))
+        return rating_solver(self, task, training, held_out, centred), self._stopping
 
     @property
     def _stopping(self) -> Stopping:

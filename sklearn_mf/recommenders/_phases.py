@@ -196,7 +196,8 @@ def store_state(recommender: Any, state: TwoPhaseModel) -> None:
     epochs, ratings = recommender._epochs, state.ratings
     store_relevance(recommender, state.relevance, state.relevance_curve)
     recommender._epochs = epochs
-    variances = replace(ratings, model=model_of(recommender)).filled_variances(recommender._id_weights)
+    filled = replace(ratings, model=model_of(recommender))
+    variances = filled.filled_variances(recommender._id_weights, features_of(recommender))
     recommender.embedding_variances_ = [np.ascontiguousarray(rows[:, :-1]) for rows in variances]
     recommender.bias_variances_ = [rows[:, -1].copy() for rows in variances]
     recommender._noise, recommender._n_sweeps = ratings.noise, state.n_sweeps
@@ -249,6 +250,30 @@ def as_relevance(recommender: Any) -> Any:
     view._coefficients = model.coefficients
     view._is_relevance = True
     return view
+
+
+def ranked_by(recommender: Any, rank_by: str) -> Any:
+    """A fitted recommender, or a copy that ranks by its relevance rows."""
+    if rank_by not in ("auto", "relevance", "rating"):
+        raise ValueError(f"rank_by must be 'auto', 'relevance' or 'rating', got {rank_by!r}.")
+    has_relevance = hasattr(recommender, "relevance_embeddings_")
+    if rank_by == "relevance" and not has_relevance:
+        raise ValueError(
+            "rank_by='relevance' needs rows learnt from unobserved cells, which this fit has none of: "
+            "fit two fields with unobserved_weight='auto', or use rank_by='rating'."
+        )
+    return as_relevance(recommender) if has_relevance and rank_by != "rating" else recommender
+
+
+def rating_variances(recommender: Any, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Variances of the ratings of cells, (n, 2) -> (n,)."""
+    if not has_variances(recommender):
+        raise ValueError(
+            "return_std=True needs a model that learnt its penalty from two fields, with alpha='auto' "
+            f"and unobserved cells, but alpha={recommender.alpha!r} was used or fit had none: "
+            "fit MFRecommender(), or use BayesianMFRecommender."
+        )
+    return uncertain_model(recommender).variance(codes, recommender._id_weights)
 
 
 def has_prior(recommender: Any) -> bool:

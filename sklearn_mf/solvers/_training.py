@@ -56,6 +56,9 @@ class Penalty:
         Number of ratings of mean weight that the penalty of each id counts beyond its own.
     features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
         Features of the ids of each field; empty where no field has any.
+    around_mean : bool
+        Whether the penalty is on the distance of a row from the mean row of its field, where there are no
+        features. Alternating least squares alone; not with a lasso penalty or non-negative embeddings.
     """
 
     l1: float
@@ -64,6 +67,7 @@ class Penalty:
     fit_bias: bool
     prior_ratings: float = field(default=0.0, kw_only=True)
     features: Features = field(default=(), kw_only=True)
+    around_mean: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

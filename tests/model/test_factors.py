@@ -1,9 +1,13 @@
 """The prediction formula."""
 
+from dataclasses import replace
+
 import numpy as np
+from scipy.sparse import csr_array
 
 from sklearn_mf.model import _factors
 from sklearn_mf.model._factors import Model, fill_unrated
+from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings
 
 
@@ -51,3 +55,40 @@ def test_finish_averages_by_rating_and_gives_untrained_ids_the_average():
     np.testing.assert_allclose(model.average_biases[1], raw.biases[1] @ [0.25, 0.75], rtol=1e-6)
     np.testing.assert_allclose(model.embeddings[0][2], model.average_embeddings[0], rtol=1e-6)
     assert (model.embeddings[0][:2] == raw.embeddings[0][:2]).all()
+
+
+def with_coefficients(sizes=(4, 5), dim=3):
+    """A model and features of the items, of which the last is not in the table."""
+    model = model_of(sizes, dim)
+    features = csr_array(np.array([[1, 0.5, 0], [1, -2, 0], [1, 0, 1], [1, 1, 1], [0, 0, 0]]))
+    coefficients = np.random.default_rng(1).normal(size=(3, dim + 1))
+    return replace(model, coefficients=(None, coefficients)), (None, features)
+
+
+def test_ids_without_ratings_have_the_prior_mean_of_their_features_or_the_average():
+    raw, features = with_coefficients()
+    raw.epochs[1][[1, 3, 4]] = 0
+    before = [array.copy() for array in raw.embeddings + raw.biases]
+    model = fill_unrated(raw, [np.ones(4), np.array([1.0, 0, 3, 0, 0])], features)
+    means = features[1].toarray() @ raw.coefficients[1]
+    rows = np.column_stack([model.embeddings[1], model.biases[1]])
+    np.testing.assert_allclose(rows[[1, 3]], means[[1, 3]], rtol=1e-6)
+    np.testing.assert_allclose(rows[4, :-1], model.average_embeddings[1], rtol=1e-6)
+    np.testing.assert_allclose(rows[4, -1], model.average_biases[1], rtol=1e-6)
+    np.testing.assert_array_equal(model.embeddings[1][[0, 2]], raw.embeddings[1][[0, 2]])
+    for array, copy in zip(raw.embeddings + raw.biases, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_a_warm_start_in_other_units_keeps_the_predictions_of_ids_without_ratings():
+    previous, features = with_coefficients()
+    previous.epochs[1][1] = 0
+    weights = [np.ones(4), np.array([1.0, 0, 1, 1, 1])]
+    codes = [np.array([0, 1, 2, 3], np.int32), np.array([0, 2, 3, 4], np.int32)]
+    ratings = Ratings.merge(codes, np.ones(4), np.ones(4), (4, 5))
+    start = fresh_start(ratings, 30.0, 7.0, 3, 0, 0.01)
+    known = [np.arange(n, dtype=np.int32) for n in (4, 5)]
+    new = warm_start_model(start, previous, known)
+    cells = np.array([[user, 1] for user in range(4)])
+    before, after = (fill_unrated(each, weights, features).predict(cells) for each in (previous, new))
+    np.testing.assert_allclose(after, before, rtol=1e-5)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
@@ -72,14 +73,15 @@ class ALS(Solver[Model]):
         self.held_out = HeldOutScore(held_out, self.field_tables, self.objective_scale, options.fit_bias)
 
     def _regression_priors(self, start: Model) -> Priors:
-        """Prior means of the rows by their features, where there are any."""
+        """Prior means of the rows by their features, or the mean of all, where there are any."""
         weights = []
         for field, ratings in enumerate(self.field_tables.fields):
             of_cells = 0.0 if self.cells is None else self.cells.row_weight(field)
             weights.append(ratings.row_weights.numpy() + (self.options.prior_ratings + of_cells))
-        return regression_priors(
-            self.options.features, self.field_tables.ids, weights, start, CHARGE_IN_RATINGS
-        )
+        features = self.options.features
+        if self.options.around_mean and not features:
+            features = tuple(csr_array(np.ones((len(biases), 1))) for biases in start.biases)
+        return regression_priors(features, self.field_tables.ids, weights, start, CHARGE_IN_RATINGS)
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Sweep over the fields once, the last one first; J, and the RMSE of the held-out ratings if any."""
@@ -100,7 +102,8 @@ class ALS(Solver[Model]):
 
     def snapshot(self) -> Model:
         """Copy of the present embeddings and biases, outside TensorFlow."""
-        return replace(self.field_tables.model(self.n_sweeps), coefficients=coefficients_of(self.priors))
+        model = self.field_tables.model(self.n_sweeps)
+        return replace(model, coefficients=coefficients_of(self.priors)) if self.options.features else model
 
     def close(self) -> None:
         """Do nothing: there are no threads of its own."""

@@ -234,17 +234,16 @@ def program(
     real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
     scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
     given = [RowPrior(table, real)] * has_prior + [table] * has_means
-    signature = [table, *field_signature(n_fields), real, real, scalars]
-    n_common = len(signature)
+    signature = [table, *field_signature(n_fields), real, real, scalars, *given]
 
     def solve(*arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Prior and means are no arguments where there are none: a graph has no default arguments."""
-        common, terms = arguments[:n_common], iter(arguments[n_common:])
-        return _solve_field(
-            method, *common, *(next(terms) if has else None for has in (has_prior, has_means))
-        )
+        rest = list(arguments)
+        means = rest.pop() if has_means else None
+        prior = rest.pop() if has_prior else None
+        return _solve_field(method, *[*rest, prior, means])
 
-    return SingleGraph(solve, signature + given)
+    return SingleGraph(solve, signature)
 
 
 def field_signature(n_fields: int) -> list[Tensor]:
