@@ -104,8 +104,10 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
     prior_ratings : float, default=20
         The number :math:`n_0` of J: each id is penalised as if it had this many more ratings. It bounds the
-        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it, nor does
-        J with `fit_bias=False`, where embeddings carry the mean of the ratings.
+        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it. With
+        `fit_bias=False` embeddings carry the mean of the ratings. Then "als" with a ridge penalty and without
+        `positive` shrinks a row towards the mean row of its field, by (t - mean) in the place of t in J, and
+        any other fit counts no prior ratings.
     features : dict of tables, default=None
         Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
         whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
