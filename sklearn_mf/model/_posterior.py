@@ -131,7 +131,7 @@ class Posterior:
         Draws of their precision.
     unrated_precisions : ndarray of shape (n_samples, n_fields, width, width), float64
         Draws of the precision of ids without ratings, whose features of the pattern are unknown.
-    coefficients : list of ndarray of shape (n_samples, n_features[f], width), float64
+    coefficients : tuple of ndarray of shape (n_samples, n_features[f], width), float64
         Draws of the coefficients of the features of each field.
     pattern : Pattern or None
         Source of the last features of users and items.
@@ -152,7 +152,7 @@ class Posterior:
     prior_means: NDArray[np.float64]
     prior_precisions: NDArray[np.float64]
     unrated_precisions: NDArray[np.float64]
-    coefficients: list[NDArray[np.float64]]
+    coefficients: tuple[NDArray[np.float64], ...]
     pattern: Pattern | None
     levels: Levels | None
     noise_precisions: NDArray[np.float64]
@@ -384,7 +384,7 @@ class SampleStore:
             np.array([draw.prior_means for draw in draws]),
             np.array([draw.prior_precisions for draw in draws]),
             np.array([draw.unrated_precisions() for draw in draws]),
-            list(map(np.array, zip(*(draw.coefficients() for draw in draws), strict=True))),
+            tuple(map(np.array, zip(*(draw.coefficients() for draw in draws), strict=True))),
             draws[0].side.pattern,
             levels_of_draws([draw.ordinal for draw in draws]),
             np.array([draw.noise.precision for draw in draws]),

@@ -17,7 +17,7 @@ class StoredKnowledge(NamedTuple):
     """Fields of a posterior beside rows, priors and noise; :class:`Posterior` describes them."""
 
     unrated_precisions: Floats
-    coefficients: list[Floats]
+    coefficients: tuple[Floats, ...]
     pattern: Pattern | None
     levels: Levels | None
 
@@ -27,10 +27,11 @@ def store_knowledge(fitted: Any, posterior: Posterior) -> None:
     for name in ("rating_levels_", "threshold_samples_"):  # of an earlier fit
         vars(fitted).pop(name, None)
     fitted._unrated_precisions, pattern = posterior.unrated_precisions, posterior.pattern
-    fitted._coefficient_draws = posterior.coefficients
-    fitted._coefficients = [_mean_coefficients(posterior, field) for field in range(len(posterior.biases))]
+    fields = range(len(posterior.biases))
+    fitted._coefficient_draws = tuple(posterior.coefficients)
+    fitted._coefficients = tuple(_mean_coefficients(posterior, field) for field in fields)
     fitted._pattern_loadings = [np.empty((len(rows), 0)) for rows in posterior.embeddings]
-    fitted._pattern_centres = [] if pattern is None else list(pattern.centres)
+    fitted._pattern_centres = () if pattern is None else pattern.centres
     if pattern is not None:
         fitted._pattern_loadings[:2] = pattern.loadings
     if posterior.levels is not None:
@@ -53,7 +54,7 @@ def knowledge_of(fitted: Any) -> StoredKnowledge:
     """Read the attributes that :func:`store_knowledge` has set."""
     pattern, levels = None, None
     if fitted._pattern_centres:
-        pattern = Pattern(tuple(fitted._pattern_loadings[:2]), tuple(fitted._pattern_centres))
+        pattern = Pattern(tuple(fitted._pattern_loadings[:2]), fitted._pattern_centres)
     if hasattr(fitted, "rating_levels_"):
         levels = Levels(fitted.rating_levels_, fitted.threshold_samples_)
     return StoredKnowledge(fitted._unrated_precisions, fitted._coefficient_draws, pattern, levels)
@@ -62,7 +63,7 @@ def knowledge_of(fitted: Any) -> StoredKnowledge:
 def store_ends(fitted: Any, draws: tuple[Draw, ...]) -> None:
     """Keep the last precisions of coefficients, (n_chains, n_blocks) for each field, and thresholds."""
     of_chains = ([_precisions(draw, field) for draw in draws] for field in range(len(draws[0].prior_means)))
-    fitted._end_precisions = list(map(np.array, of_chains))
+    fitted._end_precisions = tuple(map(np.array, of_chains))
     thresholds = [draw.ordinal.thresholds for draw in draws if draw.ordinal is not None]
     fitted._end_thresholds = np.array(thresholds) if thresholds else None
 

@@ -70,6 +70,14 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     where :math:`\rho` is `l1_ratio` and :math:`n_0` is `prior_ratings`. The penalty counts once per rating,
     as in Funk's SGD and in ALS-WR [7]_: an id with many ratings is penalised in proportion.
 
+    With `features`, the prior mean of the row of an id with features f is :math:`B^\top f` [8]_, which is
+    also the row of an id without ratings. J and :math:`J_1` penalise :math:`t_j - B^\top f_j` in place of
+    :math:`t_j`, and the matrix B of a field like :math:`t_j` of an id whose penalty counts 200 ratings;
+    :math:`J_2` adds :math:`B^\top f_j` to :math:`\mu_j`, and a normal prior of B of precision 2 :math:`\tau`.
+    In each pass B is learnt by ridge regression of the rows on the features; a lasso penalty holds it fixed
+    once it has replaced the ridge. With :math:`J_2`, B of items without ratings is a regression of the final
+    rows, weighted by the ratings of the items.
+
     Parameters
     ----------
     embedding_dim : int, default=32
@@ -222,6 +230,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
        with Lots of Missing Values", ECML 2007.
     .. [7] Yunhong Zhou, Dennis Wilkinson, Robert Schreiber, Rong Pan, "Large-Scale Parallel Collaborative
        Filtering for the Netflix Prize", AAIM 2008.
+    .. [8] Deepak Agarwal, Bee-Chung Chen, "Regression-based Latent Factor Models", KDD 2009.
 
     Examples
     --------

@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
+from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 from sklearn_mf import BayesianMFRecommender
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Noise
+from sklearn_mf.model._side_information import RegressionDraw
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
 from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als import _field_tables as field_tables
 from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.gibbs import _priors as priors
+from sklearn_mf.solvers.gibbs import _regression as regression
 from sklearn_mf.solvers.gibbs import _sampler as gibbs
 from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import ChainState
@@ -31,7 +34,7 @@ from tests.solvers.reference import Reference
 
 # Every seed is fixed, so that no test fails by chance; these are the least p-value and largest z-score.
 LEAST_P, LARGEST_Z = 1e-3, 4.5
-pytestmark = pytest.mark.filterwarnings("ignore:The chain has not converged")
+pytestmark = pytest.mark.filterwarnings("ignore:The chains have not converged")
 
 
 def fit(X, y, weights=None, **parameters):
@@ -116,13 +119,42 @@ class Slow:
                 self.tables[field][j] = np.linalg.solve(G, r) + np.linalg.solve(root.T, eps)
         return np.bincount(self.codes[:, field], weights * self.errors()[0] ** 2)
 
+    def rescale(self, field, rng):
+        """Draw the scale of the embeddings of a field, row by row; the squares they leave."""
+        (errors, partners, _), weights = self.errors(), self.precisions(field)
+        column, table = self.codes[:, field], self.tables[field]
+        parts = (partners[field][:, :-1] * table[column, :-1]).sum(1)
+        sums = [np.bincount(column, weights * values) for values in (errors**2, -errors * parts, parts**2)]
+        if not parts.any():
+            return sums[0]
+        prior, factors = self.priors[field], self.noise.factors[field]
+        fit = priors.SquaresByScale(*sums)
+        scale = priors.draw_embedding_scale(fit, factors, prior, self.weights.sum(), rng)
+        table[:, :-1] *= scale
+        multipliers = np.append(np.full(len(prior.mean) - 1, scale), 1)
+        precision = prior.precision / multipliers / multipliers[:, None]
+        self.priors[field] = priors.Prior(prior.mean * multipliers, precision)
+        squares = np.bincount(column, weights * self.errors()[0] ** 2)
+        tau = priors.draw_noise_precision(factors @ squares, self.weights.sum(), rng)
+        self.noise = self.noise._replace(precision=tau)
+        return squares
+
+    def exchange_levels(self, rng):
+        """Move the biases of the first field against those of each other one."""
+        for other in range(1, len(self.tables)):
+            level = priors.draw_level(self.priors[0], self.priors[other], rng)
+            for field, change in ((0, level), (other, -level)):
+                self.tables[field][:, -1] += change
+                self.priors[field].mean[-1] += change
+
     def sweep(self, number, heteroscedastic):
-        rng, noise = np.random.default_rng([self.chain.options.seed, number + 1]), self.noise
+        rng = np.random.default_rng([self.chain.options.seed, number + 1])
         for field in reversed(range(len(self.tables))):
             rows = self.tables[field]
             scatter = (len(rows) - 1) * np.atleast_2d(np.cov(rows.T))
             self.priors[field] = priors.draw_prior(priors.Moments(len(rows), rows.mean(0), scatter), rng)
-            squares = self.draw_rows(field, number)
+            self.draw_rows(field, number)
+            squares, noise = self.rescale(field, rng), self.noise
             if heteroscedastic:
                 weights = np.bincount(self.codes[:, field], self.weights)
                 drawn = priors.draw_factors(squares, weights, noise.precision, noise.degrees[field], rng)
@@ -130,11 +162,13 @@ class Slow:
                 noise.degrees[field] = priors.draw_degrees(drawn, rng)
         total = (self.precisions() * self.errors()[0] ** 2).sum()
         tau = priors.draw_noise_precision(total, self.weights.sum(), rng)
+        noise = self.noise
         for field, factors in enumerate(noise.factors if heteroscedastic else []):
             multiplier = priors.draw_rescaling(factors, noise.degrees[field], tau, rng)
             factors *= multiplier
             tau /= multiplier
         self.noise = noise._replace(precision=tau)
+        self.exchange_levels(rng)
 
     def log_likelihood(self):
         """Of the rows as given, one of weight w counted w times, in units of the ratings."""
@@ -159,8 +193,7 @@ def test_rows_are_drawn_as_in_the_reference(n_fields, dim, heteroscedastic, smal
     for field in range(n_fields):
         before = chain.field_tables.tables[field].numpy()
         expected = slow.draw_rows(field, chain.n_sweeps)
-        squares = chain._draw_rows(field)
-        np.testing.assert_allclose(squares, expected, rtol=1e-4)
+        np.testing.assert_allclose(chain._draw_rows(field).squares, expected, rtol=1e-4)
         table = chain.field_tables.tables[field].numpy()
         np.testing.assert_allclose(table, slow.tables[field], atol=1e-4)
         assert np.abs(table - before).min() > 0
@@ -280,16 +313,16 @@ class Tame:
     EXTRA, SHAPE, RATE, DEGREES = 6, 2.0, 2.0, np.array([4.0, 12.0, 60.0])
 
     @staticmethod
-    def rvs(df, scale, random_state):
-        """Wishart matrix of more degrees of freedom."""
-        return stats.wishart.rvs(df + Tame.EXTRA, scale, random_state=random_state)
+    def precision_prior(width, n_ids):
+        """Wishart prior of more degrees of freedom."""
+        return priors.PrecisionPrior(width + Tame.EXTRA, np.ones(width))
 
 
 @pytest.fixture
 def tame(monkeypatch):
-    monkeypatch.setattr(priors, "wishart", Tame)
-    for name in ("SHAPE", "RATE", "DEGREES"):
+    for name in ("SHAPE", "RATE", "DEGREES", "precision_prior"):
         monkeypatch.setattr(priors, name, getattr(Tame, name))
+    monkeypatch.setattr(regression, "SHAPE", Tame.SHAPE)
     with threadpool_limits(1, "blas"):  # the threads of NumPy and those of TensorFlow wait for each other
         yield
 
@@ -300,7 +333,7 @@ Unknowns = namedtuple("Unknowns", "priors tables noise")  # ids in the order of 
 class Simulation:
     """A chain on fixed cells whose ratings are simulated anew, given the unknowns."""
 
-    def __init__(self, n_fields, dim, heteroscedastic, n_cells=6, sizes=(3, 2, 2), seed=0):
+    def __init__(self, n_fields, dim, heteroscedastic, n_cells=6, sizes=(3, 2, 2), seed=0, features=()):
         rng = np.random.default_rng(seed)
         self.n_ids, self.dim, self.heteroscedastic = sizes[:n_fields], dim, heteroscedastic
         cells, times = np.arange(n_cells, dtype=np.int32), rng.integers(1, 4, n_cells)
@@ -310,7 +343,7 @@ class Simulation:
         assert self.ratings.weights.max() > 1
         start = model_of([np.zeros((n, dim + 1)) for n in self.n_ids], 0.0, 1.0)
         noise = Noise(1.0, [np.ones(n) for n in self.n_ids], np.full(n_fields, np.inf))
-        options = GibbsOptions(seed, heteroscedastic, ())
+        options = GibbsOptions(seed, heteroscedastic, (), features)
         self.chain = chain_at(self.ratings, options, ChainState(start, noise, 0))
         ranks, columns = self.chain.field_tables.rows, self.ratings.codes.T
         self.rows = [rank[column] for rank, column in zip(ranks, columns, strict=True)]
@@ -323,12 +356,23 @@ class Simulation:
             parts = rng.normal(size=(self.dim + 1 + Tame.EXTRA, self.dim + 1))
             root = np.linalg.cholesky(np.linalg.inv(parts.T @ parts))
             mean = root @ rng.normal(size=self.dim + 1) / np.sqrt(priors.BETA0)
-            drawn.append(priors.Prior(mean, parts.T @ parts))
-            tables.append(mean + rng.normal(size=(n, self.dim + 1)) @ root.T)
+            drawn.append(priors.Prior(mean, parts.T @ parts, self.simulate_regression(field, root, rng)))
+            features = self.chain.knowledge.features[field]
+            means = mean if features is None else features.prior_means(drawn[-1])
+            tables.append(means + rng.normal(size=(n, self.dim + 1)) @ root.T)
             nu = rng.choice(Tame.DEGREES)
             degrees[field] = nu if self.heteroscedastic else np.inf
             factors.append(rng.gamma(nu / 2, 2 / nu, n) if self.heteroscedastic else np.ones(n))
         return Unknowns(drawn, tables, Noise(rng.gamma(Tame.SHAPE, 1 / Tame.RATE), factors, degrees))
+
+    def simulate_regression(self, field, root, rng):
+        features = self.chain.knowledge.features[field]
+        if features is None:
+            return None
+        precisions = rng.gamma(Tame.SHAPE, 1 / features.rates)
+        deviations = rng.normal(size=(features.n_features, self.dim + 1))
+        scales = np.repeat(1 / np.sqrt(precisions), features.sizes[1:])
+        return RegressionDraw(scales[:, None] * deviations @ root.T, precisions)
 
     def expected(self, tables):
         picked = [table[rows] for table, rows in zip(tables, self.rows, strict=True)]
@@ -357,6 +401,10 @@ class Simulation:
     def put_unknowns(self, unknowns):
         self.chain.field_tables.tables = [tf.constant(table, tf.float32) for table in unknowns.tables]
         self.chain.noise = unknowns.noise
+        self.chain.precisions = [
+            np.empty(0) if prior.regression is None else prior.regression.precisions
+            for prior in unknowns.priors
+        ]
 
     def unknowns(self):
         tables = [table.numpy().astype(np.float64) for table in self.chain.field_tables.tables]
@@ -367,7 +415,10 @@ def watched(simulation, unknowns, means, within_squares):
     """Functions of unknowns and ratings without tails, and their squares."""
     noise, width = unknowns.noise, simulation.dim + 1
     values = [np.log(noise.precision), within_squares.sum(), *means[:2]]
-    for (mean, precision, _), table in zip(unknowns.priors, unknowns.tables, strict=True):
+    for (mean, precision, drawn), table in zip(unknowns.priors, unknowns.tables, strict=True):
+        if drawn is not None:
+            values += [*drawn.coefficients.ravel(), *np.log(drawn.precisions)]
+            values += [*(drawn.coefficients[0] * table[0]), *(drawn.coefficients[1] * mean)]
         values += [*mean, *np.log(np.diag(precision) / (width + Tame.EXTRA)), precision[0, -1]]
         values += [*table[0], *table.mean(0), *np.log(table.var(0)), *table[0] * table[1]]
     values += [np.prod([table[0, 0] for table in unknowns.tables])]
@@ -381,9 +432,9 @@ def watched(simulation, unknowns, means, within_squares):
     return np.concatenate([np.tanh(values), np.tanh(values) ** 2])
 
 
-def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000):
+def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000, features=()):
     """z-scores: unknowns and ratings from the prior, against sweeps that take turns with new ratings."""
-    simulation = Simulation(n_fields, dim, heteroscedastic)
+    simulation = Simulation(n_fields, dim, heteroscedastic, features=features)
     rng = np.random.default_rng([n_fields, dim, heteroscedastic])
     independent, successive = [], []
     for _ in range(n_prior):
@@ -403,6 +454,12 @@ def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000):
 @pytest.mark.parametrize(("n_fields", "dim"), [(1, 1), (2, 1), (3, 2)])
 def test_sweeps_and_new_ratings_in_turn_leave_the_prior(n_fields, dim, heteroscedastic, tame):
     z = geweke(n_fields, dim, heteroscedastic, 1000)
+    assert np.abs(z).max() < LARGEST_Z
+
+
+def test_sweeps_with_features_leave_the_prior(tame):
+    features = csr_array([[1.0, 0.5], [1.0, -1.0], [0.0, 0.0]]), None
+    z = geweke(2, 1, False, 1000, features=features)
     assert np.abs(z).max() < LARGEST_Z
 
 
