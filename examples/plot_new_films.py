@@ -57,10 +57,10 @@ print(f"RMSE of {len(y_test):,} ratings of {X_test['movieId'].nunique():,} new f
 # %%
 # Lists of new films
 # ------------------
-# The second model was fitted with the table of all films, so new films are among those that it recommends. The
-# candidates can also be a table of films that a model has never seen, with the columns of fit: here the model
-# knows only the films that have ratings. Ratings of at least 4 stars count as good, and lists in random order
-# show what chance gives.
+# The second model was fitted with the table of all films, so new films are among those that it recommends.
+# The candidates can also be a table of films that a model has never seen, with the columns of fit: here the
+# model knows only the films that have ratings. Ratings of at least 4 stars count as good, and lists in random
+# order show what chance gives.
 
 known = features.loc[X_train["movieId"].unique()]
 model = MFRecommender(features={"movieId": known}, random_state=0).fit(X_train, y_train)
