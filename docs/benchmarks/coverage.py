@@ -1,8 +1,8 @@
 """Share of test ratings inside the intervals of BayesianMFRecommender.
 
-    SKLEARN_MF_DATA=data python docs/benchmarks/coverage.py [--data ml-100k] [--shares 0.1 1]
+    SKLEARN_MF_DATA=data python docs/benchmarks/coverage.py [--data ml-100k] [--embedding-dim 8]
 
-A model with the defaults is fitted to the training part of a set, or to a random share of it, and tested on
+A model with the defaults, but for `--embedding-dim`, is fitted to the training part of a set, or to a random share of it, and tested on
 the whole test part: ratings 90/10 at random, u1 of ML-100K. A line is the share of test ratings inside the
 intervals of 50, 80, 90 and 95 %, the mean width of the latter three, RMSE and the seconds of the fit; `*`
 marks shares that are more than two points off.
@@ -20,10 +20,10 @@ from sklearn_mf import BayesianMFRecommender
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 
-def row(train: pd.DataFrame, test: pd.DataFrame) -> str:
+def row(embedding_dim: int, train: pd.DataFrame, test: pd.DataFrame) -> str:
     """Line of a fit."""
     start = time.perf_counter()
-    model = BayesianMFRecommender(random_state=0).fit(train[PAIR], train["rating"])
+    model = BayesianMFRecommender(embedding_dim, random_state=0).fit(train[PAIR], train["rating"])
     seconds = time.perf_counter() - start
     truth, line, widths = test["rating"].to_numpy(), "", []
     for level in LEVELS:
@@ -42,6 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--data", nargs="+", choices=DATA, default=["ml-100k", "ml-latest-small"])
     parser.add_argument("--shares", nargs="+", type=float, default=[0.03, 0.1, 0.3, 1.0])
+    parser.add_argument("--embedding-dim", type=int, default=32)
     arguments = parser.parse_args()
     print(environment())
     print(f"{'training part':<24}{'  '.join(f'{level:.0%}' for level in LEVELS)}  widths, RMSE, fit")
@@ -49,7 +50,7 @@ def main() -> None:
         train, test = DATA[name]()
         for share in arguments.shares:
             part = train.sample(frac=share, random_state=0)
-            print(f"{name + f' {share:.0%}':<22}{row(part, test)}", flush=True)
+            print(f"{name + f' {share:.0%}':<22}{row(arguments.embedding_dim, part, test)}", flush=True)
 
 
 if __name__ == "__main__":
