@@ -22,7 +22,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def fit(X, y=None, weights=None, **parameters):
-    choice = {"embedding_dim": 4, "max_iter": 60, "n_chains": 1, "random_state": 0, **parameters}
+    choice = {"embedding_dim": 4, "max_iter": 60, "burn_in": 20, "n_chains": 1, "random_state": 0}
+    choice |= parameters
     return BayesianMFRecommender(**choice).fit(X, y, weights)
 
 
