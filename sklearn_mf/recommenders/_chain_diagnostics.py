@@ -58,7 +58,7 @@ def _watched(posterior: Posterior, cells: NDArray[np.integer], names: list[objec
     found["noise_std"] = posterior.scale / np.sqrt(posterior.noise_precisions)[None]
     means = posterior.prior_means
     covariances = np.asarray(np.linalg.inv(posterior.prior_precisions), dtype=np.float64)
-    for field, name in enumerate(names):
+    for field, name in enumerate(names[: means.shape[1]]):
         found[f"{name}_std"] = posterior.scale * np.sqrt(_effect_variance(means, covariances, field))[None]
     if len(names) > 1 and means.shape[2] > 1:
         found["interaction_std"] = posterior.scale * np.sqrt(_interaction_variance(covariances))[None]

@@ -13,7 +13,7 @@ from sklearn_mf.datasets import make_ratings
 from sklearn_mf.inspection import explain
 from tests.conftest import OBSERVED_ALONE
 
-pytestmark = pytest.mark.filterwarnings("ignore:The chain has not converged")
+pytestmark = pytest.mark.filterwarnings("ignore:The chains have not converged")
 KINDS = [
     MFRecommender(4, **OBSERVED_ALONE, random_state=0),
     MFRecommender(40, random_state=0),

@@ -323,7 +323,7 @@ def test_scoring_monitor(parts, as_dict, weights):
     assert (log["r2" if as_dict else "coverage"] > 0).any()
 
 
-@pytest.mark.filterwarnings("ignore:The chain has not converged")
+@pytest.mark.filterwarnings("ignore:The chains have not converged")
 @pytest.mark.parametrize("kind", [MFRecommender, BayesianMFRecommender])
 def test_enough_negatives_rank_as_all_items_do(parts, kind):
     """Also where predict clips most of them and so would tie them."""

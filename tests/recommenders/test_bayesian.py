@@ -17,7 +17,7 @@ from sklearn_mf.recommenders._chain_state import kept_after, posterior_of
 from tests.conftest import OBSERVED_ALONE, low_rank_ratings
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:The chain has not converged", "ignore:X does not have valid", "ignore:Every id of"
+    "ignore:The chains have not converged", "ignore:X does not have valid", "ignore:Every id of"
 )
 
 

@@ -75,7 +75,7 @@ def test_no_dimensions_no_features(pairs, frame):
     assert embedding.get_feature_names_out().tolist() == []
 
 
-@pytest.mark.filterwarnings("ignore:The chain has not converged")
+@pytest.mark.filterwarnings("ignore:The chains have not converged")
 def test_features_of_a_bayesian_recommender_are_posterior_means(pairs, frame):
     model = BayesianMFRecommender(3, max_iter=8, n_samples=4, random_state=0)
     embedding = MFEmbedding(model).fit(pairs, frame.stars)

@@ -82,7 +82,7 @@ def test_a_refit_on_other_data_leaves_nothing_of_the_last_fit():
 
 
 @pytest.mark.parametrize("model", [MFRecommender(3), BayesianMFRecommender(2, max_iter=6)], ids=repr)
-@pytest.mark.filterwarnings("ignore:The chain has not converged")
+@pytest.mark.filterwarnings("ignore:The chains have not converged")
 def test_score_takes_the_weights_that_fit_takes(model):
     column = pd.DataFrame({"weight": np.ones(len(Y))})
     with pytest.raises(ValueError, match=r"Sample weights must be a 1d array, got .* shape \(300, 1\)"):

@@ -98,7 +98,7 @@ WIDE = {"check_sample_weight_equivalence_on_dense_data", "check_dtype_object"}
 @pytest.mark.filterwarnings(
     "ignore:early_stopping needs",
     "ignore:Every id of",
-    "ignore:The chain has not converged",
+    "ignore:The chains have not converged",
     "ignore:score ranks items",
 )
 @parametrize_with_checks(VARIANTS)

@@ -70,7 +70,7 @@ def test_one_some_and_all_users_agree(model):
     pd.testing.assert_frame_equal(one, everybody[everybody.user == "u03"].reset_index(drop=True))
 
 
-@pytest.mark.filterwarnings("ignore:The chain has not converged")
+@pytest.mark.filterwarnings("ignore:The chains have not converged")
 @pytest.mark.parametrize("recommender", [MFRecommender, BayesianMFRecommender])
 def test_recommending_reads_the_embeddings_of_the_items_once(monkeypatch, frame, recommender):
     model = recommender(4, max_iter=12, random_state=0).fit(frame)

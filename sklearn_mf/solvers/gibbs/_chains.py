@@ -40,7 +40,7 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
         knowledge = Knowledge.of(ratings, tables, options)
         of_chains = [replace(options, seed=seed) for seed in _seeds(options)]
         if states is None:
-            states = [new_state(ratings, tables.with_rows(start), each) for each in of_chains]
+            states = [new_state(start, each) for each in of_chains]
         self.chains = [
             Gibbs(ratings, tables.with_rows(state.model), each, state, knowledge)
             for each, state in zip(of_chains, states, strict=True)

@@ -11,10 +11,12 @@ from scipy.stats import wishart
 from sklearn_mf.model._side_information import RegressionDraw
 from sklearn_mf.solvers.gibbs._slice import draw_by_slice
 
-# Normal-Wishart prior of the mean and precision of the ids of a field: its mean has the weight of two ids
-# around 0 (beta0 = 2, mu0 = 0, W0 = I, as the code of Salakhutdinov and Mnih 2008 has it), and it has as few
-# degrees of freedom as the width of [embedding, bias] allows.
+# Prior of the mean of the ids of a field: normal around 0, with the weight of so many ids.
 BETA0 = 2.0
+# Wishart prior of their precision. Its strength grows with the number of ids, since a fixed one leaves the
+# variance of many ids with few ratings each to be learnt from noise. A priori, inner products of embeddings
+# have this variance in units of z, and biases this precision.
+_PRIOR_IDS, _PAIR_VARIANCE, _BIAS_PRECISION = 0.03, 0.03, 5.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
 SHAPE, RATE = 0.5, 0.5
 # Degrees of freedom that the noise of the ids of a field can have, all equally probable: from ids that differ
@@ -40,6 +42,12 @@ class Prior(NamedTuple):
     mean: NDArray[np.float64]
     precision: NDArray[np.float64]
     regression: RegressionDraw | None = None
+
+    def shifted(self, level: float) -> Self:
+        """Prior of the rows whose biases are raised by a number."""
+        mean = self.mean.copy()
+        mean[-1] += level
+        return self._replace(mean=mean)
 
     def rescaled(self, multiplier: float) -> Self:
         """Prior of the rows whose embeddings are multiplied by a number."""
@@ -113,9 +121,27 @@ def draw_prior(moments: Moments, rng: np.random.Generator) -> Prior:
     return Prior(n * mean / beta + deviation / np.sqrt(beta), precision)
 
 
-def degrees_of_freedom(width: int) -> int:
-    """Degrees of freedom of the Wishart prior of a precision (width, width)."""
-    return width
+class PrecisionPrior(NamedTuple):
+    """Wishart prior of the precision of the ids of a field.
+
+    Parameters
+    ----------
+    degrees : float
+        Degrees of freedom.
+    inverse_scale : ndarray of shape (width,), float64
+        Diagonal of the inverse of its scale matrix: the degrees of freedom divided by the prior means.
+    """
+
+    degrees: float
+    inverse_scale: NDArray[np.float64]
+
+
+def precision_prior(width: int, n_ids: int) -> PrecisionPrior:
+    """Wishart prior of the precision (width, width) of a field with so many ids."""
+    degrees = width + _PRIOR_IDS * n_ids
+    means = np.full(width, np.sqrt(max(width - 1, 1) / _PAIR_VARIANCE))
+    means[-1] = _BIAS_PRECISION
+    return PrecisionPrior(degrees, degrees / means)
 
 
 def draw_precision(scatter: NDArray[np.float64], n_ids: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -124,9 +150,9 @@ def draw_precision(scatter: NDArray[np.float64], n_ids: int, rng: np.random.Gene
     The scatter, (width, width), includes the distance of the best mean from the mean of its own prior.
     """
     width = len(scatter)
-    drawn = wishart.rvs(
-        degrees_of_freedom(width) + n_ids, np.linalg.inv(np.eye(width) + scatter), random_state=rng
-    )
+    prior = precision_prior(width, n_ids)
+    scale = np.linalg.inv(np.diag(prior.inverse_scale) + scatter)
+    drawn = wishart.rvs(prior.degrees + n_ids, scale, random_state=rng)
     return np.reshape(drawn, (width, width))  # SciPy returns a number where width is 1
 
 
@@ -181,7 +207,11 @@ def draw_rescaling(
 
 
 def draw_embedding_scale(
-    squares: SquaresByScale, prior: Prior, total_weight: float, rng: np.random.Generator
+    errors: SquaresByScale,
+    factors: NDArray[np.float64],
+    prior: Prior,
+    total_weight: float,
+    rng: np.random.Generator,
 ) -> float:
     """Draw a number by which all embeddings of a field and their prior are multiplied.
 
@@ -190,14 +220,24 @@ def draw_embedding_scale(
     "To center or not to center", JCGS 2011), and the noise precision is integrated out, so it must be drawn
     next. Of the priors of the field only the Wishart distribution depends on the multiplier.
     """
-    width = len(prior.mean)
-    power = degrees_of_freedom(width) * (width - 1)
-    trace = float(np.trace(prior.precision[:-1, :-1]))
+    total, of_precision = errors.total(factors), precision_prior(len(prior.mean), len(factors))
+    power = of_precision.degrees * (len(prior.mean) - 1)
+    trace = float(np.diag(prior.precision)[:-1] @ of_precision.inverse_scale[:-1])
 
     def log_density(log_scale: float) -> float:
         """Of the logarithm of the multiplier."""
         wishart_part = -power * log_scale - trace / 2 * np.exp(-2 * log_scale)
-        errors = RATE + squares.at(np.exp(log_scale)).item() / 2
-        return float(wishart_part - (SHAPE + total_weight / 2) * np.log(errors))
+        rate = RATE + total.at(np.exp(log_scale)).item() / 2
+        return float(wishart_part - (SHAPE + total_weight / 2) * np.log(rate))
 
     return float(np.exp(draw_by_slice(log_density, 0.0, _SLICE, rng)))
+
+
+def draw_level(first: Prior, second: Prior, rng: np.random.Generator) -> float:
+    """Draw the number that is added to the biases of one field and subtracted from those of another.
+
+    The ratings identify the sum of their means only, so that sweeps move the difference slowly.
+    """
+    slopes = [float(prior.precision[-1] @ prior.mean) for prior in (first, second)]
+    precision = BETA0 * float(first.precision[-1, -1] + second.precision[-1, -1])
+    return float(rng.normal(BETA0 * (slopes[1] - slopes[0]) / precision, 1 / np.sqrt(precision)))

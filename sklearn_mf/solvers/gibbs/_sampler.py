@@ -29,6 +29,7 @@ from sklearn_mf.solvers.gibbs._priors import (
     Prior,
     SquaresByScale,
     draw_embedding_scale,
+    draw_level,
     draw_noise_precision,
     draw_prior,
 )
@@ -152,6 +153,7 @@ class Gibbs:
         value = self._log_likelihood(squares)
         if self.options.heteroscedastic:
             self.noise = rescale_noise(self.noise, rng)
+        self._exchange_levels(rng)
         self.n_sweeps += 1
         return value
 
@@ -173,18 +175,27 @@ class Gibbs:
 
     def _rescale(self, field: int, errors: SquaresByScale, rng: np.random.Generator) -> NDArray[np.float64]:
         """Multiply embeddings and prior of a field by a drawn number; the squared errors, (n_rows,)."""
-        total, prior = errors.total(self.noise.factors[field]), self.priors[field]
-        if not (
-            total.curvatures.item() > 0 and np.isfinite(total).all()
-        ):  # no pairs of embeddings, or divergence
+        factors, prior = self.noise.factors[field], self.priors[field]
+        if not errors.curvatures.any() or not np.isfinite(errors).all():  # one field, or divergence
             return errors.squares
-        scale = draw_embedding_scale(total, prior, self.total_weight, rng)
+        scale = draw_embedding_scale(errors, factors, prior, self.total_weight, rng)
         multipliers = np.append(np.full(len(prior.mean) - 1, scale), 1.0)
         self.field_tables.tables[field] *= tf.constant(multipliers, tf.float32)
         self.priors[field] = prior.rescaled(scale)
-        precision = draw_noise_precision(total.at(scale).item(), self.total_weight, rng)
+        squares = errors.at(scale)
+        precision = draw_noise_precision(float(factors @ squares), self.total_weight, rng)
         self.noise = self.noise._replace(precision=precision)
-        return errors.at(scale)
+        return squares
+
+    def _exchange_levels(self, rng: np.random.Generator) -> None:
+        """Move biases between the first field and each of the others, which leaves the predictions."""
+        width = len(self.priors[0].mean)
+        for other in range(1, len(self.priors)):
+            level = draw_level(self.priors[0], self.priors[other], rng)
+            for field, change in ((0, level), (other, -level)):
+                shift = tf.one_hot(width - 1, width, np.float32(change), np.float32(0))
+                self.field_tables.tables[field] += shift
+                self.priors[field] = self.priors[field].shifted(change)
 
     def _draw_prior(self, field: int, rng: np.random.Generator) -> Prior:
         table, features = self.field_tables.tables[field], self.knowledge.features[field]

@@ -1,33 +1,28 @@
-"""First state of a new chain."""
+"""First states of new chains."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Noise
-from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._training import GibbsOptions, Penalty
-from sklearn_mf.solvers.als._field_tables import FieldTables
-from sklearn_mf.solvers.gibbs._noise import ChainState, WithinCellVariation
-from sklearn_mf.solvers.gibbs._priors import DEGREES, draw_noise_precision
+from sklearn_mf.solvers._training import GibbsOptions
+from sklearn_mf.solvers.gibbs._noise import ChainState
+from sklearn_mf.solvers.gibbs._priors import DEGREES
 
-# A new chain begins with some sweeps of alternating least squares, with this ridge penalty.
-_SWEEPS, _PENALTY = 10, Penalty(l1=0.0, l2=0.02, positive=False, fit_bias=True)
+# Standard deviation of the embeddings, and of the logarithm of the noise precision around that of z.
+_STD, _SPREAD = 0.2, 0.5
 
 
-def new_state(ratings: Ratings, field_tables: FieldTables, options: GibbsOptions) -> ChainState:
-    """Run some sweeps of alternating least squares, and draw the noise from their squared errors."""
-    undamped = [np.zeros(len(ids), dtype=np.float32) for ids in field_tables.ids]
-    for _ in range(_SWEEPS):
-        loss = field_tables.minimise(undamped, _PENALTY)
-    model = field_tables.model(0)
-    n_rows = tuple(map(len, field_tables.ids))
-    within_cells = WithinCellVariation.of(ratings, field_tables.rows, n_rows, model.scale)
-    squares = 2 * ratings.mean_weight * loss + within_cells.total
-    precision = draw_noise_precision(squares, ratings.total_weight, np.random.default_rng([options.seed, 0]))
-    return ChainState(model, first_noise(model, precision, options.heteroscedastic), 0)
+def new_state(start: Model, options: GibbsOptions) -> ChainState:
+    """Random embeddings that explain nothing, no biases, and noise about as large as the spread of z.
 
-
-def first_noise(model: Model, precision: float, heteroscedastic: bool) -> Noise:
-    """Noise that does not yet differ between ids."""
-    degrees = np.full(len(model.biases), DEGREES[-1] if heteroscedastic else np.inf)
-    return Noise(precision, [np.ones(len(biases)) for biases in model.biases], degrees)
+    From here a chain learns the directions of largest variance first. A start that fits the ratings closely
+    would be a region that the chain leaves slowly where ids have few ratings.
+    """
+    rng = np.random.default_rng([options.seed, 0])
+    embeddings = [(_STD * rng.standard_normal(rows.shape)).astype(np.float32) for rows in start.embeddings]
+    degrees = np.full(len(embeddings), DEGREES[-1] if options.heteroscedastic else np.inf)
+    factors = [np.ones(len(rows)) for rows in embeddings]
+    noise = Noise(float(np.exp(_SPREAD * rng.standard_normal())), factors, degrees)
+    return ChainState(replace(start, embeddings=embeddings), noise, 0)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from sklearn_mf.solvers.gibbs import _priors as priors
+from sklearn_mf.solvers.gibbs._slice import draw_by_slice
 
 # Every seed is fixed, so that no test fails by chance; these are the least p-value and largest z-score.
 LEAST_P, LARGEST_Z = 1e-3, 4.5
@@ -37,15 +38,17 @@ def conjugate(rows):
     beta0, total = priors.BETA0, rows.sum(0)
     beta = beta0 + n
     mean = total / beta
-    inverse_scale = np.eye(width) + rows.T @ rows - beta * np.outer(mean, mean)
-    return mean, beta, stats.wishart(width + n, np.linalg.inv(inverse_scale))
+    prior = priors.precision_prior(width, n)
+    inverse_scale = np.diag(prior.inverse_scale) + rows.T @ rows - beta * np.outer(mean, mean)
+    return mean, beta, stats.wishart(prior.degrees + n, np.linalg.inv(inverse_scale))
 
 
 @pytest.mark.parametrize(("n_ids", "width"), [(1, 1), (3, 2), (6, 4)])
 def test_the_conjugate_posterior_is_prior_times_likelihood(n_ids, width):
     rows = rows_of(n_ids, width)
     mean, beta, wishart = conjugate(rows)
-    prior = stats.wishart(width, np.eye(width))
+    parameters = priors.precision_prior(width, n_ids)
+    prior = stats.wishart(parameters.degrees, np.diag(1 / parameters.inverse_scale))
     evidence = []
     for seed in range(5):
         precision = np.atleast_2d(stats.wishart.rvs(width + 2, np.eye(width), random_state=seed))
@@ -70,13 +73,14 @@ def test_prior_draws_are_normal_wishart(n_ids, width):
     precisions = np.array([draw.precision for draw in draws])
     expected, scale = np.atleast_2d(wishart.mean()), np.atleast_2d(wishart.scale)
     diagonal = np.diag(scale)
-    variance = (width + n_ids) * (scale**2 + np.outer(diagonal, diagonal))
+    degrees = wishart.df
+    variance = degrees * (scale**2 + np.outer(diagonal, diagonal))
     assert (z_of_mean(precisions, expected) < LARGEST_Z).all()
     assert (z_of_mean((precisions - expected) ** 2, variance) < LARGEST_Z).all()
     for place in range(width):
-        assert_follows(precisions[:, place, place] / diagonal[place], stats.chi2(width + n_ids))
+        assert_follows(precisions[:, place, place] / diagonal[place], stats.chi2(degrees))
     # The determinant, over that of the scale, is a product of chi-square numbers.
-    product = rng.chisquare(width + n_ids - np.arange(width), (20_000, width)).prod(1)
+    product = rng.chisquare(degrees - np.arange(width), (20_000, width)).prod(1)
     ratio = np.linalg.det(precisions) / np.linalg.det(scale)
     assert stats.ks_2samp(ratio, product).pvalue > LEAST_P
     # Given the precision L L^T, L^T (mu - mean) is white, of precision beta.
@@ -89,10 +93,103 @@ def test_prior_draws_are_normal_wishart(n_ids, width):
     assert (z_of_mean(outer, np.eye(width)) < LARGEST_Z).all()
 
 
-def test_few_degrees_of_freedom_are_as_wide_as_the_embedding_and_bias():
-    precision = priors.draw_prior(moments_of(np.empty((0, 3))), np.random.default_rng(0)).precision
-    assert np.linalg.matrix_rank(precision) == 3
-    np.testing.assert_allclose(precision, precision.T)
+def test_the_prior_mean_of_the_precision_does_not_depend_on_the_number_of_ids():
+    few, many = (priors.precision_prior(9, n_ids) for n_ids in (10, 1000))
+    np.testing.assert_allclose(few.degrees / few.inverse_scale, many.degrees / many.inverse_scale)
+    assert few.degrees == pytest.approx(9 + 10 * priors._PRIOR_IDS)
+    assert many.degrees == pytest.approx(9 + 1000 * priors._PRIOR_IDS)
+
+
+@pytest.mark.parametrize("width", [2, 9, 33])
+def test_inner_products_of_embeddings_have_the_same_prior_variance_for_every_dimension(width):
+    prior = priors.precision_prior(width, 100)
+    variances = prior.inverse_scale[:-1] / prior.degrees  # of the coordinates
+    assert np.sum(variances**2) == pytest.approx(priors._PAIR_VARIANCE)
+
+
+def simulated_squares(rng, n_ids=30, n_ratings=200):
+    """Errors and parts of the prediction of some ratings, summed by id."""
+    ids, parts, errors = (
+        rng.integers(n_ids, size=n_ratings),
+        rng.normal(size=n_ratings),
+        rng.normal(size=n_ratings),
+    )
+    sums = [np.bincount(ids, values, n_ids) for values in (errors**2, errors * parts, parts**2)]
+    return priors.SquaresByScale(*sums), (ids, parts, errors)
+
+
+def test_squares_at_another_scale_are_those_of_the_scaled_parts():
+    squares, (ids, parts, errors) = simulated_squares(np.random.default_rng(0))
+    expected = np.bincount(ids, (errors - 0.7 * parts) ** 2, 30)
+    np.testing.assert_allclose(squares.at(1.7), expected, rtol=1e-10)
+    assert squares.total(np.arange(30.0)).at(1.7).item() == pytest.approx(np.arange(30.0) @ expected)
+
+
+def test_the_scale_of_embeddings_has_its_density():
+    rng = np.random.default_rng(0)
+    squares, (_, parts, errors) = simulated_squares(rng)
+    root = rng.normal(size=(3, 3)) + 3 * np.eye(3)
+    prior = priors.Prior(np.zeros(3), root @ root.T)
+    wishart = priors.precision_prior(3, 30)
+
+    def log_density(scale):
+        """Wishart density of the scaled precision, its Jacobian, and the ratings without the noise."""
+        values = []
+        for one in np.atleast_1d(scale):
+            scaled = prior.rescaled(one).precision
+            value = stats.wishart.logpdf(scaled, wishart.degrees, np.diag(1 / wishart.inverse_scale))
+            value -= (3 + 1) * 2 * np.log(one) + np.log(one)  # of the precision, and of the scale
+            rate = priors.RATE + np.sum((errors - (one - 1) * parts) ** 2) / 2
+            values.append(value - (priors.SHAPE + 100) * np.log(rate))
+        return np.array(values)
+
+    scale, draws = 1.0, []
+    for _ in range(4000):
+        fit = priors.SquaresByScale(
+            squares.at(scale),
+            scale * (squares.slopes - (scale - 1) * squares.curvatures),
+            scale**2 * squares.curvatures,
+        )
+        scale *= priors.draw_embedding_scale(fit, np.ones(30), prior.rescaled(scale), 200.0, rng)
+        draws.append(scale)
+    assert stats.kstest(draws[::4], cdf_of(log_density, 0.2, 5.0, 1001)).pvalue > LEAST_P
+
+
+def test_the_level_of_biases_has_its_density():
+    rng = np.random.default_rng(0)
+    first, second = (
+        priors.Prior(rng.normal(size=3), root @ root.T) for root in rng.normal(size=(2, 3, 3)) + 2 * np.eye(3)
+    )
+
+    def log_density(level):
+        """Of the means of the shifted priors."""
+        return sum(
+            stats.multivariate_normal.logpdf(
+                prior.shifted(sign * level).mean, np.zeros(3), np.linalg.inv(priors.BETA0 * prior.precision)
+            )
+            for prior, sign in ((first, 1), (second, -1))
+        )
+
+    draws = [priors.draw_level(first, second, rng) for _ in range(5000)]
+    grid = np.linspace(-5, 5, 2001)
+    density = np.exp([log_density(level) for level in grid])
+    mean = (grid @ density) / density.sum()
+    std = np.sqrt(((grid - mean) ** 2 @ density) / density.sum())
+    assert_follows((np.array(draws) - mean) / std, stats.norm)
+
+
+def test_slices_follow_a_density_with_two_modes():
+    rng = np.random.default_rng(0)
+
+    def log_density(x):
+        return np.logaddexp(stats.norm.logpdf(x, -1, 0.3), stats.norm.logpdf(x, 2, 0.6))
+
+    x, draws = 0.0, []
+    for _ in range(20_000):
+        x = draw_by_slice(log_density, x, 0.5, rng)
+        draws.append(x)
+    expected = [np.mean([stats.norm.cdf(q, -1, 0.3), stats.norm.cdf(q, 2, 0.6)]) for q in (-1, 0, 2)]
+    np.testing.assert_allclose([np.mean(np.array(draws) < q) for q in (-1, 0, 2)], expected, atol=0.03)
 
 
 @pytest.mark.parametrize(("squares", "total_weight"), [(0.0, 0.0), (3.0, 1.0), (70.0, 200.0), (2.0, 2.5)])
@@ -105,9 +202,9 @@ def test_noise_precisions_are_gamma(squares, total_weight):
     assert_follows(draws, gamma)
 
 
-def cdf_of(log_density, low, high):
+def cdf_of(log_density, low, high, n=20_001):
     """Distribution function by numerical integration."""
-    grid = np.geomspace(low, high, 20_001)
+    grid = np.geomspace(low, high, n)
     density = log_density(grid)
     density = np.exp(density - density.max())
     steps = np.diff(grid) * (density[1:] + density[:-1]) / 2

@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.sparse import csr_array
 
 from sklearn_mf.solvers.gibbs import _regression as regression
-from sklearn_mf.solvers.gibbs._priors import BETA0
+from sklearn_mf.solvers.gibbs._priors import BETA0, precision_prior
 from sklearn_mf.solvers.gibbs._regression import RowFeatures, draw_regression_prior
 from tests.solvers.gibbs.test_priors import LARGEST_Z, z_of_mean
 
@@ -50,14 +50,19 @@ def test_draws_follow_the_matrix_normal_wishart_posterior():
     F, P = design(features), np.diag([BETA0, 0.7, 0.7, 3.0])
     A = F.T @ F + P
     mean = np.linalg.solve(A, F.T @ rows)
-    inverse_scale = np.eye(width) + rows.T @ rows - mean.T @ A @ mean
+    prior = precision_prior(width, 12)
+    inverse_scale = np.diag(prior.inverse_scale) + rows.T @ rows - mean.T @ A @ mean
     draws = [draw_regression_prior(rows, features, precisions, rng) for _ in range(4000)]
-    expected = stats.wishart(width + 12, np.linalg.inv(inverse_scale)).mean()
+    expected = stats.wishart(prior.degrees + 12, np.linalg.inv(inverse_scale)).mean()
     assert (z_of_mean([draw.precision for draw in draws], expected) < LARGEST_Z).all()
     coefficients = np.array([[draw.mean, *draw.regression.coefficients] for draw in draws])
     assert (z_of_mean(coefficients, mean) < LARGEST_Z).all()
     # Covariance of a coefficient vector: A^-1 times the mean of Lambda^-1, an inverse Wishart.
-    covariance = np.linalg.inv(A)[:, None, :, None] * inverse_scale[None, :, None, :] / (12 - 1)
+    covariance = (
+        np.linalg.inv(A)[:, None, :, None]
+        * inverse_scale[None, :, None, :]
+        / (prior.degrees + 12 - width - 1)
+    )
     deviations = (coefficients - mean).reshape(len(draws), -1)
     products = deviations[:, :, None] * deviations[:, None, :]
     assert (z_of_mean(products, covariance.reshape(8, 8)) < LARGEST_Z).all()
