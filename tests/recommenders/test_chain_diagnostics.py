@@ -125,7 +125,7 @@ def test_without_arviz_the_error_names_it(model, monkeypatch):
     monkeypatch.delitem(sys.modules, "arviz", raising=False)
     monkeypatch.setitem(sys.modules, "arviz", None)
     monkeypatch.setattr(builtins, "__import__", real)
-    with pytest.raises(ModuleNotFoundError, match="to_arviz needs ArviZ, .*: run `pip install arviz`"):
+    with pytest.raises(ModuleNotFoundError, match=r"to_arviz needs ArviZ, .*: run `pip install arviz`"):
         model.to_arviz()
 
 
