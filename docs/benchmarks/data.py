@@ -65,6 +65,36 @@ DATA: dict[str, Callable[[], tuple[pd.DataFrame, pd.DataFrame]]] = {
 }
 
 
+def films(name: str) -> pd.DataFrame:
+    """Year and genres (lists) of the films of a set, with their ids in the column "item"."""
+    if name == "ml-100k":
+        table = pd.read_csv(folder() / "ml-100k/u.item", sep="|", header=None, encoding="latin-1")
+        flags, year = table.iloc[:, 5:].to_numpy(dtype=bool), table[2].str[-4:]
+        genres = [[str(number) for number in np.flatnonzero(row)] for row in flags]
+    elif name == "ml-1m":
+        path = folder() / "ml-1m/movies.dat"
+        table = pd.read_csv(path, sep="::", header=None, encoding="latin-1", engine="python")
+        genres, year = table[2].str.split("|"), table[1].str.extract(r"\((\d{4})\)\s*$")[0]
+    else:
+        table = pd.read_csv(folder() / "ml-latest-small/movies.csv")
+        genres, year = table["genres"].str.split("|"), table["title"].str.extract(r"\((\d{4})\)\s*$")[0]
+    return pd.DataFrame({"item": table.iloc[:, 0], "year": year.astype(float), "genres": genres})
+
+
+def people(name: str) -> pd.DataFrame | None:
+    """Age, sex and occupation of the users of a set, with their ids in the column "user"; or None."""
+    if name == "ml-latest-small":
+        return None
+    if name == "ml-100k":
+        columns = ["user", "age", "sex", "occupation", "zip"]
+        table = pd.read_csv(folder() / "ml-100k/u.user", sep="|", names=columns)
+    else:
+        columns = ["user", "sex", "age", "occupation", "zip"]
+        table = pd.read_csv(folder() / "ml-1m/users.dat", sep="::", names=columns, engine="python")
+        table = table.astype({"age": str, "occupation": str})  # groups of ages, numbers of occupations
+    return table[["user", "age", "sex", "occupation"]]
+
+
 def environment(*packages: str) -> str:
     """One line on the machine and the versions."""
     found = []

@@ -66,7 +66,9 @@ def _plain(table: object) -> object:
 
 
 def _plain_column(column: pd.Series) -> tuple[str, Values]:
-    """Name of the dtype, and values: an array of numbers or times, else a list without missing values."""
+    """Name of the dtype, and values: an array of numbers or times, else a list, None where one is missing."""
+    if pd.api.types.infer_dtype(column, skipna=True) in ("date", "datetime"):
+        column = pd.to_datetime(column)  # objects of Python
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
         return str(dtype), column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()

@@ -85,7 +85,7 @@ def read_features(
     for key, table in (features or {}).items():
         field, label = field_of(key, names, n_fields), f"features[{key!r}]"
         if read[field] is not None:
-            raise ValueError(f"features has two tables for column {names[field]!r}: pass one.")
+            raise ValueError(f"features has two tables for column {field} of X: pass one.")
         id_names = [key] if key in names else names[field : field + 1]
         read[field] = _of_ratings(read_feature_table(table, id_names, label), observed, field, label)
     return read

@@ -53,6 +53,11 @@ class ImplicitMFRecommender(BaseRecommender):
     :math:`n_j` the number of all its cells, and :math:`n_0` is `prior_ratings`. The sum over all cells has a
     closed form, so no cell without interaction is ever visited. J never rises.
 
+    With `features`, J penalises the distance of :math:`t_j` from a linear function :math:`B^\top f_j` of the
+    features of the id [3]_, and the matrix B of a field like :math:`t_j` of an id of total weight 200. In
+    each sweep B is learnt by ridge regression of the rows on the features. The row of an id without
+    interactions is :math:`B^\top f_j`.
+
     X may have other than two columns of ids. Then there are no unobserved cells, and the observed rows alone
     are fitted.
 
@@ -141,6 +146,7 @@ class ImplicitMFRecommender(BaseRecommender):
        ICDM 2008.
     .. [2] Steffen Rendle, Walid Krichene, Li Zhang, Yehuda Koren, "Revisiting the Performance of iALS on Item
        Recommendation Benchmarks", RecSys 2022.
+    .. [3] Deepak Agarwal, Bee-Chung Chen, "Regression-based Latent Factor Models", KDD 2009.
 
     Examples
     --------

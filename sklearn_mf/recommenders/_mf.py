@@ -70,6 +70,14 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
     where :math:`\rho` is `l1_ratio` and :math:`n_0` is `prior_ratings`. The penalty counts once per rating,
     as in Funk's SGD and in ALS-WR [7]_: an id with many ratings is penalised in proportion.
 
+    With `features`, the prior mean of the row of an id with features f is :math:`B^\top f` [8]_, which is
+    also the row of an id without ratings. J and :math:`J_1` penalise :math:`t_j - B^\top f_j` in place of
+    :math:`t_j`, and the matrix B of a field like :math:`t_j` of an id whose penalty counts 200 ratings;
+    :math:`J_2` adds :math:`B^\top f_j` to :math:`\mu_j`, and a normal prior of B of precision 2 :math:`\tau`.
+    In each pass B is learnt by ridge regression of the rows on the features; a lasso penalty holds it fixed
+    once it has replaced the ridge. With :math:`J_2`, B of items without ratings is a regression of the final
+    rows, weighted by the ratings of the items.
+
     Parameters
     ----------
     embedding_dim : int, default=32
@@ -96,8 +104,13 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
     prior_ratings : float, default=20
         The number :math:`n_0` of J: each id is penalised as if it had this many more ratings. It bounds the
-        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it, nor does
-        J with `fit_bias=False`, where embeddings carry the mean of the ratings.
+        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it. With
+        `fit_bias=False` embeddings carry the mean of the ratings. Then "als" with a ridge penalty and without
+        `positive` shrinks a row towards the mean row of its field, by (t - mean) in the place of t in J, and
+        any other fit counts no prior ratings.
+    implicit_features : int, default=32
+        Number of features of users and items from the pattern of ratings, who has rated what, as in
+        :class:`BayesianMFRecommender`: where alpha is learnt, they are part of the prior mean of each row.
     features : dict of tables, default=None
         Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
         whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
@@ -220,6 +233,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
        with Lots of Missing Values", ECML 2007.
     .. [7] Yunhong Zhou, Dennis Wilkinson, Robert Schreiber, Rong Pan, "Large-Scale Parallel Collaborative
        Filtering for the Netflix Prize", AAIM 2008.
+    .. [8] Deepak Agarwal, Bee-Chung Chen, "Regression-based Latent Factor Models", KDD 2009.
 
     Examples
     --------
@@ -247,6 +261,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         "unobserved_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "unobserved_value": [Interval(Real, None, None, closed="neither"), None],
         "prior_ratings": [Interval(Real, 0, None, closed="left")],
+        "implicit_features": [Interval(Integral, 0, None, closed="left")],
         "features": [dict, None],
         "feature_separator": [str, None],
         "solver": [StrOptions({"auto", "als", "sgd"})],
@@ -276,6 +291,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         unobserved_weight: float | str = "auto",
         unobserved_value: float | None = None,
         prior_ratings: float = 20.0,
+        implicit_features: int = 32,
         features: dict[Hashable, object] | None = None,
         feature_separator: str | None = "|",
         solver: str = "auto",
@@ -301,6 +317,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self.unobserved_weight = unobserved_weight
         self.unobserved_value = unobserved_value
         self.prior_ratings = prior_ratings
+        self.implicit_features = implicit_features
         self.features = features
         self.feature_separator = feature_separator
         self.solver = solver

@@ -146,6 +146,8 @@ def read_fold_in(
     table = None if features is None else read_new_table(recommender, 0, features, "features")
     if X is None and table is not None:
         return _without_ratings(recommender, table)
+    if X is None:
+        raise ValueError(f"{caller} got neither ratings nor features of users: pass one of them.")
     rows = recommender._row_format
     X, y = rows.split(X, y, type(recommender).__name__)
     read = read_ids_of(recommender, X)

@@ -58,12 +58,11 @@ def charged_alpha(recommender: Settings) -> float:
 def shrinks_to_mean(recommender: Settings) -> bool:
     """Whether rows are penalised for their distance from the mean row of their field.
 
-    Without biases, embeddings carry the mean of the ratings, and a row of zeros would predict 0.
+    Without biases, embeddings carry the mean of the ratings: a row of zeros predicts 0.
     """
     has_lasso = recommender.penalty in ("l1", "elasticnet")
-    return not (
-        recommender.fit_bias or recommender.positive or has_lasso or chosen_solver(recommender) == "sgd"
-    )
+    is_free = not (recommender.fit_bias or recommender.positive or has_lasso)
+    return is_free and recommender.prior_ratings > 0 and chosen_solver(recommender) == "als"
 
 
 def charged_prior_ratings(recommender: Settings) -> float:

@@ -5,22 +5,26 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class FieldPart(Generic[T]):
-    """Read-only attribute: the part of users (field 0) or items (1) of a list with a part for each field."""
+class FieldPart(property, Generic[T]):
+    """Property of a part of a fitted list: that of users (field 0) or of items (1)."""
 
     def __init__(self, name: str, field: int, doc: str) -> None:
-        self.name, self.field, self.__doc__ = name, field, doc
+        def part(recommender: object) -> T:
+            """Read the part."""
+            return _part(getattr(recommender, name), field)
 
-    def __get__(self, recommender: object, owner: type) -> T:
-        if recommender is None:
-            return self  # type: ignore[return-value]
-        parts: list[T] = getattr(recommender, self.name)
-        if len(parts) != 2:
-            raise AttributeError(
-                f"Only a model of two fields has users and items, but fit saw {len(parts)}: "
-                "use categories_, embeddings_ and biases_."
-            )
-        return parts[self.field]
+        super().__init__(part)
+        self.__doc__ = doc
 
-    def __set__(self, recommender: object, value: T) -> None:
-        raise AttributeError(f"This attribute is a part of {self.name}: set that.")
+    def __get__(self, recommender: object, owner: type | None = None) -> T:  # type: ignore[override]
+        part: T = super().__get__(recommender, owner)
+        return part
+
+
+def _part(parts: list[T], field: int) -> T:
+    if len(parts) != 2:
+        raise AttributeError(
+            f"Only a model of two fields has users and items, but fit saw {len(parts)}: "
+            "use categories_, embeddings_ and biases_."
+        )
+    return parts[field]

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Priors = list["RegressionPrior | None"]
 
 # Ridge penalty of the effect of a feature: in ratings, and in ids where all ids have the same weight.
-CHARGE_IN_RATINGS, CHARGE_IN_IDS = 50.0, 2.0
+CHARGE_IN_RATINGS, CHARGE_IN_IDS = 200.0, 2.0
 # From this number of features on, steps of conjugate gradient replace the exact solution.
 _GRADIENT_FROM = 1000
 # Steps of the conjugate gradient, begun from the present coefficients.
@@ -51,7 +51,8 @@ class RegressionPrior:
         """Regress rows, (n_rows, width), on their features; exactly, or by some steps from the present B."""
         exact: Floats = rows.astype(np.float64, copy=False)
         if self._factor is not None:
-            self.coefficients = cho_solve(self._factor, self._weighted.T @ exact)
+            right = self._weighted.T @ exact
+            self.coefficients = cho_solve(self._factor, right, check_finite=False)
         else:
             self._approach(exact)
         self.means = self.features @ self.coefficients

@@ -2,19 +2,22 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-from sklearn_mf import ImplicitMFRecommender, MFRecommender
+from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.inspection import explain
 from sklearn_mf.recommenders._features import features_of
+from tests.conftest import low_rank_ratings
 
 RATINGS = pd.DataFrame(
     {
@@ -115,7 +118,7 @@ def test_ids_without_features_are_counted():
     [
         ({"title": FILMS}, r"a table for 'title', but the columns of X are \['user', 'film'\]"),
         ({2: FILMS}, "a table for 2, but the columns"),
-        ({"film": FILMS, 1: FILMS}, "two tables for column 'film'"),
+        ({"film": FILMS, 1: FILMS}, "two tables for column 1 of X"),
         ({"film": FILMS.reset_index(drop=True)}, "none of the 3 ids of its column of X, which holds 'up'"),
         ({"film": pd.concat([FILMS, FILMS])}, "more than one row of id 'alien'"),
         ({"film": FILMS.assign(year=np.inf)}, "contains inf"),
@@ -221,13 +224,14 @@ RATED = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
 AGES = pd.DataFrame({"age": ["young", "old"] * 32}, index=np.arange(64))
 
 
-@pytest.fixture(scope="module", params=["phases", "als", "implicit"])
+@pytest.fixture(scope="module", params=["phases", "als", "implicit", "bayesian"])
 def model(request, ratings):
     tables = {"item": GENRES.head(42), "user": AGES.head(62)}
     kinds = {
         "phases": MFRecommender(4, features=tables, random_state=0),
         "als": MFRecommender(4, solver="als", unobserved_weight=0, features=tables, random_state=0),
         "implicit": ImplicitMFRecommender(4, features=tables, random_state=0),
+        "bayesian": BayesianMFRecommender(4, max_iter=60, burn_in=20, features=tables, random_state=0),
     }
     return kinds[request.param].fit(ratings)
 
@@ -293,6 +297,14 @@ def test_new_items_may_be_seen_by_nobody_and_excluded(model):
     assert set(seen["item"]) - {42, 43} <= set(model.recommend(1, n=50)["item"])
 
 
+@pytest.mark.parametrize("by", ["upper", "sample"])
+def test_new_items_have_draws(model, by):
+    if isinstance(model, BayesianMFRecommender):
+        table = model.recommend([1, 60], candidates=GENRES.tail(3), by=by, random_state=0)
+        assert set(table["item"]) == {41, 42, 43}
+        assert table["score"].nunique() == len(table)
+
+
 def test_new_users_get_lists_by_their_features(model):
     people = pd.DataFrame({"user": [200, 61, 201], "age": ["old", "old", "young"]})
     table = model.recommend(people, n=5, exclude_seen=False)
@@ -316,7 +328,7 @@ def test_features_are_the_prior_mean_of_new_users_with_ratings(model, ratings):
     means = prior_means(model)[0][[61, 60]]
     for age, mean in zip(("old", "young"), means, strict=True):
         many = model.fold_in(few, sample_weight=[1e-9, 1e-9], features=people[age])
-        if not isinstance(model, ImplicitMFRecommender):
+        if isinstance(model, MFRecommender):  # others learn from the items that were chosen, too
             np.testing.assert_allclose(np.append(many.embeddings, many.biases), mean, atol=0.02)
 
 
@@ -384,10 +396,65 @@ def test_bad_tables_of_newcomers(model, arguments, problem):
         model.recommend(**arguments)
 
 
+@pytest.mark.parametrize("n_fields", [1, 3])
+@pytest.mark.parametrize("kind", [MFRecommender, BayesianMFRecommender])
+def test_any_number_of_fields(kind, n_fields):
+    X, y = low_rank_ratings(n_fields=n_fields, n_ratings=200)
+    field = n_fields - 1
+    ids = np.arange(X[:, field].max() + 3)
+    table = pd.DataFrame({"even": ids % 2 == 0, "rank": ids}, index=ids)
+    model = kind(2, max_iter=4, features={field: table}, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert len(model.categories_[field]) == len(ids)
+    assert np.isfinite(model.predict(np.column_stack([X[:3, :field], ids[-3:]]))).all()
+    assert model.feature_effects(field)["feature"].tolist() != []
+
+
+def test_biases_alone_have_effects():
+    model = MFRecommender(0, features={"film": FILMS}, random_state=0).fit(RATINGS)
+    assert (model.feature_effects("film")["embedding"] == 0).all()
+    assert model.recommend("bob", candidates=FILMS.tail(1))["film"].tolist() == ["wall-e"]
+
+
+def test_matrices_of_new_items():
+    matrix = csr_array(np.diag([1.0, 2.0, 3.0]))
+    model = MFRecommender(2, features={"film": (["up", "alien", "heat"], matrix)}, random_state=0).fit(
+        RATINGS
+    )
+    table = model.recommend("bob", candidates=(["dune", "alien"], matrix[:2]))
+    assert set(table["film"]) == {"dune", "alien"}
+    assert set(model.feature_effects("film")["feature"]) == {"0", "1", "2"}
+    with pytest.raises(ValueError, match="candidates must be a pair of ids and a matrix of 3 columns"):
+        model.recommend("bob", candidates=(["dune"], np.ones((1, 2))))
+
+
+def test_all_kinds_of_columns_can_be_stored():
+    skops = pytest.importorskip("skops.io")
+    kinds = FILMS.assign(
+        kind=pd.Categorical(["a", "b", "a", None]),
+        lists=[["x"], ("y", "x"), None, ["z"]],
+        day=pd.date_range("2020-01-01", periods=4).date,
+        seen=pd.array([True, None, False, True], dtype="boolean"),
+    )
+    model = MFRecommender(1, max_iter=1, features={"film": kinds}, random_state=0).fit(RATINGS)
+    trusted = ["sklearn_mf.recommenders._mf.MFRecommender"]
+    loaded = skops.loads(skops.dumps(model), trusted=trusted)
+    again = clone(loaded).fit(RATINGS)
+    assert again.feature_effects("film").equals(model.feature_effects("film"))
+    new = kinds.rename(index={"wall-e": "new"})
+    pd.testing.assert_frame_equal(
+        loaded.recommend("bob", candidates=new), model.recommend("bob", candidates=new)
+    )
+
+
 def test_a_model_without_features_says_what_it_needs():
     model = MFRecommender(1, max_iter=1, random_state=0).fit(RATINGS)
     with pytest.raises(ValueError, match="features needs a model that knows features of 'user'"):
         model.fold_in(RATINGS, features=PEOPLE)
+    with pytest.raises(ValueError, match="fold_in got neither ratings nor features"):
+        model.fold_in()
     with pytest.raises(ValueError, match="'film' had no features in fit"):
         model.feature_effects("film")
     with pytest.raises(ValueError, match="positive=True cannot be combined with features"):

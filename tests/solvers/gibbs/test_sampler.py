@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
+from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 from sklearn_mf import BayesianMFRecommender
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Noise
+from sklearn_mf.model._side_information import RegressionDraw
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
 from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als import _field_tables as field_tables
 from sklearn_mf.solvers.als import _least_squares as least_squares
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.gibbs import _priors as priors
+from sklearn_mf.solvers.gibbs import _regression as regression
 from sklearn_mf.solvers.gibbs import _sampler as gibbs
 from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import ChainState
@@ -319,6 +322,7 @@ class Tame:
 def tame(monkeypatch):
     for name in ("SHAPE", "RATE", "DEGREES", "precision_prior"):
         monkeypatch.setattr(priors, name, getattr(Tame, name))
+    monkeypatch.setattr(regression, "SHAPE", Tame.SHAPE)
     with threadpool_limits(1, "blas"):  # the threads of NumPy and those of TensorFlow wait for each other
         yield
 
@@ -329,7 +333,7 @@ Unknowns = namedtuple("Unknowns", "priors tables noise")  # ids in the order of 
 class Simulation:
     """A chain on fixed cells whose ratings are simulated anew, given the unknowns."""
 
-    def __init__(self, n_fields, dim, heteroscedastic, n_cells=6, sizes=(3, 2, 2), seed=0):
+    def __init__(self, n_fields, dim, heteroscedastic, n_cells=6, sizes=(3, 2, 2), seed=0, features=()):
         rng = np.random.default_rng(seed)
         self.n_ids, self.dim, self.heteroscedastic = sizes[:n_fields], dim, heteroscedastic
         cells, times = np.arange(n_cells, dtype=np.int32), rng.integers(1, 4, n_cells)
@@ -339,7 +343,7 @@ class Simulation:
         assert self.ratings.weights.max() > 1
         start = model_of([np.zeros((n, dim + 1)) for n in self.n_ids], 0.0, 1.0)
         noise = Noise(1.0, [np.ones(n) for n in self.n_ids], np.full(n_fields, np.inf))
-        options = GibbsOptions(seed, heteroscedastic, ())
+        options = GibbsOptions(seed, heteroscedastic, (), features)
         self.chain = chain_at(self.ratings, options, ChainState(start, noise, 0))
         ranks, columns = self.chain.field_tables.rows, self.ratings.codes.T
         self.rows = [rank[column] for rank, column in zip(ranks, columns, strict=True)]
@@ -352,12 +356,23 @@ class Simulation:
             parts = rng.normal(size=(self.dim + 1 + Tame.EXTRA, self.dim + 1))
             root = np.linalg.cholesky(np.linalg.inv(parts.T @ parts))
             mean = root @ rng.normal(size=self.dim + 1) / np.sqrt(priors.BETA0)
-            drawn.append(priors.Prior(mean, parts.T @ parts))
-            tables.append(mean + rng.normal(size=(n, self.dim + 1)) @ root.T)
+            drawn.append(priors.Prior(mean, parts.T @ parts, self.simulate_regression(field, root, rng)))
+            features = self.chain.knowledge.features[field]
+            means = mean if features is None else features.prior_means(drawn[-1])
+            tables.append(means + rng.normal(size=(n, self.dim + 1)) @ root.T)
             nu = rng.choice(Tame.DEGREES)
             degrees[field] = nu if self.heteroscedastic else np.inf
             factors.append(rng.gamma(nu / 2, 2 / nu, n) if self.heteroscedastic else np.ones(n))
         return Unknowns(drawn, tables, Noise(rng.gamma(Tame.SHAPE, 1 / Tame.RATE), factors, degrees))
+
+    def simulate_regression(self, field, root, rng):
+        features = self.chain.knowledge.features[field]
+        if features is None:
+            return None
+        precisions = rng.gamma(Tame.SHAPE, 1 / features.rates)
+        deviations = rng.normal(size=(features.n_features, self.dim + 1))
+        scales = np.repeat(1 / np.sqrt(precisions), features.sizes[1:])
+        return RegressionDraw(scales[:, None] * deviations @ root.T, precisions)
 
     def expected(self, tables):
         picked = [table[rows] for table, rows in zip(tables, self.rows, strict=True)]
@@ -386,6 +401,10 @@ class Simulation:
     def put_unknowns(self, unknowns):
         self.chain.field_tables.tables = [tf.constant(table, tf.float32) for table in unknowns.tables]
         self.chain.noise = unknowns.noise
+        self.chain.precisions = [
+            np.empty(0) if prior.regression is None else prior.regression.precisions
+            for prior in unknowns.priors
+        ]
 
     def unknowns(self):
         tables = [table.numpy().astype(np.float64) for table in self.chain.field_tables.tables]
@@ -396,7 +415,10 @@ def watched(simulation, unknowns, means, within_squares):
     """Functions of unknowns and ratings without tails, and their squares."""
     noise, width = unknowns.noise, simulation.dim + 1
     values = [np.log(noise.precision), within_squares.sum(), *means[:2]]
-    for (mean, precision, _), table in zip(unknowns.priors, unknowns.tables, strict=True):
+    for (mean, precision, drawn), table in zip(unknowns.priors, unknowns.tables, strict=True):
+        if drawn is not None:
+            values += [*drawn.coefficients.ravel(), *np.log(drawn.precisions)]
+            values += [*(drawn.coefficients[0] * table[0]), *(drawn.coefficients[1] * mean)]
         values += [*mean, *np.log(np.diag(precision) / (width + Tame.EXTRA)), precision[0, -1]]
         values += [*table[0], *table.mean(0), *np.log(table.var(0)), *table[0] * table[1]]
     values += [np.prod([table[0, 0] for table in unknowns.tables])]
@@ -410,9 +432,9 @@ def watched(simulation, unknowns, means, within_squares):
     return np.concatenate([np.tanh(values), np.tanh(values) ** 2])
 
 
-def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000):
+def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000, features=()):
     """z-scores: unknowns and ratings from the prior, against sweeps that take turns with new ratings."""
-    simulation = Simulation(n_fields, dim, heteroscedastic)
+    simulation = Simulation(n_fields, dim, heteroscedastic, features=features)
     rng = np.random.default_rng([n_fields, dim, heteroscedastic])
     independent, successive = [], []
     for _ in range(n_prior):
@@ -432,6 +454,12 @@ def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000):
 @pytest.mark.parametrize(("n_fields", "dim"), [(1, 1), (2, 1), (3, 2)])
 def test_sweeps_and_new_ratings_in_turn_leave_the_prior(n_fields, dim, heteroscedastic, tame):
     z = geweke(n_fields, dim, heteroscedastic, 1000)
+    assert np.abs(z).max() < LARGEST_Z
+
+
+def test_sweeps_with_features_leave_the_prior(tame):
+    features = csr_array([[1.0, 0.5], [1.0, -1.0], [0.0, 0.0]]), None
+    z = geweke(2, 1, False, 1000, features=features)
     assert np.abs(z).max() < LARGEST_Z
 
 
