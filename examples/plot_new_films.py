@@ -57,10 +57,10 @@ print(f"RMSE of {len(y_test):,} ratings of {X_test['movieId'].nunique():,} new f
 # %%
 # Lists of new films
 # ------------------
-# The second model was fitted with the table of all films, so new films are among those that it recommends. The
-# candidates can also be a table of films that a model has never seen, with the columns of fit: here the model
-# knows only the films that have ratings. Ratings of at least 4 stars count as good, and lists in random order
-# show what chance gives.
+# The second model was fitted with the table of all films, so new films are among those that it recommends.
+# The candidates can also be a table of films that a model has never seen, with the columns of fit: here the
+# model knows only the films that have ratings. Ratings of at least 4 stars count as good, and lists in random
+# order show what chance gives.
 
 known = features.loc[X_train["movieId"].unique()]
 model = MFRecommender(features={"movieId": known}, random_state=0).fit(X_train, y_train)
@@ -82,8 +82,8 @@ print(f"\nNew films for user {person}:\n{shown.head()[['title', 'year', 'genres'
 # %%
 # What does each genre add?
 # -------------------------
-# :meth:`~sklearn_mf.MFRecommender.feature_effects` tells what a genre adds to the predicted rating of a film
-# for everybody ("bias", in stars), and how much it depends on the user ("embedding").
+# :meth:`~sklearn_mf.MFRecommender.feature_effects` tells what a genre adds to the rating of a film by the
+# average user ("rating", in stars), and how much this differs between users ("embedding").
 
 effects = by_features.feature_effects("movieId")
 genres = effects[effects["feature"].str.startswith("genres=") & (effects["n_ids"] >= 20)]
@@ -95,7 +95,7 @@ left.barh(errors.index, errors, color=["silver", "silver", "tab:blue"])
 left.bar_label(left.containers[0], fmt="%.3f", padding=3)
 left.set(title="Error for new films", xlabel="RMSE (stars)", xlim=(0, 1.25 * errors.max()))
 left.invert_yaxis()
-right.barh(names, genres["bias"], color=np.where(genres["bias"] > 0, "tab:blue", "tab:orange"))
+right.barh(names, genres["rating"], color=np.where(genres["rating"] > 0, "tab:blue", "tab:orange"))
 right.axvline(0, color="black", linewidth=0.8)
 right.set(title="Effect of a genre on the rating", xlabel="stars")
 right.invert_yaxis()
