@@ -13,6 +13,7 @@ from scipy.optimize import lsq_linear
 from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model, has_features
+from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.model._posterior import Posterior
 from sklearn_mf.ratings._ratings import Ratings
 
@@ -67,6 +68,11 @@ class FoldInRatings(NamedTuple):
         features = None if self.features is None else self.features[[number]]
         return type(self)(self.ids[[number]], starts, items, self.targets[part], self.weights[part], features)
 
+    def cells(self, n_items: int) -> csr_array:
+        """Indicator matrix of the rated cells, (n_users, n_items)."""
+        ones = np.ones(len(self.items))
+        return csr_array((ones, self.items, self.starts), shape=(len(self.ids), n_items))
+
     def prior_means(self, model: Model) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Whether each user has features, (n_users,), and the prior mean that they give, (n_users, width)."""
         coefficients = model.coefficients[0] if model.coefficients else None
@@ -117,6 +123,8 @@ class RowPrior(NamedTuple):
         Common to all users; positive semi-definite.
     shift : float or ndarray of shape (embedding_dim + 1,)
         `precision` times the row that it pulls to.
+    pattern : Pattern or None
+        Added to the prior mean of a user: the features of the user's rated items.
     item_variances : ndarray of shape (n_items, embedding_dim), or None
         Uncertainty of the embeddings of the items: a rating of weight w adds w times the variances of its
         item to the ridge penalty.
@@ -129,6 +137,7 @@ class RowPrior(NamedTuple):
     mean: float | NDArray[np.floating] = 0.0
     precision: float | NDArray[np.floating] = 0.0
     shift: float | NDArray[np.floating] = 0.0
+    pattern: Pattern | None = None
     item_variances: NDArray[np.floating] | None = None
 
     @classmethod
@@ -151,6 +160,13 @@ class RowPrior(NamedTuple):
             precision=self.precision + precision,
             shift=self.shift + weight * (z @ X),
         )
+
+    def pattern_pull(self, fold_in: FoldInRatings) -> NDArray[np.floating]:
+        """Right-hand side of the normal equations from the pattern, (n_users, width) or (n_users, 1)."""
+        if self.pattern is None:
+            return np.zeros((len(fold_in.ids), 1))
+        cells = fold_in.cells(len(self.pattern.loadings[1]))
+        return np.asarray(self.mean_weight * self.ridge * self.pattern.features(0, cells))
 
     def charge(self, total_weight: float) -> float | NDArray[np.floating]:
         """Penalty of the squares of a row whose ratings have a summed weight."""
@@ -178,11 +194,11 @@ def ridge_rows(fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: 
     n, dim = len(fold_in.ids), model.average_embeddings.shape[1]
     rows = np.tile(np.append(model.average_embeddings[0], model.average_biases[0]), (n, 1))
     has_mean, means = fold_in.prior_means(model)
-    rows[has_mean] = means[has_mean]
+    rows[has_mean], of_pattern = means[has_mean], prior.pattern_pull(fold_in)
     for number, items, targets, weights in fold_in.rated():
         X, z = _regression(model, items, _standardized(targets, model), fit_bias)
         of_prior, of_features = prior.pull(weights.sum(), means[number] if has_mean[number] else None)
-        r = X.T @ (weights * z) + of_prior + of_features
+        r = X.T @ (weights * z) + of_prior + of_features + of_pattern[number]
         rows[number] = _solution(_curvature(X, weights, items, prior), r, positive)
     return rows[:, :dim], rows[:, dim]
 
@@ -201,6 +217,7 @@ def ridge_contributions(
     contributions = model.scale * (x @ np.linalg.solve(G, X.T * (fold_in.weights * z)))
     has_mean, means = fold_in.prior_means(model)
     parts = prior.pull(fold_in.weights.sum(), means[0] if has_mean[0] else None)
+    parts = parts[0] + prior.pattern_pull(fold_in)[0], parts[1]
     of_prior, of_features = (float(x @ np.linalg.solve(G, np.broadcast_to(part, len(G)))) for part in parts)
     base = model.intercept + model.scale * (float(biases[0]) + of_prior)
     return Contributions(base, model.scale * of_features, contributions)
@@ -291,8 +308,7 @@ def posterior_contributions(fold_in: FoldInRatings, posterior: Posterior, item: 
 
 def _prior_means(fold_in: FoldInRatings, posterior: Posterior) -> NDArray[np.float64]:
     """Prior means of the rows of users under each draw, (n_users, n_samples, width)."""
-    shape = len(fold_in.ids), len(posterior.embeddings[1])
-    cells = csr_array((np.ones(len(fold_in.items)), fold_in.items, fold_in.starts), shape=shape)
+    cells = fold_in.cells(len(posterior.embeddings[1]))
     return posterior.prior_means_of(0, cells, fold_in.features)
 
 

@@ -59,6 +59,12 @@ class Pattern:
         rated = np.diff(cells.indptr)[:, None] > 0
         return np.where(rated, _sums(cells, self.loadings[1 - field]) - self.centres[field], 0.0)
 
+    def times(self, coefficients: tuple[Floats, Floats]) -> Self:
+        """The features of each field multiplied by coefficients (n_features, n_effects)."""
+        of_users, of_items = coefficients
+        loadings = self.loadings[0] @ of_items, self.loadings[1] @ of_users
+        return type(self)(loadings, (self.centres[0] @ of_users, self.centres[1] @ of_items))
+
 
 def indicator(codes: NDArray[np.int32], n_ids: tuple[int, ...]) -> csr_array:
     """Indicator matrix of the cells of the first two fields, (n, n_fields) -> (n_ids[0], n_ids[1])."""

@@ -4,7 +4,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from sklearn_mf.model._pattern import Pattern, indicator
 from sklearn_mf.ratings._features import Features
@@ -86,3 +86,12 @@ class SideInformation(NamedTuple):
         shares = found[found.any(axis=1)] @ draw.coefficients[self.n_table_features(field) :]
         covariance = shares.T @ shares / max(len(shares), 1)
         return np.linalg.inv(np.linalg.inv(precision) + covariance).astype(np.float64, copy=False)
+
+
+def joined_features(side: SideInformation, pattern_scale: float) -> Features:
+    """For each field the features of its table and then those of the pattern, times a number."""
+    n_fields = max(len(side.features), len(side.pattern_features))
+    blocks = [[csr_array(block) for block in side.blocks(field)] for field in range(n_fields)]
+    for field in range(len(side.pattern_features)):
+        blocks[field][-1] *= pattern_scale
+    return tuple(csr_array(hstack(parts, format="csr")) if parts else None for parts in blocks)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model, has_features
+from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.utils._batches import batches
 
@@ -34,7 +35,10 @@ class UncertainModel:
     item_means : ndarray of shape (n_items, embedding_dim), float32
         Prior means of the embeddings of the items.
     coefficients : tuple of ndarray of shape (n_features[f], width), float64, or None
-        For each field, what each feature of an id adds to these prior means; empty where no field has any.
+        For each field, what each feature of an id adds to these prior means, those of the table first, then
+        those of the pattern of rated cells; empty where no field has any.
+    pattern : Pattern or None
+        What the pattern of rated cells adds to the prior means, as its features.
     """
 
     model: Model
@@ -44,6 +48,7 @@ class UncertainModel:
     user_mean: NDArray[np.float64]
     item_means: NDArray[np.float32]
     coefficients: tuple[NDArray[np.float64] | None, ...] = ()
+    pattern: Pattern | None = None
 
     def rescaled(self, ratio: float) -> Self:
         """The variances and priors in units of another scale of the ratings, with means left alone.

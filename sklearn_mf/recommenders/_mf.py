@@ -108,6 +108,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         `fit_bias=False` embeddings carry the mean of the ratings. Then "als" with a ridge penalty and without
         `positive` shrinks a row towards the mean row of its field, by (t - mean) in the place of t in J, and
         any other fit counts no prior ratings.
+    implicit_features : int, default=32
+        Number of features of users and items from the pattern of ratings, who has rated what, as in
+        :class:`BayesianMFRecommender`: where alpha is learnt, they are part of the prior mean of each row.
     features : dict of tables, default=None
         Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
         whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
@@ -258,6 +261,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         "unobserved_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "unobserved_value": [Interval(Real, None, None, closed="neither"), None],
         "prior_ratings": [Interval(Real, 0, None, closed="left")],
+        "implicit_features": [Interval(Integral, 0, None, closed="left")],
         "features": [dict, None],
         "feature_separator": [str, None],
         "solver": [StrOptions({"auto", "als", "sgd"})],
@@ -287,6 +291,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         unobserved_weight: float | str = "auto",
         unobserved_value: float | None = None,
         prior_ratings: float = 20.0,
+        implicit_features: int = 32,
         features: dict[Hashable, object] | None = None,
         feature_separator: str | None = "|",
         solver: str = "auto",
@@ -312,6 +317,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         self.unobserved_weight = unobserved_weight
         self.unobserved_value = unobserved_value
         self.prior_ratings = prior_ratings
+        self.implicit_features = implicit_features
         self.features = features
         self.feature_separator = feature_separator
         self.solver = solver

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import RowPrior
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
@@ -31,7 +32,7 @@ _RATIO, _VALUE = 10.0, -2.0
 _SWEEPS, _START_NORM = 10, 0.3
 # Fitted attributes of both phases: one array for each field, and others.
 _RELEVANCE = ["relevance_embeddings_", "relevance_biases_"]
-_VARIANCES = ["embedding_variances_", "bias_variances_", "_prior_means"]
+_VARIANCES = ["embedding_variances_", "bias_variances_", "_prior_means", "_pattern_loadings"]
 _OTHERS = [
     "relevance_loss_curve_",
     "noise_std_",
@@ -42,6 +43,7 @@ _OTHERS = [
     "_unobserved",
     "_fingerprint",
     "_noise",
+    "_pattern_centre",
     "_precisions",
     "_prior_coefficients",
     "_user_mean",
@@ -119,6 +121,7 @@ def two_phase_solver(
         n_sweeps,
         _report_of(recommender),
         task.features,
+        int(recommender.implicit_features),
     )
     return load_solver("variational")(ratings, held_out, start, options)
 
@@ -206,6 +209,9 @@ def store_state(recommender: Any, state: TwoPhaseModel) -> None:
     users = np.empty((len(ratings.variances[0]), 0), dtype=np.float32)
     recommender._prior_means = [users, ratings.item_means]
     recommender._prior_coefficients = ratings.coefficients
+    pattern, of_items = ratings.pattern, np.empty((len(ratings.variances[1]), 0))
+    recommender._pattern_loadings = [users, of_items if pattern is None else pattern.loadings[1]]
+    recommender._pattern_centre = np.empty(0) if pattern is None else pattern.centres[0]
 
 
 def has_variances(recommender: Any) -> bool:
@@ -292,8 +298,15 @@ def prior_of(recommender: Any) -> RowPrior:
         mean_weight=mean_weight,
         ridge=recommender._noise * recommender._precisions[0],
         mean=recommender._user_mean,
+        pattern=_pattern_of(recommender),
         item_variances=recommender.embedding_variances_[1],
     )
+
+
+def _pattern_of(recommender: Any) -> Pattern | None:
+    """What the items that a user has rated add to the prior mean of the user, if anything."""
+    loadings, centre = tuple(recommender._pattern_loadings), recommender._pattern_centre
+    return Pattern(loadings, (centre,)) if len(centre) else None
 
 
 def _continued(

@@ -106,6 +106,8 @@ class VariationalOptions:
         Called with the number, from 1, and the objective of each sweep of the first phase.
     features : tuple of csr_array of shape (n_ids[f], n_features[f]), float64, or None
         Features of the ids of each field; empty where no field has any.
+    implicit_features : int
+        Number of features from the pattern of rated cells, in the second phase.
     """
 
     unobserved: Unobserved
@@ -117,6 +119,7 @@ class VariationalOptions:
     n_sweeps: int = 0
     report: Callable[[int, float], None] | None = None
     features: Features = ()
+    implicit_features: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
+from sklearn_mf.model._pattern import Pattern
+from sklearn_mf.model._side_information import SideInformation, joined_features
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._regression_prior import (
@@ -34,6 +36,9 @@ _LEARNING = 3
 _NOISE, _ITEM_PRECISION, _BIAS_PRECISION = 0.6, 25.0, 5.0
 # Most share of the variance of the ratings that the embeddings explain a priori.
 _MOST_EXPLAINED = 0.1
+# Scale of features of mean square 1 from the pattern of rated cells: the smaller, the more their effects are
+# penalised.
+_PATTERN_SCALE = 0.3
 # Gamma prior of a precision: observations and their sum of squares.
 _GAMMA = 2.0, 0.1
 
@@ -53,6 +58,7 @@ class Variational(Solver[TwoPhaseModel]):
         self.held_out = HeldOutScore(held_out, self.tables.field_tables, self.objective_scale, fit_bias=True)
         self.relevance, self.relevance_curve = options.relevance, list(options.relevance_curve)
         fresh = None if self.relevance is not None else self._learn_relevance(options.report)
+        self.side = SideInformation.of(ratings, options.features, options.implicit_features)
         self.ratings_start = self._begin(fresh)
 
     def _learn_relevance(self, report: Callable[[int, float], None] | None) -> UncertainModel:
@@ -114,11 +120,20 @@ class Variational(Solver[TwoPhaseModel]):
         self.user_mean = begin.user_mean.copy()
         self.item_means = begin.item_means[self.tables.ids[1]].astype(np.float64)
         equal_weights = list(map(np.ones, self.tables.sizes))
-        first = replace(begin.model, coefficients=begin.coefficients)
-        self.priors = regression_priors(
-            self.options.features, self.tables.ids, equal_weights, first, CHARGE_IN_IDS
-        )
+        has_other_ratings = self.options.ratings is None or fresh is not None
+        coefficients = () if has_other_ratings else begin.coefficients
+        first = replace(begin.model, coefficients=coefficients)
+        features = joined_features(self.side, _PATTERN_SCALE)
+        self.priors = regression_priors(features, self.tables.ids, equal_weights, first, CHARGE_IN_IDS)
+        if self.options.ratings is not None and has_other_ratings:
+            self._regress_rows()
         return begin
+
+    def _regress_rows(self) -> None:
+        """Learn the coefficients of the features from the rows of the last fit."""
+        for field, prior in enumerate(self.priors):
+            if prior is not None:
+                prior.learn(self._rows(field)[0] - self._common_means(field))
 
     def _continued(self, before: UncertainModel, fresh: UncertainModel) -> UncertainModel:
         """The last fit with new prior means of the items; ids that are new start fresh."""
@@ -218,6 +233,7 @@ class Variational(Solver[TwoPhaseModel]):
             begin,
             model=replace(self.tables.model(begin.model, n_new), coefficients=self._coefficients_of_rows()),
             coefficients=coefficients_of(self.priors),
+            pattern=self._pattern(),
             variances=self.tables.variances(begin.variances),
             noise=self.noise,
             precisions=self.precisions.copy(),
@@ -226,20 +242,32 @@ class Variational(Solver[TwoPhaseModel]):
         assert self.relevance is not None
         return TwoPhaseModel(ratings, self.relevance, self.relevance_curve, self.n_sweeps)
 
+    def _pattern(self) -> Pattern | None:
+        """Contribution of the pattern of rated cells to the prior means, as its features."""
+        if self.side.pattern is None:
+            return None
+        of_users, of_items = (
+            _PATTERN_SCALE * prior.coefficients[self.side.n_table_features(field) :]
+            for field, prior in enumerate(self.priors)
+            if prior is not None
+        )
+        return self.side.pattern.times((of_users, of_items))
+
     def _coefficients_of_rows(self) -> tuple[Floats | None, ...]:
         """Coefficients of the rating rows of ids without ratings.
 
         Those of users are of their prior means. The prior means of items are no function of the features, so
         that the rows of items are regressed, each with the weight of its ratings.
         """
-        of_users, of_items = self.priors
+        n_features, (of_users, of_items) = self.side.n_table_features, self.priors
         users = items = None
-        if of_users is not None:
-            users = of_users.coefficients.copy()
+        if of_users is not None and n_features(0):
+            users = of_users.coefficients[: n_features(0)].copy()
             users[0] += self.user_mean  # the first feature is 1
-        if of_items is not None:
+        if of_items is not None and n_features(1):
             weights = self.tables.row_weights(1).numpy().astype(np.float64)
-            items = regressed(of_items.features, self._rows(1)[0], weights, CHARGE_IN_RATINGS)
+            table = of_items.features[:, : n_features(1)]
+            items = regressed(table, self._rows(1)[0], weights, CHARGE_IN_RATINGS)
         return () if users is None and items is None else (users, items)
 
     def close(self) -> None:
