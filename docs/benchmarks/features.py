@@ -5,8 +5,8 @@
 
 Features are the genres and the year of each film, and the age, sex and occupation of each person.
 
-- `ratings`: test RMSE of the usual test parts of `--data`, for each solver, without features and with each
-  kind of them.
+- `ratings`: test RMSE of the usual test parts of `--data`, for each solver, without features and with those
+  of each kind.
 - `films`: five folds of the films of ML-100K, each held out whole: RMSE, and NDCG@10 of ratings of at least 4
   when the held-out films alone are ranked. Without features all of them have the same score, and stand in the
   order of their ids; the NDCG of a random order is also given.
