@@ -43,7 +43,7 @@ from tests.solvers.gibbs.test_sampler import Simulation, Tame, Unknowns
 DIM, N_BATCHES = 2, 50
 # Functions that change with the rotation and the order of the coordinates, which the ratings leave open.
 OPEN = "coordinate"
-BURN_IN, N_DRAWS, THIN = 200, 19, 8
+BURN_IN, N_DRAWS, THIN = 120, 19, 6
 
 Values = dict[str, float]
 
@@ -52,10 +52,10 @@ class JointSimulation(Simulation):
     """Chain, simulator of unknowns and ratings, and functions of them."""
 
     def from_prior(self, rng: np.random.Generator) -> Unknowns:
-        """Rows, priors and noise from the prior of the sampler, by other means than the sampler."""
+        """Rows, priors and noise from the prior of the sampler."""
         drawn, tables, factors, degrees = [], [], [], np.full(len(self.n_ids), np.inf)
         for field, n in enumerate(self.n_ids):
-            prior = self.simulate_prior(rng)
+            prior = self.simulate_prior(n, rng)
             root = np.linalg.cholesky(np.linalg.inv(prior.precision))
             drawn.append(prior)
             tables.append(prior.mean + rng.normal(size=(n, self.dim + 1)) @ root.T)
@@ -64,11 +64,11 @@ class JointSimulation(Simulation):
         precision = rng.gamma(priors.SHAPE, 1 / priors.RATE)
         return Unknowns(drawn, tables, Noise(precision, factors, degrees))
 
-    def simulate_prior(self, rng: np.random.Generator) -> priors.Prior:
-        """Mean and precision of a field: W(I, width), and N(0, (beta0 precision)^-1)."""
+    def simulate_prior(self, n_ids: int, rng: np.random.Generator) -> priors.Prior:
+        """Mean and precision of a field of so many ids."""
         width = self.dim + 1
-        parts = rng.normal(size=(width, width))
-        precision = parts.T @ parts
+        prior = priors.precision_prior(width, n_ids)
+        precision = stats.wishart.rvs(prior.degrees, np.diag(1 / prior.inverse_scale), random_state=rng)
         root = np.linalg.cholesky(np.linalg.inv(precision))
         return priors.Prior(root @ rng.normal(size=width) / np.sqrt(priors.BETA0), precision)
 
@@ -121,8 +121,8 @@ def simulation(sizes: tuple[int, int], n_cells: int) -> JointSimulation:
 @contextmanager
 def lighter_tails() -> Iterator[None]:
     """Other numbers in the hyperpriors of the sampler."""
-    numbers = {name: getattr(Tame, name) for name in ("SHAPE", "RATE", "DEGREES")}
-    with patch.multiple(priors, wishart=Tame, **numbers):
+    names = ("SHAPE", "RATE", "DEGREES", "precision_prior")
+    with patch.multiple(priors, **{name: getattr(Tame, name) for name in names}):
         yield
 
 
@@ -171,10 +171,10 @@ def calibration(n_sets: int) -> dict[str, tuple[float, float]]:
         draws = []
         for sweep in range(BURN_IN + N_DRAWS * THIN):
             joint.chain.sweep()
-            if sweep >= BURN_IN and sweep % 4 == 0:
+            if sweep >= BURN_IN and sweep % 3 == 0:
                 draws.append(joint.functions(joint.unknowns(), *cells))
         chain = np.array([list(draw.values()) for draw in draws])
-        kept = chain[THIN // 4 - 1 :: THIN // 4]
+        kept = chain[THIN // 3 - 1 :: THIN // 3]
         true = joint.functions(truth, *cells)
         ranks.append((kept < list(true.values())).sum(axis=0))
         sizes.append([effective_size(column) for column in chain.T])

@@ -289,7 +289,9 @@ def test_pickled_models_predict_the_same_without_tensorflow(model, ratings, tmp_
 
 def test_a_chain_that_moves_too_slowly_warns_and_names_the_parameters():
     X, y = low_rank_ratings(n_ratings=900)
-    with pytest.warns(ConvergenceWarning, match="split R-hat is .* raise max_iter=16 and burn_in=0"):
+    with pytest.warns(
+        ConvergenceWarning, match="R-hat of expected_rating is .* raise max_iter=16 and burn_in=0"
+    ):
         fit(X, 1e3 * y, max_iter=16, burn_in=0, embedding_dim=8)
 
 
