@@ -22,7 +22,7 @@ MODELS = {
 @pytest.fixture(scope="module", params=MODELS)
 def model(request, frame):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn_mf.recommenders._chain_state.warn_user", lambda *_: None)
+        patch.setattr("sklearn_mf.recommenders._chain_diagnostics.warn_user", lambda *_: None)
         return copy.deepcopy(MODELS[request.param]).fit(frame)
 
 
@@ -107,7 +107,7 @@ def test_a_warm_start_goes_on_without_them(forgotten, frame):
     others = frame[~frame["user"].isin(USERS) & ~frame["film"].isin(ITEMS)]
     forgotten.set_params(warm_start=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn_mf.recommenders._chain_state.warn_user", lambda *_: None)
+        patch.setattr("sklearn_mf.recommenders._chain_diagnostics.warn_user", lambda *_: None)
         forgotten.fit(others)
         assert len(forgotten.user_ids_) == 38
         forgotten.fit(frame)  # as new ids
