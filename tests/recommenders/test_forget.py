@@ -12,9 +12,9 @@ from tests.conftest import OBSERVED_ALONE, low_rank_ratings
 
 USERS, ITEMS = ["u03", "u11"], [104, 129]
 MODELS = {
-    "two phases": MFRecommender(3, max_iter=4, random_state=0),
+    "two phases": MFRecommender(3, max_iter=4, implicit_features=5, random_state=0),
     "sgd": MFRecommender(3, max_iter=4, **OBSERVED_ALONE, random_state=0),
-    "als": MFRecommender(3, solver="als", max_iter=3, random_state=0),
+    "als": MFRecommender(3, solver="als", max_iter=3, implicit_features=5, random_state=0),
     "bayesian": BayesianMFRecommender(3, max_iter=8, implicit_features=5, random_state=0),
 }
 
