@@ -187,7 +187,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
 
         The predictive distribution, a mixture of normal distributions over the draws, is taken as the normal
         distribution of the same mean and variance. With `likelihood="ordinal"` the bounds are quantiles of
-        the predicted distribution of the ratings, and the interval includes them.
+        the predicted distribution of the ratings. The interval includes them, so it holds a rating with more
+        than the given probability.
 
         Parameters
         ----------
