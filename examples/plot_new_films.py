@@ -82,8 +82,8 @@ print(f"\nNew films for user {person}:\n{shown.head()[['title', 'year', 'genres'
 # %%
 # What does each genre add?
 # -------------------------
-# :meth:`~sklearn_mf.MFRecommender.feature_effects` tells what a genre adds to the predicted rating of a film
-# for everybody ("bias", in stars), and how much it depends on the user ("embedding").
+# :meth:`~sklearn_mf.MFRecommender.feature_effects` tells what a genre adds to the rating of a film by the
+# average user ("rating", in stars), and how much this differs between users ("embedding").
 
 effects = by_features.feature_effects("movieId")
 genres = effects[effects["feature"].str.startswith("genres=") & (effects["n_ids"] >= 20)]
@@ -95,7 +95,7 @@ left.barh(errors.index, errors, color=["silver", "silver", "tab:blue"])
 left.bar_label(left.containers[0], fmt="%.3f", padding=3)
 left.set(title="Error for new films", xlabel="RMSE (stars)", xlim=(0, 1.25 * errors.max()))
 left.invert_yaxis()
-right.barh(names, genres["bias"], color=np.where(genres["bias"] > 0, "tab:blue", "tab:orange"))
+right.barh(names, genres["rating"], color=np.where(genres["rating"] > 0, "tab:blue", "tab:orange"))
 right.axvline(0, color="black", linewidth=0.8)
 right.set(title="Effect of a genre on the rating", xlabel="stars")
 right.invert_yaxis()

@@ -1,10 +1,12 @@
 """What features of films and people add to ratings: ids with ratings, films and people without any, and time.
 
     SKLEARN_MF_DATA=data python docs/benchmarks/features.py [--part ratings films people time validation]
+                                                            [--data ml-100k ml-latest-small ml-1m]
 
 Features are the genres and the year of each film, and the age, sex and occupation of each person.
 
-- `ratings`: test RMSE of the usual test parts, for each solver, without features and with those of each kind.
+- `ratings`: test RMSE of the usual test parts of `--data`, for each solver, without features and with those
+  of each kind.
 - `films`: five folds of the films of ML-100K, each held out whole: RMSE, and NDCG@10 of ratings of at least 4
   when the held-out films alone are ranked. Without features all of them have the same score, and stand in the
   order of their ids; the NDCG of a random order is also given.
@@ -80,10 +82,10 @@ def ordered_lists(test: pd.DataFrame, rng: np.random.Generator | None) -> pd.Dat
     return pd.DataFrame({"user": np.repeat(users, 10), "item": np.concatenate(lists)})
 
 
-def print_ratings() -> None:
+def print_ratings(names: list[str]) -> None:
     """RMSE of the usual test parts."""
-    for name, load in DATA.items():
-        train, test = load()
+    for name in names:
+        train, test = DATA[name]()
         kinds = {
             kind: fields for kind, fields in KINDS.items() if people(name) is not None or "user" not in fields
         }
@@ -93,7 +95,7 @@ def print_ratings() -> None:
             print(f"{solver:<11}" + "".join(f" {error:7.4f}" for error in errors), flush=True)
 
 
-def print_films() -> None:
+def print_films(_: list[str]) -> None:
     """Films held out whole."""
     ratings, rng = pd.concat(ml_100k()), np.random.default_rng(0)
     splits = list(held_out_ids(ratings, "item"))
@@ -110,7 +112,7 @@ def print_films() -> None:
             print(line + (f" NDCG@10 {np.mean(gains):.4f}" if gains else ""), flush=True)
 
 
-def print_people() -> None:
+def print_people(_: list[str]) -> None:
     """People held out whole."""
     ratings = pd.concat(ml_100k())
     splits = list(held_out_ids(ratings, "user"))
@@ -121,7 +123,7 @@ def print_people() -> None:
             print(f"{solver:<11} {kind:<9} RMSE {np.mean(errors):.4f}", flush=True)
 
 
-def print_time(n_passes: int = 7) -> None:
+def print_time(_: list[str], n_passes: int = 7) -> None:
     """Processor seconds of a pass over ML-1M: medians over passes with features and without, in turns."""
     train, _ = ml_1m()
     print("\nML-1M, processor seconds of a pass: ids only, both, ratio")
@@ -150,7 +152,7 @@ def _seconds_of_pass(solver: object, number: int) -> float:
     return time.process_time() - start
 
 
-def print_validation() -> None:
+def print_validation(_: list[str]) -> None:
     """Penalties of the effects of features on validation splits of the training parts."""
     sets = {"ml-100k": ml_100k()[0], "ml-latest-small": DATA["ml-latest-small"]()[0]}
     sets["ml-1m"] = ml_1m()[0].sample(30_000, random_state=0)
@@ -189,9 +191,11 @@ def main() -> None:
     )
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
     warnings.filterwarnings("ignore", "Every id of")  # films held out from a model of ids alone
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    arguments = parser.parse_args()
     print(environment())
-    for part in parser.parse_args().part:
-        PARTS[part]()
+    for part in arguments.part:
+        PARTS[part](arguments.data)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 import pandas as pd
-from data import PAIR, environment, folder, split
+from data import PAIR, environment, films, folder, people, split
 from scipy.stats import norm
 from sklearn.metrics import root_mean_squared_error
 
@@ -26,27 +26,18 @@ DATED = [*PAIR, "period"]
 WEEK, QUARTER = 7 * 86_400, 91 * 86_400
 
 
-def ml_100k():
-    """Training and test part of u1 with the week of each rating, films and people."""
+def ml_100k() -> list[pd.DataFrame]:
+    """Training and test part of u1 with the week of each rating."""
     names = [*PAIR, "rating", "time"]
     paths = (folder() / f"ml-100k/u1.{part}" for part in ("base", "test"))
-    parts = [pd.read_csv(path, sep="\t", names=names) for path in paths]
-    columns = ["user", "age", "sex", "occupation", "zip"]
-    people = pd.read_csv(folder() / "ml-100k/u.user", sep="|", names=columns, index_col="user")
-    items = pd.read_csv(folder() / "ml-100k/u.item", sep="|", header=None, encoding="latin1", index_col=0)
-    genres = [np.flatnonzero(row).astype(str).tolist() for row in items.iloc[:, -19:].to_numpy()]
-    year = pd.to_numeric(items[2].str[-4:], errors="coerce")
-    films = pd.DataFrame({"genres": genres, "year": year}, index=items.index)
-    return with_period(*parts, WEEK), films, people.drop(columns="zip")
+    return with_period(*(pd.read_csv(path, sep="\t", names=names) for path in paths), WEEK)
 
 
-def ml_latest_small():
-    """Training and test part with the quarter of each rating, and films; there is nothing about people."""
+def ml_latest_small() -> list[pd.DataFrame]:
+    """Training and test part with the quarter of each rating."""
     ratings = pd.read_csv(folder() / "ml-latest-small/ratings.csv")
     ratings.columns = [*PAIR, "rating", "time"]
-    films = pd.read_csv(folder() / "ml-latest-small/movies.csv", index_col="movieId")
-    films["year"] = pd.to_numeric(films["title"].str.extract(r"\((\d{4})\)")[0])
-    return with_period(*split(ratings), QUARTER), films[["genres", "year"]], None
+    return with_period(*split(ratings), QUARTER)
 
 
 def with_period(train: pd.DataFrame, test: pd.DataFrame, seconds: int) -> list[pd.DataFrame]:
@@ -60,23 +51,22 @@ DATA = {"ml-100k": ml_100k, "ml-latest-small": ml_latest_small}
 Row = tuple[list[str], dict[str, object]]
 
 
-def settings(
-    films: pd.DataFrame, people: pd.DataFrame | None
-) -> dict[str, tuple[list[str], dict[str, object]]]:
+def settings(data: str) -> dict[str, Row]:
     """Columns of X and parameters of each row of the table."""
-    tables = {"item": films} | ({} if people is None else {"user": people})
+    tables = {"item": films(data), "user": people(data)}
+    given = {column: table for column, table in tables.items() if table is not None}
     ids_only = {"implicit_features": 0}
     rows: dict[str, Row] = {
         "ids only": (PAIR, ids_only),
-        "+ features of films": (PAIR, ids_only | {"features": {"item": films}}),
-        "+ features of people": (PAIR, ids_only | {"features": {"user": people}}),
+        "+ features of films": (PAIR, ids_only | {"features": {"item": tables["item"]}}),
+        "+ features of people": (PAIR, ids_only | {"features": {"user": tables["user"]}}),
         "+ who rated what (default)": (PAIR, {}),
         "+ date": (DATED, ids_only),
         '+ likelihood="ordinal"': (PAIR, ids_only | {"likelihood": "ordinal"}),
-        "everything but ordinal": (DATED, {"features": tables}),
-        "everything": (DATED, {"features": tables, "likelihood": "ordinal"}),
+        "everything but ordinal": (DATED, {"features": given}),
+        "everything": (DATED, {"features": given, "likelihood": "ordinal"}),
     }
-    return {name: row for name, row in rows.items() if people is not None or "people" not in name}
+    return {name: row for name, row in rows.items() if "user" in given or "people" not in name}
 
 
 def log_probability(model: BayesianMFRecommender, X: pd.DataFrame, y: pd.Series) -> float:
@@ -115,11 +105,11 @@ def main() -> None:
     arguments = parser.parse_args()
     print(environment())
     for data in arguments.data:
-        (train, test), films, people = DATA[data]()
+        train, test = DATA[data]()
         if arguments.validate:
             train, test = split(train)
         print(f"\n{data}{' (validation)' if arguments.validate else ''}")
-        for name, (columns, choice) in settings(films, people).items():
+        for name, (columns, choice) in settings(data).items():
             figures = measured(train, test, columns, choice)
             print(
                 f"{name:<28}", *(f"{key} {value:.4g}" for key, value in figures.items()), sep="  ", flush=True

@@ -81,9 +81,9 @@ def explain(
     but not equal.
 
     Rows of new users are found by ridge regression for `penalty="l1"` too. For a Bayesian model, each
-    posterior draw is decomposed and the results are averaged. Its first row is the score of the average user
-    (the prior mean), and a contribution measures how the user's rating differs from the one of the average
-    user.
+    posterior draw is decomposed and the results are averaged. Its first row is the score of the prior mean,
+    which is the average user or, with `implicit_features`, what is expected of a user who has rated these
+    items. A contribution measures how the user's rating differs from the one that the prior mean predicts.
 
     Examples
     --------

@@ -386,7 +386,7 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return self
 
     def feature_effects(self, column: Hashable) -> pd.DataFrame:
-        """Table of what each feature of the ids of a column adds to their biases and embeddings.
+        """Table of what each feature of the ids of a column adds to a rating and to the embeddings.
 
         Parameters
         ----------
@@ -396,10 +396,11 @@ class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         effects : DataFrame of shape (n_features, 4)
-            "feature", as "genres=Drama" or "year"; "bias", what it adds to the bias of an id, in units of the
-            ratings: a category that is the only one of its column, or one standard deviation of a number;
-            "embedding", the norm of what it adds to the embedding; "n_ids", the number of ids that have it.
-            The largest absolute effects on the bias come first.
+            "feature", as "genres=Drama" or "year"; "rating", what it adds to the rating by the average user
+            (for features of users: of the average item), in units of the ratings, where it is the only
+            category of its column, or for one standard deviation of a number; "embedding", the norm of what
+            it adds to the embedding, by which its effect differs between users; "n_ids", the number of ids
+            that have it. The largest absolute effects on the rating come first.
 
         Raises
         ------

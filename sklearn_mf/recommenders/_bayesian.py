@@ -37,8 +37,9 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     of each id jointly given its ratings, then the noise of each id, and at the end of a sweep the common
     noise. Predictions are means over the kept draws.
 
-    Priors: :math:`(\mu_f, \Lambda_f)` is Normal-Wishart with :math:`\mu_0 = 0`, :math:`\beta_0 = 2`,
-    :math:`W_0 = I` as in the code of [1]_ and with `embedding_dim + 1` degrees of freedom;
+    Priors: :math:`(\mu_f, \Lambda_f)` is Normal-Wishart with :math:`\mu_0 = 0` and :math:`\beta_0 = 2`. The
+    Wishart distribution has `embedding_dim + 1` degrees of freedom and 0.03 more for each id of the field.
+    Its mean is diagonal: inner products of embeddings have variance 0.08, and biases have variance 0.2.
     :math:`\tau \sim \Gamma(1/2, 1/2)` (shape, rate) as in libFM [2]_, in units of z = (y - m) / s. Unlike in
     [1]_, ids have biases, the noise is learnt and differs from id to id as in [3]_, with
     :math:`\nu_f` one of 60 numbers from 4 to 400, and there may be any number of fields.
@@ -54,7 +55,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         Length of the embeddings. 0 leaves the biases alone.
     max_iter : int, default=110
         Number of sweeps of each chain. One sweep draws every unknown once, given all others.
-    burn_in : int, default=20
+    burn_in : int, default=30
         First sweeps of each new chain that are discarded, at most half of `max_iter`.
     n_samples : int, default=100
         Draws to keep of all chains together, the same number of each, evenly spaced over the sweeps after
@@ -130,9 +131,12 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     log_likelihood_curve_ : list of float
         Log-likelihood of the training ratings after each sweep, the mean over the chains.
     r_hat_ : float
-        Split R-hat of the expected ratings of 1000 cells drawn at random, the 95th percentile over the cells:
-        the spread over the chain relative to the spread over each half of it. It is 1 where the chain has
-        converged and nan with fewer than 4 draws; above 1.2, fit warns.
+        Rank-normalised split R-hat [6]_ of the expected ratings of 1000 cells drawn at random, the 95th
+        percentile over the cells: the spread of the draws over all chains relative to that within each half
+        of a chain. It is 1 where the chains agree and nan with fewer than 4 draws of a chain. Above 1.2, and
+        where R-hat of the noise is above 1.5, fit warns.
+    diagnostics_ : dict of {str: dict of {str: float}}
+        The table of :meth:`summarize_chains`, row by row.
     user_ids_, item_ids_, user_embeddings_, item_embeddings_, user_biases_, item_biases_ : ndarray
         The two fields by name, where there are two.
     n_iter_, n_features_in_ : int
@@ -155,6 +159,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
        using MCMC", MLSP 2017.
     .. [5] James H. Albert, Siddhartha Chib, "Bayesian Analysis of Binary and Polychotomous Response Data",
        Journal of the American Statistical Association, 1993.
+    .. [6] Aki Vehtari et al., "Rank-Normalization, Folding, and Localization: An Improved R-hat for Assessing
+       Convergence of MCMC", Bayesian Analysis 2021.
 
     Examples
     --------
@@ -189,7 +195,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         embedding_dim: int = 32,
         *,
         max_iter: int = 110,
-        burn_in: int = 20,
+        burn_in: int = 30,
         n_samples: int = 100,
         n_chains: int = 2,
         heteroscedastic: bool = True,

@@ -26,6 +26,7 @@ class Fitted(Protocol):
     intercept_: float
     scale_: float
     biases_: list[NDArray[np.float32]]
+    average_embeddings_: NDArray[np.float64]
     _norm_bounds: list[float]
     _seen_starts: NDArray[np.integer]
     _seen_items: NDArray[np.integer]

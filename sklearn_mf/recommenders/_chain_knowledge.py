@@ -1,6 +1,6 @@
 """Coefficients of features, pattern of rated cells and thresholds, as fitted attributes hold them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,21 @@ from sklearn_mf.model._posterior import Draw, Posterior
 Floats = NDArray[np.float64]
 
 
+class Knowing(Protocol):
+    """The attributes of a fitted recommender that this module sets and reads."""
+
+    categories_: list[NDArray[np.generic]]
+    rating_levels_: Floats
+    threshold_samples_: Floats
+    _unrated_precisions: Floats
+    _coefficient_draws: tuple[Floats, ...]
+    _coefficients: tuple[Floats | None, ...]
+    _pattern_loadings: list[Floats]
+    _pattern_centres: tuple[Floats, ...]
+    _end_precisions: tuple[Floats, ...]
+    _end_thresholds: Floats | None
+
+
 class StoredKnowledge(NamedTuple):
     """Fields of a posterior beside rows, priors and noise; :class:`Posterior` describes them."""
 
@@ -22,7 +37,7 @@ class StoredKnowledge(NamedTuple):
     levels: Levels | None
 
 
-def store_knowledge(fitted: Any, posterior: Posterior) -> None:
+def store_knowledge(fitted: Knowing, posterior: Posterior) -> None:
     """Set the attributes that the draws of coefficients and thresholds give."""
     for name in ("rating_levels_", "threshold_samples_"):  # of an earlier fit
         vars(fitted).pop(name, None)
@@ -50,7 +65,7 @@ def _mean_coefficients(posterior: Posterior, field: int) -> Floats | None:
     return coefficients
 
 
-def knowledge_of(fitted: Any) -> StoredKnowledge:
+def knowledge_of(fitted: Knowing) -> StoredKnowledge:
     """Read the attributes that :func:`store_knowledge` has set."""
     pattern, levels = None, None
     if fitted._pattern_centres:
@@ -60,7 +75,7 @@ def knowledge_of(fitted: Any) -> StoredKnowledge:
     return StoredKnowledge(fitted._unrated_precisions, fitted._coefficient_draws, pattern, levels)
 
 
-def store_ends(fitted: Any, draws: tuple[Draw, ...]) -> None:
+def store_ends(fitted: Knowing, draws: tuple[Draw, ...]) -> None:
     """Keep the last precisions of coefficients, (n_chains, n_blocks) for each field, and thresholds."""
     of_chains = ([_precisions(draw, field) for draw in draws] for field in range(len(draws[0].prior_means)))
     fitted._end_precisions = tuple(map(np.array, of_chains))
@@ -73,12 +88,12 @@ def _precisions(draw: Draw, field: int) -> Floats:
     return np.empty(0) if regression is None else regression.precisions
 
 
-def end_of_precisions(fitted: Any, chain: int) -> list[Floats]:
+def end_of_precisions(fitted: Knowing, chain: int) -> list[Floats]:
     """Precisions of coefficients at the end of a chain, (n_blocks,) for each field."""
     return [precisions[chain] for precisions in fitted._end_precisions]
 
 
-def end_of_thresholds(fitted: Any, chain: int, start: Model) -> Floats | None:
+def end_of_thresholds(fitted: Knowing, chain: int, start: Model) -> Floats | None:
     """Thresholds at the end of a chain in units of z of another fit, (n_levels - 1,)."""
     if fitted._end_thresholds is None:
         return None
@@ -86,7 +101,7 @@ def end_of_thresholds(fitted: Any, chain: int, start: Model) -> Floats | None:
     return thresholds
 
 
-def check_same_knowledge(previous: Any, likelihood: str, implicit_features: int, targets: Floats) -> None:
+def check_same_knowledge(previous: Knowing, likelihood: str, implicit_features: int, targets: Floats) -> None:
     """Refuse a warm start with another likelihood, other levels or another pattern; `targets`, (n,)."""
     before = "normal" if previous._end_thresholds is None else "ordinal"
     advice = "set warm_start=False to start anew."

@@ -229,7 +229,7 @@ def encoders_of(recommender: object, field: int) -> list[Encoder]:
 
 
 def feature_effects(recommender: Fitted, column: Hashable) -> pd.DataFrame:
-    """Table of the effects of the features of a column, the largest effects on the bias first."""
+    """Table of the effects of the features of a column, the largest effects on a rating first."""
     check_is_fitted(recommender)
     names = column_names(recommender)
     field = field_of(column, names, len(recommender.categories_))
@@ -237,13 +237,14 @@ def feature_effects(recommender: Fitted, column: Hashable) -> pd.DataFrame:
     if not encoders:
         raise ValueError(f"The ids of {column!r} had no features in fit: pass a table to the constructor.")
     effects = coefficients_of(recommender, field)[1:]  # the first is the intercept
+    others = recommender.average_embeddings_.sum(axis=0) - recommender.average_embeddings_[field]
     table = pd.DataFrame(
         {
             "feature": feature_names(encoders)[1:],
-            "bias": recommender.scale_ * effects[:, -1],
+            "rating": recommender.scale_ * (effects[:, -1] + effects[:, :-1] @ others),
             "embedding": np.linalg.norm(effects[:, :-1], axis=1),
             "n_ids": feature_rows(recommender, field).count_nonzero(axis=0)[1:],
         }
     )
-    order = np.lexsort([-table["embedding"], -table["bias"].abs()])
+    order = np.lexsort([-table["embedding"], -table["rating"].abs()])
     return table.iloc[order].reset_index(drop=True)

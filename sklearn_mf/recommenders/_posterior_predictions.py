@@ -1,5 +1,7 @@
 """Predictions, recommendations and fold-in from the draws of a Bayesian recommender."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -7,14 +9,17 @@ from scipy.sparse import csr_array
 from scipy.stats import norm
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, posterior_contributions, posterior_rows
 from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._base import BaseRecommender
+from sklearn_mf.recommenders._chain_diagnostics import summary_table
 from sklearn_mf.recommenders._fitting import reads_one_fit
 from sklearn_mf.recommenders._newcomers import admit
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.recommenders._to_arviz import to_arviz
 from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
 from sklearn_mf.retrieval._top_n import Ranking
 
@@ -35,6 +40,72 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
     _embedding_draws: list[NDArray[np.float32]]
     _bias_draws: list[NDArray[np.float32]]
     _noise_factor_draws: list[NDArray[np.float32]]
+
+    diagnostics_: dict[str, dict[str, float]]
+
+    @reads_one_fit
+    def summarize_chains(self) -> pd.DataFrame:
+        """Summarise the draws of quantities that the ratings identify, with their convergence.
+
+        Single coordinates of embeddings are not among them, since embeddings may rotate from draw to draw.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_quantities, 7)
+            Indexed by quantity: "expected_rating", the expected ratings of 1000 cells drawn at random;
+            "noise_std", the common standard deviation of the noise; for each column of X "<column>_std", the
+            standard deviation of the effects of its ids beside average ids of the other columns;
+            "interaction_std", that of the inner products of embeddings. Features of ids are 0 here.
+            Columns: "mean", "sd", "5%" and "95%" of the draws; "r_hat", rank-normalised split R-hat;
+            "ess_bulk" and "ess_tail", effective sample sizes in the bulk and in the tails. Over the expected
+            ratings, the first four are means, and the others those of one of the worst cells: the 95th
+            percentile of R-hat and the 5th of the effective sample sizes.
+
+        See Also
+        --------
+        to_arviz : All draws, for the plots and statistics of ArviZ.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> model.summarize_chains().loc["noise_std"].index.tolist()
+        ['mean', 'sd', '5%', '95%', 'r_hat', 'ess_bulk', 'ess_tail']
+        """
+        check_is_fitted(self)
+        return summary_table(self.diagnostics_)
+
+    @reads_one_fit
+    def to_arviz(self) -> Any:
+        """Export the draws to ArviZ, which must be installed.
+
+        Returns
+        -------
+        data : arviz.InferenceData, or xarray.DataTree from ArviZ 1.0 on
+            Its group "posterior" has the dimensions "chain" and "draw", and those of the ids of each column
+            of X under its name. The variables are "noise_std", and for each column "<column>_embedding",
+            "<column>_bias" and "<column>_noise_factor".
+
+        Raises
+        ------
+        ModuleNotFoundError
+            Where ArviZ is not installed.
+
+        See Also
+        --------
+        summarize_chains : A short table, without ArviZ.
+
+        Examples
+        --------
+        >>> from sklearn_mf import BayesianMFRecommender
+        >>> X = [["ann", "up"], ["ann", "alien"], ["bob", "up"]]
+        >>> model = BayesianMFRecommender(2, max_iter=120, random_state=0).fit(X, [5, 1, 4])
+        >>> model.to_arviz().posterior["user_bias"].dims  # doctest: +SKIP
+        ('chain', 'draw', 'user')
+        """
+        check_is_fitted(self)
+        return to_arviz(self)
 
     @reads_one_fit
     def predict(
@@ -116,7 +187,8 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
 
         The predictive distribution, a mixture of normal distributions over the draws, is taken as the normal
         distribution of the same mean and variance. With `likelihood="ordinal"` the bounds are quantiles of
-        the predicted distribution of the ratings, and the interval includes them.
+        the predicted distribution of the ratings. The interval includes them, so it holds a rating with more
+        than the given probability.
 
         Parameters
         ----------

@@ -51,7 +51,8 @@ class RegressionPrior:
         """Regress rows, (n_rows, width), on their features; exactly, or by some steps from the present B."""
         exact: Floats = rows.astype(np.float64, copy=False)
         if self._factor is not None:
-            self.coefficients = cho_solve(self._factor, self._weighted.T @ exact)
+            right = self._weighted.T @ exact
+            self.coefficients = cho_solve(self._factor, right, check_finite=False)
         else:
             self._approach(exact)
         self.means = self.features @ self.coefficients

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def fit(X, y=None, weights=None, **parameters):
-    choice = {"embedding_dim": 4, "max_iter": 60, "n_chains": 1, "random_state": 0, **parameters}
+    choice = {"embedding_dim": 4, "max_iter": 60, "burn_in": 20, "n_chains": 1, "random_state": 0}
+    choice |= parameters
     return BayesianMFRecommender(**choice).fit(X, y, weights)
 
 
@@ -289,7 +290,9 @@ def test_pickled_models_predict_the_same_without_tensorflow(model, ratings, tmp_
 
 def test_a_chain_that_moves_too_slowly_warns_and_names_the_parameters():
     X, y = low_rank_ratings(n_ratings=900)
-    with pytest.warns(ConvergenceWarning, match="split R-hat is .* raise max_iter=16 and burn_in=0"):
+    with pytest.warns(
+        ConvergenceWarning, match="R-hat of expected_rating is .* raise max_iter=16 and burn_in=0"
+    ):
         fit(X, 1e3 * y, max_iter=16, burn_in=0, embedding_dim=8)
 
 

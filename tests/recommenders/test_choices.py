@@ -19,7 +19,7 @@ def model(frame):
 @pytest.fixture(scope="module")
 def bayesian(frame):
     # Many draws of a short chain: its convergence does not matter here.
-    with pytest.warns(UserWarning, match="has not converged"):
+    with pytest.warns(UserWarning, match="have not converged"):
         return BayesianMFRecommender(3, max_iter=12, random_state=0).fit(frame)
 
 

@@ -12,9 +12,9 @@ from tests.conftest import OBSERVED_ALONE, low_rank_ratings
 
 USERS, ITEMS = ["u03", "u11"], [104, 129]
 MODELS = {
-    "two phases": MFRecommender(3, max_iter=4, random_state=0),
+    "two phases": MFRecommender(3, max_iter=4, implicit_features=5, random_state=0),
     "sgd": MFRecommender(3, max_iter=4, **OBSERVED_ALONE, random_state=0),
-    "als": MFRecommender(3, solver="als", max_iter=3, random_state=0),
+    "als": MFRecommender(3, solver="als", max_iter=3, implicit_features=5, random_state=0),
     "bayesian": BayesianMFRecommender(3, max_iter=8, implicit_features=5, random_state=0),
 }
 
@@ -22,7 +22,7 @@ MODELS = {
 @pytest.fixture(scope="module", params=MODELS)
 def model(request, frame):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn_mf.recommenders._chain_state.warn_user", lambda *_: None)
+        patch.setattr("sklearn_mf.recommenders._chain_diagnostics.warn_user", lambda *_: None)
         return copy.deepcopy(MODELS[request.param]).fit(frame)
 
 
@@ -107,7 +107,7 @@ def test_a_warm_start_goes_on_without_them(forgotten, frame):
     others = frame[~frame["user"].isin(USERS) & ~frame["film"].isin(ITEMS)]
     forgotten.set_params(warm_start=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn_mf.recommenders._chain_state.warn_user", lambda *_: None)
+        patch.setattr("sklearn_mf.recommenders._chain_diagnostics.warn_user", lambda *_: None)
         forgotten.fit(others)
         assert len(forgotten.user_ids_) == 38
         forgotten.fit(frame)  # as new ids

@@ -306,6 +306,41 @@ def test_own_ratings_of_training_users_give_close_to_their_rows():
     assert np.linalg.norm(cells - fitted) < 0.1 * np.linalg.norm(fitted)
 
 
+def ratings_of_two_tastes(n_users=80, n_items=60, n=12):
+    """Users of two kinds: each chooses items of its own kind, and rates by chance and liking."""
+    rng = np.random.default_rng(0)
+    kind, rows = np.arange(n_items) % 2, []
+    for user in range(n_users):
+        likes = user % 2
+        chosen = rng.choice(n_items, n, replace=False, p=np.where(kind == likes, 9, 1) / (n_items * 5))
+        stars = 3 + np.where(kind[chosen] == likes, 1.0, -1.0) + rng.normal(0, 1, n)
+        rows.append(pd.DataFrame({"user": user, "item": chosen, "stars": stars}))
+    return pd.concat(rows, ignore_index=True), kind
+
+
+def test_who_chose_what_says_how_they_rate():
+    table, kind = ratings_of_two_tastes()
+    cells = pd.DataFrame([(user, item) for user in range(80) for item in range(60)], columns=PAIRS)
+    truth = 3 + np.where(kind[cells["item"]] == cells["user"] % 2, 1.0, -1.0)
+    errors = [
+        np.abs(fit(table, implicit_features=n_features).predict(cells) - truth).mean()
+        for n_features in (8, 0)
+    ]
+    assert errors[0] < 0.95 * errors[1]
+
+
+def test_the_choices_of_a_new_user_say_how_they_rate():
+    table, kind = ratings_of_two_tastes()
+    model = fit(table, implicit_features=8)
+    choices = [np.flatnonzero(kind == likes)[:6] for likes in (0, 1)]
+    # Two users who rate all items at the mean, so that their choices alone differ.
+    new = pd.DataFrame({"user": np.repeat([100, 101], 6), "item": np.concatenate(choices), "stars": 3.0})
+    folded = model.fold_in(new)
+    z = folded.embeddings @ model.item_embeddings_.T
+    advantage = [z[:, kind == likes].mean(axis=1) for likes in (0, 1)]
+    assert (advantage[0] - advantage[1])[0] > (advantage[0] - advantage[1])[1] + 0.1
+
+
 def test_lists_of_ratings_follow_from_the_folded_relevance_rows(model, ratings):
     own = ratings[ratings["user"] < 3]
     folded = model.fold_in(own)
@@ -354,6 +389,7 @@ PARAMETERS = {
     "tol": 0.1,
     "fit_bias": False,
     "early_stopping": True,
+    "implicit_features": 0,
     "solver": "als",
     "random_state": 1,
 }

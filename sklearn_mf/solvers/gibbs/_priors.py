@@ -16,7 +16,7 @@ BETA0 = 2.0
 # Wishart prior of their precision. Its strength grows with the number of ids, since a fixed one leaves the
 # variance of many ids with few ratings each to be learnt from noise. A priori, inner products of embeddings
 # have this variance in units of z, and biases this precision.
-_PRIOR_IDS, _PAIR_VARIANCE, _BIAS_PRECISION = 0.03, 0.03, 5.0
+_PRIOR_IDS, _PAIR_VARIANCE, _BIAS_PRECISION = 0.03, 0.08, 5.0
 # Gamma prior of the noise precision in units of z: shape and rate, as in libFM (Rendle 2012).
 SHAPE, RATE = 0.5, 0.5
 # Degrees of freedom that the noise of the ids of a field can have, all equally probable: from ids that differ
