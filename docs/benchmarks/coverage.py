@@ -2,7 +2,8 @@
 
     SKLEARN_MF_DATA=data python docs/benchmarks/coverage.py [--data ml-100k] [--embedding-dim 8]
 
-A model with the defaults, but for `--embedding-dim`, is fitted to the training part of a set, or to a random share of it, and tested on
+A model with the defaults, but for `--embedding-dim`, is fitted to the training part of a set, or to a random
+share of it, and tested on
 the whole test part: ratings 90/10 at random, u1 of ML-100K. A line is the share of test ratings inside the
 intervals of 50, 80, 90 and 95 %, the mean width of the latter three, RMSE and the seconds of the fit; `*`
 marks shares that are more than two points off.
