@@ -36,6 +36,8 @@ class Model:
     coefficients : tuple of ndarray of shape (n_features[f], embedding_dim + 1), float64, or None
         For each field, the effect of each feature of an id on its prior mean, the bias last; None for a field
         without features. The tuple is empty where no field has any.
+    apart : ndarray of shape (n_fields, embedding_dim + 1), float64, or 0.0
+        Part of the average rows that the fallback leaves out: an unknown id has none of it.
     """
 
     intercept: float
@@ -46,6 +48,7 @@ class Model:
     average_biases: NDArray[np.float64]
     epochs: list[NDArray[np.int32]]
     coefficients: tuple[NDArray[np.float64] | None, ...] = ()
+    apart: NDArray[np.float64] | float = 0.0
 
     def rows(self, field: int, codes: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Embeddings (n, embedding_dim) and biases (n,) of ids; code -1 gets the fallback of the field."""
@@ -91,8 +94,9 @@ def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]], features: 
     model : Model
         The same with its averages and the rows of all ids.
     """
-    averages = np.array(list(map(_average, model.embeddings, id_weights)))
-    bias_averages = np.array(list(map(_average, model.biases, id_weights)))
+    rows = map(np.column_stack, zip(model.embeddings, model.biases, strict=True))
+    rows_averages = np.array(list(map(_average, rows, id_weights))) - model.apart
+    averages, bias_averages = rows_averages[:, :-1], rows_averages[:, -1]
     filled = replace(
         model,
         embeddings=list(map(_filled, model.embeddings, averages, model.epochs)),

@@ -26,7 +26,8 @@ class Pattern:
     of D and E, the singular value decomposition of D^-1/3 A E^-1/3 is U S V'. The features of users are U S,
     and those of items V S, each shifted and scaled to mean 0 and mean square 1. As U S = D^-1/3 A (E^-1/3 V),
     the features of a user are a sum over the rated items, like the implicit feedback of Koren ("Factorization
-    meets the neighborhood", KDD 2008), so that the ratings of a new user give features too.
+    meets the neighborhood", KDD 2008), so that the ratings of a new user give features too. An id with fewer
+    ratings than nine in ten others counts as if further ratings, up to that number, were average ones.
 
     Parameters
     ----------
@@ -34,36 +35,43 @@ class Pattern:
         Share of each id of a field in the features of the ids of the other field that it occurs with.
     centres : tuple of two ndarrays of shape (n_features,), float64
         Mean of these sums over the rated ids of each field, which is subtracted.
+    least : tuple of two floats
+        Number of ratings of each field up to which average ones are added.
     """
 
     loadings: tuple[Floats, ...]
     centres: tuple[Floats, ...]
+    least: tuple[float, float]
 
     @classmethod
     def of(cls, ratings: Ratings, n_features: int) -> Self:
         """Find the principal components of the rated cells of the first two fields."""
         cells = indicator(ratings.codes, ratings.n_ids)
-        users, items = _divisors(cells), _divisors(cells.T.tocsr())
+        of_items = cells.T.tocsr()
+        least = _least_number(cells), _least_number(of_items)
+        users, items = _divisors(cells, least[0]), _divisors(of_items, least[1])
         scaled = csr_array(diags_array(1 / users) @ cells @ diags_array(1 / items))
         U, _, V = randomized_svd(scaled, min(n_features, *scaled.shape), random_state=0)
         by_users, by_items = U / users[:, None], V.T / items[:, None]
-        item_loadings, user_centre = _standardized(by_items, cells)
-        user_loadings, item_centre = _standardized(by_users, cells.T.tocsr())
-        return cls((user_loadings, item_loadings), (user_centre, item_centre))
+        item_loadings, user_centre = _standardized(by_items, cells, least[0])
+        user_loadings, item_centre = _standardized(by_users, of_items, least[1])
+        return cls((user_loadings, item_loadings), (user_centre, item_centre), least)
 
     def features(self, field: int, cells: csr_array) -> Floats:
         """Features of ids of a field by their rated cells, (n, n_ids[other field]) -> (n, n_features).
 
         An id without ratings has the mean features of the others, which are 0.
         """
-        rated = np.diff(cells.indptr)[:, None] > 0
-        return np.where(rated, _sums(cells, self.loadings[1 - field]) - self.centres[field], 0.0)
+        least = self.least[field]
+        sums = _sums(cells, self.loadings[1 - field], least)
+        return sums - _shares(cells, least)[:, None] * self.centres[field]
 
     def times(self, coefficients: tuple[Floats, Floats]) -> Self:
         """The features of each field multiplied by coefficients (n_features, n_effects)."""
         of_users, of_items = coefficients
         loadings = self.loadings[0] @ of_items, self.loadings[1] @ of_users
-        return type(self)(loadings, (self.centres[0] @ of_users, self.centres[1] @ of_items))
+        centres = self.centres[0] @ of_users, self.centres[1] @ of_items
+        return type(self)(loadings, centres, self.least)
 
 
 def indicator(codes: NDArray[np.int32], n_ids: tuple[int, ...]) -> csr_array:
@@ -75,24 +83,36 @@ def indicator(codes: NDArray[np.int32], n_ids: tuple[int, ...]) -> csr_array:
     return cells
 
 
-def _divisors(cells: csr_array) -> Floats:
-    """Power of the number of cells of each row, 1 where there are none, (n, m) -> (n,)."""
-    return np.maximum(np.diff(cells.indptr), 1) ** _POWER
+def _least_number(cells: csr_array) -> float:
+    """Number of cells that nine in ten of the rows with cells reach, at least 1."""
+    counts = np.diff(cells.indptr)
+    return float(np.quantile(counts[counts > 0], 0.1, method="lower"))
 
 
-def _sums(cells: csr_array, loadings: Floats) -> Floats:
+def _divisors(cells: csr_array, least: float) -> Floats:
+    """Power of the number of cells of each row, at least of the least number, (n, m) -> (n,)."""
+    return np.maximum(np.diff(cells.indptr), least) ** _POWER
+
+
+def _shares(cells: csr_array, least: float) -> Floats:
+    """Share of the least number of cells that each row has, at most 1, (n, m) -> (n,)."""
+    return np.minimum(np.diff(cells.indptr) / least, 1.0)
+
+
+def _sums(cells: csr_array, loadings: Floats, least: float) -> Floats:
     """Sums of loadings over the cells of each row, scaled by their number, (n, m), (m, k) -> (n, k)."""
-    sums: Floats = (cells @ loadings) / _divisors(cells)[:, None]
+    sums: Floats = (cells @ loadings) / _divisors(cells, least)[:, None]
     return sums
 
 
-def _standardized(loadings: Floats, cells: csr_array) -> tuple[Floats, Floats]:
-    """Loadings that give the sums over the cells of rated rows mean square 1, and the mean of those sums.
+def _standardized(loadings: Floats, cells: csr_array, least: float) -> tuple[Floats, Floats]:
+    """Loadings that give the features of rated rows mean square 1, and the centre that gives them mean 0.
 
     (m, n_features), (n, m) -> (m, n_features), (n_features,).
     """
-    sums = _sums(cells, loadings)[np.diff(cells.indptr) > 0]
-    centre = sums.mean(axis=0)
-    spread = float(np.sqrt(np.square(sums - centre).mean()))
+    rated = np.diff(cells.indptr) > 0
+    sums, shares = _sums(cells, loadings, least)[rated], _shares(cells, least)[rated]
+    centre = sums.sum(axis=0) / shares.sum()
+    spread = float(np.sqrt(np.square(sums - shares[:, None] * centre).mean()))
     scale = 1 / spread if spread > _LEAST * np.abs(sums).max() else 0.0
     return scale * loadings, scale * centre

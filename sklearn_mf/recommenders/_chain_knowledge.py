@@ -69,7 +69,7 @@ def knowledge_of(fitted: Knowing) -> StoredKnowledge:
     """Read the attributes that :func:`store_knowledge` has set."""
     pattern, levels = None, None
     if fitted._pattern_centres:
-        pattern = Pattern(tuple(fitted._pattern_loadings[:2]), fitted._pattern_centres)
+        pattern = Pattern(tuple(fitted._pattern_loadings[:2]), fitted._pattern_centres, fitted._pattern_least)
     if hasattr(fitted, "rating_levels_"):
         levels = Levels(fitted.rating_levels_, fitted.threshold_samples_)
     return StoredKnowledge(fitted._unrated_precisions, fitted._coefficient_draws, pattern, levels)

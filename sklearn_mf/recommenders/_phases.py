@@ -44,11 +44,15 @@ _OTHERS = [
     "_fingerprint",
     "_noise",
     "_pattern_centre",
+    "_pattern_least",
     "_precisions",
     "_prior_coefficients",
     "_user_mean",
     "_n_sweeps",
 ]
+
+# Least number of ratings for each feature of the pattern of rated cells.
+_RATINGS_PER_FEATURE = 500
 
 Report = Callable[[int, float], None]
 
@@ -121,7 +125,7 @@ def two_phase_solver(
         n_sweeps,
         _report_of(recommender),
         task.features,
-        int(recommender.implicit_features),
+        min(int(recommender.implicit_features), len(ratings.targets) // _RATINGS_PER_FEATURE),
     )
     return load_solver("variational")(ratings, held_out, start, options)
 
@@ -212,6 +216,7 @@ def store_state(recommender: Any, state: TwoPhaseModel) -> None:
     pattern, of_items = ratings.pattern, np.empty((len(ratings.variances[1]), 0))
     recommender._pattern_loadings = [users, of_items if pattern is None else pattern.loadings[1]]
     recommender._pattern_centre = np.empty(0) if pattern is None else pattern.centres[0]
+    recommender._pattern_least = (1.0, 1.0) if pattern is None else pattern.least
 
 
 def has_variances(recommender: Any) -> bool:
@@ -306,7 +311,7 @@ def prior_of(recommender: Any) -> RowPrior:
 def _pattern_of(recommender: Any) -> Pattern | None:
     """What the items that a user has rated add to the prior mean of the user, if anything."""
     loadings, centre = tuple(recommender._pattern_loadings), recommender._pattern_centre
-    return Pattern(loadings, (centre,)) if len(centre) else None
+    return Pattern(loadings, (centre,), recommender._pattern_least) if len(centre) else None
 
 
 def _continued(

@@ -38,7 +38,7 @@ _NOISE, _ITEM_PRECISION, _BIAS_PRECISION = 0.6, 25.0, 5.0
 _MOST_EXPLAINED = 0.1
 # Scale of features of mean square 1 from the pattern of rated cells: the smaller, the more their effects are
 # penalised.
-_PATTERN_SCALE = 0.3
+_PATTERN_SCALE = 0.1
 # Gamma prior of a precision: observations and their sum of squares.
 _GAMMA = 2.0, 0.1
 
@@ -231,7 +231,11 @@ class Variational(Solver[TwoPhaseModel]):
         begin, n_new = self.ratings_start, self.n_sweeps - self.options.n_sweeps
         ratings = replace(
             begin,
-            model=replace(self.tables.model(begin.model, n_new), coefficients=self._coefficients_of_rows()),
+            model=replace(
+                self.tables.model(begin.model, n_new),
+                coefficients=self._coefficients_of_rows(),
+                apart=self._average_of_pattern(),
+            ),
             coefficients=coefficients_of(self.priors),
             pattern=self._pattern(),
             variances=self.tables.variances(begin.variances),
@@ -252,6 +256,18 @@ class Variational(Solver[TwoPhaseModel]):
             if prior is not None
         )
         return self.side.pattern.times((of_users, of_items))
+
+    def _average_of_pattern(self) -> Floats | float:
+        """Contribution of the pattern to the average row of each field, (2, width)."""
+        if self.side.pattern is None:
+            return 0.0
+        averages = []
+        for field, prior in enumerate(self.priors):
+            assert prior is not None
+            weights, n = self.tables.row_weights(field).numpy(), self.side.n_table_features(field)
+            features = (weights / weights.sum()) @ prior.features[:, n:]
+            averages.append(features @ prior.coefficients[n:])
+        return np.array(averages)
 
     def _coefficients_of_rows(self) -> tuple[Floats | None, ...]:
         """Coefficients of the rating rows of ids without ratings.
