@@ -24,6 +24,7 @@ class Knowing(Protocol):
     _coefficients: tuple[Floats | None, ...]
     _pattern_loadings: list[Floats]
     _pattern_centres: tuple[Floats, ...]
+    _pattern_least: tuple[float, float]
     _end_precisions: tuple[Floats, ...]
     _end_thresholds: Floats | None
 
@@ -47,6 +48,7 @@ def store_knowledge(fitted: Knowing, posterior: Posterior) -> None:
     fitted._coefficients = tuple(_mean_coefficients(posterior, field) for field in fields)
     fitted._pattern_loadings = [np.empty((len(rows), 0)) for rows in posterior.embeddings]
     fitted._pattern_centres = () if pattern is None else pattern.centres
+    fitted._pattern_least = (1.0, 1.0) if pattern is None else pattern.least
     if pattern is not None:
         fitted._pattern_loadings[:2] = pattern.loadings
     if posterior.levels is not None:

@@ -110,7 +110,8 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         any other fit counts no prior ratings.
     implicit_features : int, default=32
         Number of features of users and items from the pattern of ratings, who has rated what, as in
-        :class:`BayesianMFRecommender`: where alpha is learnt, they are part of the prior mean of each row.
+        :class:`BayesianMFRecommender`; at most one for each 500 ratings. Where alpha is learnt, they are part
+        of the prior mean of each row.
     features : dict of tables, default=None
         Features of users and items (:ref:`features`): for a column of X, by its name or number, a DataFrame
         whose ids are the index or a column of that name, or a pair (ids, scipy.sparse matrix).
