@@ -14,7 +14,7 @@ from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import ChainState
 from sklearn_mf.solvers.gibbs._sampler import Gibbs
 from sklearn_mf.solvers.gibbs._start import new_state
-from sklearn_mf.utils._threads import n_threads
+from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS, n_threads
 
 
 class GibbsChains(Solver[tuple[Draw, ...]]):
@@ -50,7 +50,8 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
 
     def run_epoch(self, number: int) -> tuple[float, None]:
         """Sweep each chain once; the mean of their log-likelihoods."""
-        values = list(self.threads.map(Gibbs.sweep, self.chains))
+        with SINGLE_THREADED_BLAS:
+            values = list(self.threads.map(Gibbs.sweep, self.chains))
         if np.isfinite(values).all() and number in self.options.kept_after:
             self.sample_store.add(self.snapshot())
         return float(np.mean(values)), None
