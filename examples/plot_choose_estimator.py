@@ -21,16 +21,21 @@ Konstan, 2015).
 
 import pickle
 import time
+import warnings
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import LogLocator
 from movielens import load_demo
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
+
+# The chains are short, so that the example takes little time.
+warnings.simplefilter("ignore", ConvergenceWarning)
 
 STYLES = {
     "default": {"color": "#000000", "marker": "v"},

@@ -17,14 +17,20 @@ Konstan, 2015).
 # are held out. Half of the people keep all the other ratings; the rest keep 0, 1, 3 or 10 of them. The groups
 # are chosen at random, so they differ only in the number of ratings that a model sees.
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from movielens import load_demo
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
 from sklearn_mf.inspection import ErrorByActivityDisplay, RankingCurveDisplay
 from sklearn_mf.metrics import ndcg_at_k
+
+# The chains are short, so that the example takes little time.
+warnings.simplefilter("ignore", ConvergenceWarning)
 
 IDS = ["userId", "movieId"]
 

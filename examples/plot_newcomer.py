@@ -17,6 +17,7 @@ Konstan, 2015).
 # A quarter of the people with sixty ratings or more is not in the training data. They rate their films one by
 # one, in random order, so that the first ratings of a person are like the later ones.
 
+import warnings
 from textwrap import shorten
 
 import matplotlib.pyplot as plt
@@ -24,9 +25,13 @@ import numpy as np
 import pandas as pd
 from movielens import load_demo
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import root_mean_squared_error
 
 from sklearn_mf import BayesianMFRecommender, MFRecommender
+
+# The chains are short, so that the example takes little time.
+warnings.simplefilter("ignore", ConvergenceWarning)
 
 STYLES = {
     "biases alone": {"color": "#666666", "marker": "D", "linestyle": ":"},

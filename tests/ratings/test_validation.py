@@ -402,6 +402,9 @@ BAD_PARAMETERS = {
     "warm_start": ["yes", None],
     "verbose": [-1, "loud", None],
     "random_state": [-1, 1.5, "seed"],
+    "implicit_features": [-1, 2.5, None],
+    "features": ["genres", 3],
+    "feature_separator": [3, True],
 }
 
 

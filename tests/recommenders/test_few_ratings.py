@@ -81,6 +81,7 @@ def test_negative_ratings_without_biases(sparse):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Every id of 'user' is unknown")
 def test_users_without_ratings_are_the_mean_row_without_biases(sparse):
     train, _ = sparse
     model = MFRecommender(4, **NO_BIASES).fit(train[PAIR], train["rating"])
