@@ -42,15 +42,33 @@ def test_features_distinguish_the_groups_and_are_scaled(two_groups, field):
     np.testing.assert_array_equal(features[-1], 0)
 
 
+def reached_by_nine_in_ten(counts):
+    return np.quantile(counts[counts > 0], 0.1, method="lower")
+
+
 def test_features_are_the_scaled_left_singular_vectors(two_groups):
     pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
-    counts = [np.maximum(two_groups.sum(axis=axis), 1) ** (1 / 3) for axis in (1, 0)]
-    U, s, _ = np.linalg.svd(two_groups / np.outer(*counts))
-    expected = (U[:, :2] * s[:2])[:-1]
-    expected -= expected.mean(axis=0)
+    counts = [two_groups.sum(axis=axis) for axis in (1, 0)]
+    least = [reached_by_nine_in_ten(each) for each in counts]
+    powers = [np.maximum(*pair) ** (1 / 3) for pair in zip(counts, least, strict=True)]
+    U, s, _ = np.linalg.svd(two_groups / np.outer(*powers))
+    expected, shares = (U[:, :2] * s[:2])[:-1], np.minimum(counts[0] / least[0], 1)[:-1, None]
+    expected -= shares * expected.sum(axis=0) / shares.sum()
     expected /= np.sqrt(np.square(expected).mean())
     found = features_of(pattern, two_groups, 0)[:-1]
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-6)
+
+
+def test_few_ratings_count_as_if_average_ones_followed(two_groups):
+    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
+    full, least = two_groups[0], int(pattern.least[0])
+    chosen = np.flatnonzero(full)[: least - 1]
+    few = np.zeros_like(full)
+    few[chosen] = True
+    (features,) = features_of(pattern, few[None], 0)
+    missing = pattern.centres[0] / least  # the share of one average rating
+    expected = few @ pattern.loadings[1] / least ** (1 / 3) + missing - pattern.centres[0]
+    np.testing.assert_allclose(features, expected)
 
 
 def test_values_do_not_matter_and_further_fields_do_not_count_twice(two_groups):
