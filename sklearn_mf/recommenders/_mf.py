@@ -408,24 +408,11 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         return [*super()._id_arrays(), "_id_weights", *phases.id_arrays(self)]
 
     def _variances(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
-        if not phases.has_variances(self):
-            raise ValueError(
-                "return_std=True needs a model that learnt its penalty from two fields, with alpha='auto' "
-                f"and unobserved cells, but alpha={self.alpha!r} was used or fit had none: "
-                "fit MFRecommender(), or use BayesianMFRecommender."
-            )
-        return phases.uncertain_model(self).variance(codes, self._id_weights)
+        return phases.rating_variances(self, codes)
 
     def _ranked_by(self, rank_by: str) -> Self:
-        if rank_by not in ("auto", "relevance", "rating"):
-            raise ValueError(f"rank_by must be 'auto', 'relevance' or 'rating', got {rank_by!r}.")
-        has_relevance = hasattr(self, "relevance_embeddings_")
-        if rank_by == "relevance" and not has_relevance:
-            raise ValueError(
-                "rank_by='relevance' needs rows learnt from unobserved cells, which this fit has none of: "
-                "fit two fields with unobserved_weight='auto', or use rank_by='rating'."
-            )
-        return phases.as_relevance(self) if has_relevance and rank_by != "rating" else self
+        ranker: Self = phases.ranked_by(self, rank_by)
+        return ranker
 
     def _folded(self, fold_in: FoldInRatings) -> dict[str, NDArray[np.float64]]:
         embeddings, biases = self._fold_in_rows(fold_in)
