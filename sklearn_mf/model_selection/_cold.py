@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.model_selection._base import Folds, RowFolds, TimeMixin
 from sklearn_mf.model_selection._rows import by_id, id_codes, in_time, shuffled
-from sklearn_mf.utils._sklearn_compat import Interval, validate_params
+from sklearn_mf.utils._sklearn_compat import Interval, validate_parameter_constraints
 
 
 class _ColdSplit(TimeMixin, RowFolds, metaclass=ABCMeta):
@@ -17,7 +17,19 @@ class _ColdSplit(TimeMixin, RowFolds, metaclass=ABCMeta):
 
     _field: ClassVar[int]
     _kind: ClassVar[str]
-    given: int
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        given: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        constraints = {"given": [Interval(Integral, 0, None, closed="left")]}
+        # Not by a decorator, which would name this class in its errors.
+        validate_parameter_constraints(constraints, {"given": given}, f"{type(self).__name__}.__init__")
+        super().__init__(n_splits, shuffle=True, random_state=random_state)
+        self.given = given
 
     def _row_folds(self, X: ArrayLike, groups: ArrayLike | None, random: np.random.RandomState) -> Folds:
         ids = id_codes(X, self._field + 1)[self._field]
@@ -87,19 +99,6 @@ class ColdUserSplit(_ColdSplit):
 
     _field, _kind = 0, "users"
 
-    @validate_params(
-        {"given": [Interval(Integral, 0, None, closed="left")]}, prefer_skip_nested_validation=True
-    )
-    def __init__(
-        self,
-        n_splits: int = 5,
-        *,
-        given: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(n_splits, shuffle=True, random_state=random_state)
-        self.given = given
-
 
 class ColdItemSplit(_ColdSplit):
     """K-fold over whole items, which simulates new items.
@@ -143,19 +142,6 @@ class ColdItemSplit(_ColdSplit):
     """
 
     _field, _kind = 1, "items"
-
-    @validate_params(
-        {"given": [Interval(Integral, 0, None, closed="left")]}, prefer_skip_nested_validation=True
-    )
-    def __init__(
-        self,
-        n_splits: int = 5,
-        *,
-        given: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(n_splits, shuffle=True, random_state=random_state)
-        self.given = given
 
 
 def _stratified_folds(
