@@ -94,9 +94,9 @@ def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]], features: 
     model : Model
         The same with its averages and the rows of all ids.
     """
-    rows = map(np.column_stack, zip(model.embeddings, model.biases, strict=True))
-    rows_averages = np.array(list(map(_average, rows, id_weights))) - model.apart
-    averages, bias_averages = rows_averages[:, :-1], rows_averages[:, -1]
+    apart = np.broadcast_to(model.apart, (len(model.biases), model.embeddings[0].shape[1] + 1))
+    averages = np.array(list(map(_average, model.embeddings, id_weights))) - apart[:, :-1]
+    bias_averages = np.array(list(map(_average, model.biases, id_weights))) - apart[:, -1]
     filled = replace(
         model,
         embeddings=list(map(_filled, model.embeddings, averages, model.epochs)),
