@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from sklearn_mf.model._ordinal import OrdinalDraw, log_interval_probabilities, mirrored
 from sklearn_mf.model._posterior import Noise
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
-from sklearn_mf.solvers._graph import Graph
+from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._objective import prediction_terms, row_sums
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._field_tables import FieldTables
@@ -190,7 +190,7 @@ def _predict(tables: list[Tensor], rows: list[Tensor]) -> Tensor:
 
 
 @functools.cache
-def _program(n_fields: int) -> Graph[Tensor]:
+def _program(n_fields: int) -> SingleGraph[Tensor]:
     """`_predict` as a graph: one for each number of fields."""
     tables, rows = [tf.TensorSpec([None, None])] * n_fields, [tf.TensorSpec([None], tf.int32)] * n_fields
-    return Graph(_predict, input_signature=[tables, rows])
+    return SingleGraph(_predict, [tables, rows])
