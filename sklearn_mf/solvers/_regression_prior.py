@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._features import Features
+from sklearn_mf.solvers._conjugate_gradient import approach
 
 Floats = NDArray[np.float64]
 Priors = list["RegressionPrior | None"]
@@ -58,19 +59,15 @@ class RegressionPrior:
         self.means = self.features @ self.coefficients
 
     def _approach(self, rows: Floats) -> None:
-        """Steps of preconditioned conjugate gradient, each column of B by itself."""
+        """Some steps from the present coefficients towards the regression of rows (n_rows, width)."""
         diagonal = self.features.multiply(self._weighted).sum(axis=0) + self.charge
-        coefficients = self.coefficients
-        residuals = self._weighted.T @ (rows - self.means) - self.charge * coefficients
-        direction, size = np.zeros_like(coefficients), np.ones(rows.shape[1])
-        for _ in range(_STEPS):
-            step = residuals / diagonal[:, None]
-            size, previous = (residuals * step).sum(axis=0), size
-            direction = step + _ratio(size, previous) * direction
-            product = self._weighted.T @ (self.features @ direction) + self.charge * direction
-            length = _ratio(size, (direction * product).sum(axis=0))
-            coefficients, residuals = coefficients + length * direction, residuals - length * product
-        self.coefficients = coefficients
+        residuals = self._weighted.T @ (rows - self.means) - self.charge * self.coefficients
+        self.coefficients = approach(self._times, diagonal, self.coefficients, residuals, _STEPS)
+
+    def _times(self, coefficients: Floats) -> Floats:
+        """(F' W F + charge) B, (n_features, width) -> (n_features, width)."""
+        product: Floats = self._weighted.T @ (self.features @ coefficients) + self.charge * coefficients
+        return product
 
     def penalty(self) -> float:
         """charge / 2 |B|^2."""
@@ -113,8 +110,3 @@ def coefficients_of(priors: Priors) -> tuple[Floats | None, ...]:
     """Coefficients of each field as a model holds them: an empty tuple where no field has any."""
     coefficients = tuple(None if prior is None else prior.coefficients for prior in priors)
     return coefficients if any(each is not None for each in coefficients) else ()
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Quotients, 0 where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -15,6 +15,7 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.sparse import csr_array
 
 from sklearn_mf.model._side_information import RegressionDraw, SideInformation
+from sklearn_mf.solvers._conjugate_gradient import approach
 from sklearn_mf.solvers.gibbs._priors import BETA0, SHAPE, Prior, draw_precision
 
 Floats = NDArray[np.float64]
@@ -96,26 +97,16 @@ class RowFeatures:
 
     def solve(self, right: Floats, ridge: Floats) -> Floats:
         """Solve (F' F + diag(ridge)) X = right, (1 + n_features, n), (1 + n_features,) -> right's."""
-        if self.n_features >= _GRADIENT_FROM:
-            return self._conjugate_gradient(right, ridge)
-        root = np.linalg.cholesky(self.gram + np.diag(ridge))
-        return cho_solve((root, True), right)
+        if self.n_features < _GRADIENT_FROM:
+            root = np.linalg.cholesky(self.gram + np.diag(ridge))
+            return cho_solve((root, True), right)
 
-    def _conjugate_gradient(self, right: Floats, ridge: Floats) -> Floats:
-        """`solve` without F' F: steps with the diagonal as preconditioner, each column by itself."""
-        solution, residuals = np.zeros_like(right), right
-        diagonal, penalty = (self.squares + ridge)[:, None], ridge[:, None]
-        direction, size = np.zeros_like(right), np.ones(right.shape[1])
-        for _ in range(_MOST_STEPS):
-            step = residuals / diagonal
-            size, previous = (residuals * step).sum(axis=0), size
-            direction = step + _ratio(size, previous) * direction
-            product = self.times_transposed(self.times(direction)) + penalty * direction
-            length = _ratio(size, (direction * product).sum(axis=0))
-            solution, residuals = solution + length * direction, residuals - length * product
-            if (np.linalg.norm(residuals, axis=0) <= _TOLERANCE * np.linalg.norm(right, axis=0)).all():
-                break
-        return solution
+        def times(coefficients: Floats) -> Floats:
+            """Multiply without F' F."""
+            return self.times_transposed(self.times(coefficients)) + ridge[:, None] * coefficients
+
+        start = np.zeros_like(right)
+        return approach(times, self.squares + ridge, start, right, _MOST_STEPS, _TOLERANCE)
 
 
 def row_features(side: SideInformation, ids: Sequence[NDArray[np.integer]]) -> list[RowFeatures | None]:
@@ -154,8 +145,3 @@ def _draw_precisions(features: RowFeatures, scaled: Floats, rng: np.random.Gener
     sums = np.array([np.square(part).sum() for part in features.split(scaled)[1:]])
     sizes = np.array(features.sizes[1:]) * scaled.shape[1]
     return rng.gamma(SHAPE + sizes / 2) / (features.rates + sums / 2)
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Quotients, 0 where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
