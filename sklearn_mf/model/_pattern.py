@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 from sklearn.utils.extmath import randomized_svd
 
-from sklearn_mf.ratings._ratings import Ratings
-
 Floats = NDArray[np.float64]
 
 # Power of the numbers of ratings of users and items by which the indicator of a cell is divided.
@@ -44,9 +42,8 @@ class Pattern:
     least: tuple[float, float]
 
     @classmethod
-    def of(cls, ratings: Ratings, n_features: int) -> Self:
-        """Find the principal components of the rated cells of the first two fields."""
-        cells = indicator(ratings.codes, ratings.n_ids)
+    def of(cls, cells: csr_array, n_features: int) -> Self:
+        """Find the principal components of the indicator matrix of the rated cells."""
         of_items = cells.T.tocsr()
         least = _least_number(cells), _least_number(of_items)
         users, items = _divisors(cells, least[0]), _divisors(of_items, least[1])
@@ -66,12 +63,13 @@ class Pattern:
         sums = _sums(cells, self.loadings[1 - field], least)
         return sums - _shares(cells, least)[:, None] * self.centres[field]
 
-    def times(self, coefficients: tuple[Floats, Floats]) -> Self:
-        """The features of each field multiplied by coefficients (n_features, n_effects)."""
-        of_users, of_items = coefficients
-        loadings = self.loadings[0] @ of_items, self.loadings[1] @ of_users
-        centres = self.centres[0] @ of_users, self.centres[1] @ of_items
-        return type(self)(loadings, centres, self.least)
+    def effects_on_users(self, coefficients: Floats) -> Self:
+        """The pattern whose features of users are these times coefficients (n_features, n_effects).
+
+        It has none of items.
+        """
+        loadings = self.loadings[0][:, :0], self.loadings[1] @ coefficients
+        return type(self)(loadings, (self.centres[0] @ coefficients,), self.least)
 
 
 def indicator(codes: NDArray[np.int32], n_ids: tuple[int, ...]) -> csr_array:

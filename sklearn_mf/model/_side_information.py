@@ -50,8 +50,8 @@ class SideInformation(NamedTuple):
         """Find the features of the pattern; none with 0 components or one field."""
         if not n_components or ratings.n_fields < 2:
             return cls(features)
-        pattern = Pattern.of(ratings, n_components)
         cells = indicator(ratings.codes, ratings.n_ids)
+        pattern = Pattern.of(cells, n_components)
         return cls(features, pattern, (pattern.features(0, cells), pattern.features(1, cells.T.tocsr())))
 
     def blocks(self, field: int) -> list[csr_array | Floats]:

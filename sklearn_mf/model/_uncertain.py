@@ -38,7 +38,7 @@ class UncertainModel:
         For each field, what each feature of an id adds to these prior means, those of the table first, then
         those of the pattern of rated cells; empty where no field has any.
     pattern : Pattern or None
-        What the pattern of rated cells adds to the prior means, as its features.
+        Its features are what the pattern of rated cells adds to the prior means of users.
     """
 
     model: Model

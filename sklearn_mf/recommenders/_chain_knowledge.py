@@ -9,11 +9,12 @@ from sklearn_mf.model._factors import Model
 from sklearn_mf.model._ordinal import Levels
 from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.model._posterior import Draw, Posterior
+from sklearn_mf.recommenders._stored_pattern import Patterned, pattern_of, store_pattern
 
 Floats = NDArray[np.float64]
 
 
-class Knowing(Protocol):
+class Knowing(Patterned, Protocol):
     """The attributes of a fitted recommender that this module sets and reads."""
 
     categories_: list[NDArray[np.generic]]
@@ -22,9 +23,6 @@ class Knowing(Protocol):
     _unrated_precisions: Floats
     _coefficient_draws: tuple[Floats, ...]
     _coefficients: tuple[Floats | None, ...]
-    _pattern_loadings: list[Floats]
-    _pattern_centres: tuple[Floats, ...]
-    _pattern_least: tuple[float, float]
     _end_precisions: tuple[Floats, ...]
     _end_thresholds: Floats | None
 
@@ -42,15 +40,11 @@ def store_knowledge(fitted: Knowing, posterior: Posterior) -> None:
     """Set the attributes that the draws of coefficients and thresholds give."""
     for name in ("rating_levels_", "threshold_samples_"):  # of an earlier fit
         vars(fitted).pop(name, None)
-    fitted._unrated_precisions, pattern = posterior.unrated_precisions, posterior.pattern
+    fitted._unrated_precisions = posterior.unrated_precisions
     fields = range(len(posterior.biases))
     fitted._coefficient_draws = tuple(posterior.coefficients)
     fitted._coefficients = tuple(_mean_coefficients(posterior, field) for field in fields)
-    fitted._pattern_loadings = [np.empty((len(rows), 0)) for rows in posterior.embeddings]
-    fitted._pattern_centres = () if pattern is None else pattern.centres
-    fitted._pattern_least = (1.0, 1.0) if pattern is None else pattern.least
-    if pattern is not None:
-        fitted._pattern_loadings[:2] = pattern.loadings
+    store_pattern(fitted, posterior.pattern)
     if posterior.levels is not None:
         fitted.rating_levels_, fitted.threshold_samples_ = posterior.levels
 
@@ -69,11 +63,10 @@ def _mean_coefficients(posterior: Posterior, field: int) -> Floats | None:
 
 def knowledge_of(fitted: Knowing) -> StoredKnowledge:
     """Read the attributes that :func:`store_knowledge` has set."""
-    pattern, levels = None, None
-    if fitted._pattern_centres:
-        pattern = Pattern(tuple(fitted._pattern_loadings[:2]), fitted._pattern_centres, fitted._pattern_least)
+    levels = None
     if hasattr(fitted, "rating_levels_"):
         levels = Levels(fitted.rating_levels_, fitted.threshold_samples_)
+    pattern = pattern_of(fitted)
     return StoredKnowledge(fitted._unrated_precisions, fitted._coefficient_draws, pattern, levels)
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import RowPrior
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
-from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.recommenders._point_model import model_of
+from sklearn_mf.recommenders._stored_pattern import pattern_of, store_pattern
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
 from sklearn_mf.retrieval._top_n import norm_bound
 from sklearn_mf.solvers._registry import load_solver
@@ -43,7 +43,7 @@ _OTHERS = [
     "_unobserved",
     "_fingerprint",
     "_noise",
-    "_pattern_centre",
+    "_pattern_centres",
     "_pattern_least",
     "_precisions",
     "_prior_coefficients",
@@ -213,10 +213,7 @@ def store_state(recommender: Any, state: TwoPhaseModel) -> None:
     users = np.empty((len(ratings.variances[0]), 0), dtype=np.float32)
     recommender._prior_means = [users, ratings.item_means]
     recommender._prior_coefficients = ratings.coefficients
-    pattern, of_items = ratings.pattern, np.empty((len(ratings.variances[1]), 0))
-    recommender._pattern_loadings = [users, of_items if pattern is None else pattern.loadings[1]]
-    recommender._pattern_centre = np.empty(0) if pattern is None else pattern.centres[0]
-    recommender._pattern_least = (1.0, 1.0) if pattern is None else pattern.least
+    store_pattern(recommender, ratings.pattern)
 
 
 def has_variances(recommender: Any) -> bool:
@@ -303,15 +300,9 @@ def prior_of(recommender: Any) -> RowPrior:
         mean_weight=mean_weight,
         ridge=recommender._noise * recommender._precisions[0],
         mean=recommender._user_mean,
-        pattern=_pattern_of(recommender),
+        pattern=pattern_of(recommender),
         item_variances=recommender.embedding_variances_[1],
     )
-
-
-def _pattern_of(recommender: Any) -> Pattern | None:
-    """What the items that a user has rated add to the prior mean of the user, if anything."""
-    loadings, centre = tuple(recommender._pattern_loadings), recommender._pattern_centre
-    return Pattern(loadings, (centre,), recommender._pattern_least) if len(centre) else None
 
 
 def _continued(

@@ -16,6 +16,10 @@ def ratings_of(cells, n_ids, n_fields=2):
     return Ratings.merge(codes, targets, np.ones(len(targets)), n_ids)
 
 
+def pattern_of(ratings, n_features):
+    return Pattern.of(indicator(ratings.codes, ratings.n_ids), n_features)
+
+
 @pytest.fixture
 def two_groups():
     """Two groups of users rate items of their own, with exceptions; the last ids are unrated."""
@@ -32,7 +36,7 @@ def features_of(pattern, cells, field):
 
 @pytest.mark.parametrize("field", [0, 1])
 def test_features_distinguish_the_groups_and_are_scaled(two_groups, field):
-    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 3)
+    pattern = pattern_of(ratings_of(two_groups, two_groups.shape), 3)
     features = features_of(pattern, two_groups, field)
     rated = features[:-1]
     group = np.arange(len(rated)) % 2 - 0.5
@@ -47,7 +51,7 @@ def reached_by_nine_in_ten(counts):
 
 
 def test_features_are_the_scaled_left_singular_vectors(two_groups):
-    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
+    pattern = pattern_of(ratings_of(two_groups, two_groups.shape), 2)
     counts = [two_groups.sum(axis=axis) for axis in (1, 0)]
     least = [reached_by_nine_in_ten(each) for each in counts]
     powers = [np.maximum(*pair) ** (1 / 3) for pair in zip(counts, least, strict=True)]
@@ -60,7 +64,7 @@ def test_features_are_the_scaled_left_singular_vectors(two_groups):
 
 
 def test_few_ratings_count_as_if_average_ones_followed(two_groups):
-    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
+    pattern = pattern_of(ratings_of(two_groups, two_groups.shape), 2)
     full, least = two_groups[0], int(pattern.least[0])
     chosen = np.flatnonzero(full)[: least - 1]
     few = np.zeros_like(full)
@@ -72,9 +76,9 @@ def test_few_ratings_count_as_if_average_ones_followed(two_groups):
 
 
 def test_values_do_not_matter_and_further_fields_do_not_count_twice(two_groups):
-    pattern = Pattern.of(ratings_of(two_groups, two_groups.shape), 2)
+    pattern = pattern_of(ratings_of(two_groups, two_groups.shape), 2)
     other = ratings_of(two_groups, (*two_groups.shape, 1), n_fields=3)
-    np.testing.assert_array_equal(Pattern.of(other, 2).loadings[1], pattern.loadings[1])
+    np.testing.assert_array_equal(pattern_of(other, 2).loadings[1], pattern.loadings[1])
     repeated = np.array([[0, 1, 0], [0, 1, 1], [1, 0, 0]], dtype=np.int32)
     np.testing.assert_array_equal(indicator(repeated, (2, 2, 2)).toarray(), [[0, 1], [1, 0]])
 
@@ -82,6 +86,6 @@ def test_values_do_not_matter_and_further_fields_do_not_count_twice(two_groups):
 @pytest.mark.parametrize("shape", [(1, 1), (4, 1), (3, 2)])
 def test_ids_with_the_same_pattern_have_no_features(shape):
     cells = np.ones(shape, dtype=bool)
-    pattern = Pattern.of(ratings_of(cells, shape), 5)
+    pattern = pattern_of(ratings_of(cells, shape), 5)
     for field in (0, 1):
         np.testing.assert_array_equal(features_of(pattern, cells, field), 0)

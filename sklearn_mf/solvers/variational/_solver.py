@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._pattern import Pattern
@@ -247,27 +248,24 @@ class Variational(Solver[TwoPhaseModel]):
         return TwoPhaseModel(ratings, self.relevance, self.relevance_curve, self.n_sweeps)
 
     def _pattern(self) -> Pattern | None:
-        """Contribution of the pattern of rated cells to the prior means, as its features."""
+        """Contribution of the pattern of rated cells to the prior means of users, as its features."""
         if self.side.pattern is None:
             return None
-        of_users, of_items = (
-            _PATTERN_SCALE * prior.coefficients[self.side.n_table_features(field) :]
-            for field, prior in enumerate(self.priors)
-            if prior is not None
-        )
-        return self.side.pattern.times((of_users, of_items))
+        return self.side.pattern.effects_on_users(_PATTERN_SCALE * self._of_pattern(0)[1])
 
     def _average_of_pattern(self) -> Floats | float:
         """Contribution of the pattern to the average row of each field, (2, width)."""
         if self.side.pattern is None:
             return 0.0
-        averages = []
-        for field, prior in enumerate(self.priors):
-            assert prior is not None
-            weights, n = self.tables.row_weights(field).numpy(), self.side.n_table_features(field)
-            features = (weights / weights.sum()) @ prior.features[:, n:]
-            averages.append(features @ prior.coefficients[n:])
-        return np.array(averages)
+        weights = [self.tables.row_weights(field).numpy() for field in (0, 1)]
+        parts = zip(weights, map(self._of_pattern, (0, 1)), strict=True)
+        return np.array([(w / w.sum()) @ features @ coefficients for w, (features, coefficients) in parts])
+
+    def _of_pattern(self, field: int) -> tuple[csr_array, Floats]:
+        """Features from the pattern, (n_rows, n_components), and coefficients, (n_components, width)."""
+        prior, n = self.priors[field], self.side.n_table_features(field)
+        assert prior is not None
+        return prior.features[:, n:], prior.coefficients[n:]
 
     def _coefficients_of_rows(self) -> tuple[Floats | None, ...]:
         """Coefficients of the rating rows of ids without ratings.
