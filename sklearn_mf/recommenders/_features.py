@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf.model._factors import has_features
 from sklearn_mf.ratings._columns import IdType, short_repr
 from sklearn_mf.ratings._feature_encoders import (
     Encoder,
@@ -190,9 +191,8 @@ def _rows_of_ids(fitted: Featured, field: int, one: FieldFeatures, encoders: lis
 def _with_earlier(rows: csr_array, earlier: csr_array, codes: NDArray[np.int32]) -> csr_array:
     """Rows (n_ids, n_features) with those of an earlier fit, at codes (n_earlier,), where they are empty."""
     n_ids = int(rows.shape[0])
-    is_empty = np.diff(rows.indptr) == 0
     chosen = np.arange(n_ids)
-    chosen[codes] = np.where(is_empty[codes], n_ids + np.arange(len(codes)), codes)
+    chosen[codes] = np.where(has_features(rows)[codes], codes, n_ids + np.arange(len(codes)))
     return csr_array(vstack([rows, earlier], format="csr")[chosen])
 
 
