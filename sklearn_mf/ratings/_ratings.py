@@ -9,6 +9,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from sklearn_mf.ratings._field_cells import Exchange, FieldCells
+
 # Ratings whose weights are added up at a time: bounds the memory.
 _CHUNK = 2**18
 
@@ -30,6 +32,11 @@ class Ratings:
     within_squares : ndarray of shape (n_ratings,), float64
         Within-cell sum of squares: weighted squared distances of the ratings of a cell from their mean. The
         squared loss of the merged ratings is less by their sum.
+    field_cells : tuple of FieldCells
+        The same ratings in the order of each of two fields, where they lie on disk; else empty. Solvers that
+        can then read a part at a time.
+    exchange : Exchange or None
+        The workers among which the parts of the fields are divided; None without others.
     """
 
     codes: NDArray[np.int32]
@@ -37,6 +44,8 @@ class Ratings:
     weights: NDArray[np.float64]
     n_ids: tuple[int, ...]
     within_squares: NDArray[np.float64]
+    field_cells: tuple[FieldCells, ...] = ()
+    exchange: Exchange | None = None
 
     @classmethod
     def merge(
@@ -99,8 +108,14 @@ class Ratings:
             id_weights += np.bincount(self.codes[part, field], self.weights[part], len(id_weights))
         return id_weights
 
+    def counts(self, field: int) -> NDArray[np.int64]:
+        """Number of ratings of each id of a field, (n_ids[field],)."""
+        if self.field_cells:
+            return np.diff(self.field_cells[field].starts)
+        return np.bincount(self.codes[:, field], minlength=self.n_ids[field])
+
     def take(self, rows: NDArray[np.bool_]) -> "Ratings":
-        """The cells where the mask (n_ratings,) is True, over the same ids."""
+        """The cells where the mask (n_ratings,) is True, over the same ids; in memory."""
         within_squares = _compact(self.within_squares[rows])
         return Ratings(self.codes[rows], self.targets[rows], self.weights[rows], self.n_ids, within_squares)
 
