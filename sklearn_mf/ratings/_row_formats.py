@@ -41,8 +41,8 @@ class RowFormat:
         """Range of the values of the rows of a store, (2,) -> (2,); `how` says how it merged cells."""
         if how != "mean":
             raise ValueError(
-                f"The store has the sum of repeated ratings (repeated={how!r}), but this estimator takes their "
-                "mean: prepare it with repeated='mean'."
+                f"The store has the sum of repeated ratings (repeated={how!r}), but this estimator takes "
+                "their mean: prepare it with repeated='mean'."
             )
         return target_range
 
