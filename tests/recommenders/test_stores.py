@@ -19,6 +19,7 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.ratings._store import RatingsStore
 from sklearn_mf.ratings._store_preparation import prepare_ratings
 from sklearn_mf.recommenders._fitting import fit_recommender
+from sklearn_mf.solvers.als import _parts as parts
 
 SHORT = {"max_iter": 2, "random_state": 0}
 ESTIMATORS = {
@@ -34,6 +35,14 @@ ESTIMATORS = {
 }
 ALS = ESTIMATORS["als"]
 pytestmark = pytest.mark.filterwarnings("ignore:The chains have not converged")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_part():
+    """A field on disk is one part, whose blocks are then those of memory: the same bits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "_LEAST_PARTS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
