@@ -36,7 +36,7 @@ class Unobserved:
 
         No cell weighs more than an observed one of mean weight.
         """
-        n_users, n_items = (len(np.unique(codes)) for codes in ratings.codes.T)
+        n_users, n_items = (np.count_nonzero(ratings.counts(field)) for field in range(2))
         return cls(min(ratio * len(ratings.targets) / (n_users * n_items), 1.0), value)
 
 
