@@ -36,7 +36,7 @@ def _connected(cluster: Cluster, timeout: float) -> tuple[Peers, Tensor]:
         )
     if has_started():
         raise RuntimeError(
-            "TensorFlow has already run an operation in this process, and can then no longer be connected with "
+            "TensorFlow has already run an operation in this process, and can no longer be connected with "
             "other workers: call sklearn_mf.distributed.fit before anything else that uses TensorFlow."
         )
     peers = meet(cluster, timeout)

@@ -37,7 +37,7 @@ class MultiWorkerExchange:
         return self._guarded(lambda: self._gather(rows), name)
 
     def sum(self, numbers: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-        """Sums of the numbers of all workers, in the shape of `numbers`; added in the order of the workers."""
+        """Sums of the numbers of all workers, in the shape of `numbers`; in the order of the workers."""
         flat = tf.constant(np.reshape(numbers, (1, -1)), tf.float64)
         self.peers.agree(f"{name}: {flat.shape[1]} numbers")
         of_workers = self._guarded(lambda: self._gather(flat), name).numpy()
@@ -70,7 +70,7 @@ class MultiWorkerExchange:
 def _gather_function(
     strategy: Tensor, timeout: float, dtype: Tensor, n_pieces: int
 ) -> Callable[[Tensor], Tensor]:
-    """Graph that gathers rows of a type and of any shape; outside of XLA, which has no collective operations."""
+    """Graph that gathers rows of a type and any shape; not in XLA, which has no collective operations."""
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout)
 
     def gather_pieces(pieces: list[Tensor]) -> list[Tensor]:

@@ -98,8 +98,8 @@ class Peers:
         except TimeoutError:
             self._stop(
                 TimeoutError,
-                f"{self.cluster.name(worker)} did not reach {step!r} within {self.timeout:g} s: see why it is "
-                "slow, or raise timeout.",
+                f"{self.cluster.name(worker)} did not reach {step!r} within {self.timeout:g} s: see why "
+                "it is slow, or raise timeout.",
             )
         except KeyboardInterrupt as interrupt:
             self.fail(interrupt)
