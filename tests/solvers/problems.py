@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sklearn_mf.model._initialization import fresh_start
+from sklearn_mf.ratings._field_cells import FieldCells
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.solvers._training import SGDOptions
@@ -41,6 +42,17 @@ def problem(n_fields=2, n_ratings=600, dim=4, weighted=True):
     return ratings, fresh_start(
         ratings, *RatingStatistics.of(ratings).intercept_and_scale(True), dim, seed=0, std=0.01
     )
+
+
+def as_on_disk(ratings):
+    """The same ratings of two fields with those of each field in the order of its codes, as a store has."""
+    orders = np.arange(len(ratings.codes)), np.lexsort(ratings.codes.T)
+    cells = []
+    for field, order in enumerate(orders):
+        starts = np.append(0, np.cumsum(np.bincount(ratings.codes[:, field], minlength=ratings.n_ids[field])))
+        columns = ratings.codes[order, 1 - field], ratings.targets[order], ratings.weights[order]
+        cells.append(FieldCells(*columns, starts))
+    return replace(ratings, field_cells=tuple(cells))
 
 
 def features_of(n_ids, n_features=3, seed=0):

@@ -88,16 +88,16 @@ class ALS(Solver[Model]):
         if self.options.l1 > 0 and self.is_fresh and number == 0:
             ridge = replace(self.options, l1=0.0, l2=self.options.l1 + self.options.l2)
             for ridge_number in range(_RIDGE_SWEEPS):
-                self._sweep(ridge_number, ridge)
-        loss = self._sweep(number, self.options)
+                self._sweep("ridge sweep", ridge_number, ridge)
+        loss = self._sweep("sweep", number, self.options)
         self.n_sweeps += 1
         return loss, self.held_out.rmse(self.field_tables.tables)
 
-    def _sweep(self, number: int, penalty: Penalty) -> float:
+    def _sweep(self, unit: str, number: int, penalty: Penalty) -> float:
         undamped = penalty.l1 > 0 or self.cells is not None
         dampings = [damping(ages + np.int32(number), undamped) for ages in self.ages]
         return self.objective_scale.loss(
-            self.field_tables.minimise(dampings, penalty, self.cells, self.priors)
+            self.field_tables.minimise(f"{unit} {number + 1}", dampings, penalty, self.cells, self.priors)
         )
 
     def snapshot(self) -> Model:

@@ -36,17 +36,21 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
         states: list[ChainState] | None = None,
     ) -> None:
         self.options, self.start = options, start
+        if options.likelihood == "ordinal":  # the latent values of all ratings are in memory
+            ratings = replace(ratings, field_cells=(), exchange=None)
         tables = FieldTables(ratings, start, "cholesky")
         knowledge = Knowledge.of(ratings, tables, options)
         of_chains = [replace(options, seed=seed) for seed in _seeds(options)]
         if states is None:
             states = [new_state(start, each) for each in of_chains]
         self.chains = [
-            Gibbs(ratings, tables.with_rows(state.model), each, state, knowledge)
-            for each, state in zip(of_chains, states, strict=True)
+            Gibbs(ratings, tables.with_rows(state.model), each, state, knowledge, f"chain {number + 1}")
+            for number, (each, state) in enumerate(zip(of_chains, states, strict=True))
         ]
         self.sample_store = SampleStore(start, options.n_chains, len(options.kept_after))
-        self.threads = ThreadExecutor(n_threads(options.n_chains))
+        # Workers exchange rows in the same order: one chain after another.
+        side_by_side = options.n_chains if ratings.exchange is None else 1
+        self.threads = ThreadExecutor(n_threads(side_by_side))
 
     def run_epoch(self, number: int) -> tuple[float, None]:
         """Sweep each chain once; the mean of their log-likelihoods."""

@@ -183,7 +183,7 @@ class Variational(Solver[TwoPhaseModel]):
             tf.constant(penalty * prior_means, tf.float32),
             tf.zeros(len(penalty)),
         )
-        squares = self.tables.solve(field, prior, self.noise)
+        squares = self.tables.solve(f"sweep {self.n_sweeps + 1}", field, prior, self.noise)
         self._learn_means(field)
         if learns:
             distances, variances = self._distances(field)
