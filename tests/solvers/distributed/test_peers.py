@@ -172,7 +172,10 @@ def test_a_failed_operation_is_explained_by_the_worker_that_has_gone(addresses):
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}, (("a:1", "b:2"), 1)),
+        (
+            {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}},
+            (("a:1", "b:2"), 1),
+        ),
         (
             {"cluster": {"chief": ["c:3"], "worker": ["a:1"]}, "task": {"type": "worker", "index": "0"}},
             (("c:3", "a:1"), 1),
