@@ -45,6 +45,11 @@ class RatingStatistics:
         id_weights = [ratings.id_weights(field) for field in range(ratings.n_fields)]
         return cls(weight, float(mean), centred_squares, squares, id_weights)
 
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """The numbers that describe all ratings, in the order of the fields: (4,)."""
+        return np.array([self.weight, self.mean, self.centred_squares, self.squares])
+
     def __add__(self, other: Self) -> Self:
         """Statistics of both sets of ratings, over the same ids (Chan, Golub and LeVeque 1983)."""
         weight = self.weight + other.weight
