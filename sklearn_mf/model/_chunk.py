@@ -4,9 +4,9 @@ The row t of an id of a field minimises, field after field and the others held f
 
     sum_n w_n (z_n - x_n' t)^2 / 2 + l2 W |t - c|^2 / 2 + (t - t_0)' (h C + Q) (t - t_0) / 2
 
-over the further ratings of the id, of summed weight W, whose partners' rows are x. The last term stands for the
-earlier ratings: t_0 is the present row, h their summed weight, and C their mean curvature, l2 included, over all
-ids of the field. Q is the curvature of the terms that all rows of the field share.
+over the further ratings of the id, of summed weight W, whose partners' rows are x. The last term stands for
+the earlier ratings: t_0 is the present row, h their summed weight, and C their mean curvature, l2 included,
+over all ids of the field. Q is the curvature of the terms that all rows of the field share.
 """
 
 from dataclasses import dataclass, replace

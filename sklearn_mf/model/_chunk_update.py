@@ -48,20 +48,23 @@ class Moments(NamedTuple):
         return mean, squares
 
 
-def mean_curvature(tables: Tables, chunk: Chunk, field: int, fit_bias: bool) -> Floats:
-    """Mean of x x' over the earlier ratings of a field, (width, width).
+def mean_curvature(moments: list[Moments], field: int, fit_bias: bool) -> Floats:
+    """Mean of x x' over the earlier ratings of a field, (width, width), from the moments of the fields.
 
     With more than two fields, the ids of the others count as independent.
     """
-    width = tables[field].shape[1]
+    width = len(moments[field].mean)
     mean, covariance = np.zeros(width), np.zeros((width, width))
-    for other in range(len(tables)):
-        if other != field:
-            moments = Moments.of(tables[other], chunk.seen[other])
-            mean += moments.mean
-            covariance += moments.squares - np.outer(moments.mean, moments.mean)
+    for other in (*moments[:field], *moments[field + 1 :]):
+        mean += other.mean
+        covariance += other.squares - np.outer(other.mean, other.mean)
     covariance[-1], covariance[:, -1], mean[-1] = 0.0, 0.0, float(fit_bias)
     return covariance + np.outer(mean, mean)
+
+
+def _moments(tables: Tables, weights: list[Floats]) -> list[Moments]:
+    """Moments of the rows of each field, (n_ids[f], width), with weights (n_ids[f],)."""
+    return list(map(Moments.of, tables, weights))
 
 
 @dataclass(frozen=True)
@@ -98,60 +101,53 @@ class RowUpdate:
 
     def apply(self, model: Model, chunk: Chunk) -> Model:
         """Rows after a chunk: one pass, field after field."""
-        tables = tables_of(model)
-        memories = [self._memory(model, tables, chunk, field) for field in range(len(tables))]
-        if self.unobserved is not None:
-            firsts = [self._first_rows(tables, chunk, field, memories[field]) for field in (0, 1)]
-            for field, first in enumerate(firsts):
-                tables[field][chunk.new_ids(field)] = first
+        tables, n_fields = tables_of(model), len(model.biases)
+        moments = _moments(tables, chunk.seen)
+        partners = self._partners(tables, chunk)
+        memories = [self._memory(model, moments, partners, field) for field in range(n_fields)]
+        for field, memory in enumerate(memories[: len(partners)]):
+            new = chunk.new_ids(field)
+            centres = np.broadcast_to(memory.centres, tables[field].shape)[new]
+            tables[field][new] = self._first_rows(memory.shared, centres, partners[field])
         for field, memory in enumerate(memories):
             problems = FieldProblems.of(tables, chunk, field, memory, self.fit_bias)
             tables[field][problems.ids] = problems.solutions(self.positive)
         return model_of_tables(model, tables, chunk)
 
-    def _memory(self, model: Model, tables: Tables, chunk: Chunk, field: int) -> Memory:
-        of_rating, shared = (
-            mean_curvature(tables, chunk, field, self.fit_bias),
-            self._shared(tables, chunk, field),
-        )
-        identity = np.eye(len(shared))
-        of_rating, centres = of_rating + self.l2 * identity, self._centres(model, field)
-        return Memory(of_rating, shared, self.l2, centres, self.of_new)
+    def _partners(self, tables: Tables, chunk: Chunk) -> list[Moments]:
+        """Moments of the partners of the unobserved cells of both fields, each row once; none without."""
+        if self.unobserved is None:
+            return []
+        return _moments(tables, [(seen > 0).astype(np.float64) for seen in chunk.seen])[::-1]
 
-    def _shared(self, tables: Tables, chunk: Chunk, field: int) -> Floats:
-        """Curvature of the prior ratings and of the unobserved cells, (width, width)."""
-        shared = self._ridge(chunk, field) * np.eye(tables[field].shape[1])
+    def _memory(self, model: Model, moments: list[Moments], partners: list[Moments], field: int) -> Memory:
+        of_rating = mean_curvature(moments, field, self.fit_bias)
+        identity = np.eye(len(of_rating))
+        shared = self._ridge(*partners[field : field + 1]) * identity
         if self.unobserved is not None:
-            partners = self._partners(tables, chunk, field)
-            shared += self.unobserved[0] * partners.weight * partners.of_design(self.fit_bias)[1]
-            shared += LEAST * max(np.trace(shared), LEAST) * np.eye(len(shared))
-        return shared
+            of_cells, weight = partners[field], self.unobserved[0]
+            shared += weight * of_cells.weight * of_cells.of_design(self.fit_bias)[1]
+            shared += LEAST * max(np.trace(shared), LEAST) * identity
+        centres = self._centres(model, field)
+        return Memory(of_rating + self.l2 * identity, shared, self.l2, centres, self.of_new)
 
-    def _ridge(self, chunk: Chunk, field: int) -> float:
+    def _ridge(self, partners: Moments | None = None) -> float:
         """Penalty of the row of an id without ratings."""
-        n_cells = (
-            0.0 if self.unobserved is None else self.unobserved[0] * np.count_nonzero(chunk.seen[1 - field])
-        )
-        return self.l2 * (self.prior_ratings + n_cells)
+        weight = 0.0 if self.unobserved is None else self.unobserved[0]
+        return self.l2 * (self.prior_ratings + (0.0 if partners is None else weight * partners.weight))
 
-    def _partners(self, tables: Tables, chunk: Chunk, field: int) -> Moments:
-        """Moments of the rows of the other of two fields, each row once."""
-        return Moments.of(tables[1 - field], (chunk.seen[1 - field] > 0).astype(np.float64))
-
-    def _first_rows(self, tables: Tables, chunk: Chunk, field: int, memory: Memory) -> Floats:
-        """Rows of the new ids as the unobserved cells and the penalty give them, (n_new, width)."""
+    def _first_rows(self, shared: Floats, centres: Floats, partners: Moments) -> Floats:
+        """Rows of new ids as the unobserved cells and the penalty give them, (n_new, width) both."""
         assert self.unobserved is not None
         weight, value = self.unobserved
-        partners = self._partners(tables, chunk, field)
         mean, _ = partners.of_design(self.fit_bias)
         of_biases = partners.squares[-1].copy()
         of_biases[-1] = self.fit_bias * partners.mean[-1]
         shift = weight * partners.weight * (value * mean - of_biases)
-        centres = np.broadcast_to(memory.centres, tables[field].shape)[chunk.new_ids(field)]
-        right = shift + self._ridge(chunk, field) * centres
+        right = shift + self._ridge(partners) * centres
         if self.positive:
-            return np.array([solution(memory.shared, row, True) for row in right]).reshape(right.shape)
-        return np.linalg.solve(memory.shared, right.T).T.astype(np.float64, copy=False)
+            return np.array([solution(shared, row, True) for row in right]).reshape(right.shape)
+        return np.linalg.solve(shared, right.T).T.astype(np.float64, copy=False)
 
     def _centres(self, model: Model, field: int) -> Floats:
         """Rows that the penalty pulls to, (n_ids, width) or (width,)."""
@@ -175,16 +171,17 @@ def update_uncertain(
     for field, means in enumerate(_prior_means(before, chunk, item_means, features)):
         new = chunk.new_ids(field)
         tables[field][new], variances[field][new] = means, 1 / before.precisions[field]
-    memories = [_memory(before, tables, variances, chunk, field) for field in (0, 1)]
+    moments, spreads = _moments(tables, chunk.seen), _moments(variances, chunk.seen)
+    memories = [_memory(before, moments, spreads[1 - field].mean, field) for field in (0, 1)]
     for field, memory in enumerate(memories):
         problems = FieldProblems.of(tables, chunk, field, memory, True, variances)
         tables[field][problems.ids] = problems.solutions()
         precisions = before.noise / variances[field][problems.ids] + problems.curvatures()
         variances[field][problems.ids] = before.noise / precisions
-    means = before.item_means.copy()
-    means[chunk.new_ids(1)] = item_means[chunk.new_ids(1)]
+    prior_means = before.item_means.copy()
+    prior_means[chunk.new_ids(1)] = item_means[chunk.new_ids(1)]
     model = model_of_tables(before.model, tables, chunk)
-    after = replace(before, model=model, variances=variances, item_means=means)
+    after = replace(before, model=model, variances=variances, item_means=prior_means)
     return replace(after, noise=_noise(after, chunk))
 
 
@@ -207,13 +204,15 @@ def _prior_means(
     return means
 
 
-def _memory(before: UncertainModel, tables: Tables, variances: Tables, chunk: Chunk, field: int) -> Memory:
-    """Penalties of the rows of a field in units of the noise; a new row has the prior alone."""
-    of_rating = mean_curvature(tables, chunk, field, True)
-    spread = Moments.of(variances[1 - field], chunk.seen[1 - field]).mean
-    spread[-1] = 0.0
+def _memory(before: UncertainModel, moments: list[Moments], spread: Floats, field: int) -> Memory:
+    """Penalties of the rows of a field in units of the noise; `spread` (width,) are its partners' variances.
+
+    A new row has the prior alone.
+    """
+    uncertainty = np.append(spread[:-1], 0.0)
     shared = before.noise * np.diag(before.precisions[field])
-    return Memory(of_rating + np.diag(spread), shared, 0.0, np.zeros(len(shared)), 0.0)
+    of_rating = mean_curvature(moments, field, True) + np.diag(uncertainty)
+    return Memory(of_rating, shared, 0.0, np.zeros(len(shared)), 0.0)
 
 
 def _noise(model: UncertainModel, chunk: Chunk) -> float:

@@ -1,4 +1,4 @@
-"""partial_fit: further ratings in one pass, without the earlier ones; all or nothing, and without TensorFlow."""
+"""partial_fit: further ratings in one pass, without the earlier ones and TensorFlow; all or nothing."""
 
 import copy
 from typing import Protocol, Self
@@ -19,6 +19,7 @@ from sklearn_mf.recommenders._fitting import (
     store_seen,
 )
 from sklearn_mf.utils._sklearn_compat import _fit_context
+from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS
 
 
 class Updatable(Recommender, Protocol):
@@ -88,7 +89,8 @@ def update_recommender(
         estimator.fit(X, y, sample_weight)
         return
     fitted = copy.copy(estimator)
-    fitted._update(_prepare(fitted, estimator, X, y, sample_weight))
+    with SINGLE_THREADED_BLAS:  # its matrices are small
+        fitted._update(_prepare(fitted, estimator, X, y, sample_weight))
     _check_finite(fitted)
     replace_attributes(estimator, fitted)
 

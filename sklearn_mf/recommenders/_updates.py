@@ -144,11 +144,10 @@ def _moved_pattern(pattern: Pattern | None, task: FitTask, unit: NDArray[np.floa
     if pattern is None:
         return None
     scaled = pattern.effects_on_users(np.diag(unit))
-    users, items = (
-        np.zeros((n, old.shape[1])) for n, old in zip(task.ratings.n_ids, scaled.loadings, strict=True)
-    )
-    items[task.known_codes[1]] = scaled.loadings[1]
-    return replace(scaled, loadings=(users, items))
+    (n_users, n_items), old = task.ratings.n_ids, scaled.loadings[1]
+    items = np.zeros((n_items, old.shape[1]))
+    items[task.known_codes[1]] = old
+    return replace(scaled, loadings=(np.zeros((n_users, 0)), items))
 
 
 def update_interactions_model(recommender: Any, task: FitTask) -> None:
