@@ -18,7 +18,9 @@ from sklearn_mf.ratings._columns import (
 )
 from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._matrices import is_sparse, read_cells
+from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.ratings._suspicions import warn_of_third_column
 
 Table = NDArray[np.generic] | pd.DataFrame
@@ -68,6 +70,20 @@ class TrainingInput:
         """Arguments `X`, `y` and `metadata` of scikit-learn's callbacks, with or without the weights."""
         metadata = {"sample_weight": self.weights} if weighted else None
         return {"X": self.X, "y": self.targets, "metadata": metadata}
+
+    def merged(self, codes: list[NDArray[np.int32]], n_ids: tuple[int, ...], rows: RowFormat) -> Ratings:
+        """The merged ratings of rows with codes (n_samples,) of each field."""
+        return Ratings.merge(codes, self.targets, self.weights, n_ids, rows.merging)
+
+    def statistics(
+        self, codes: list[NDArray[np.int32]], n_ids: tuple[int, ...], rows: RowFormat
+    ) -> RatingStatistics | None:
+        """Statistics of the merged ratings, where they are known already."""
+        return None
+
+    def folder_of_items(self, ratings: Ratings) -> str | None:
+        """Folder of a store that keeps the rated items for the fitted estimator, or None to copy them."""
+        return None
 
 
 @dataclass(frozen=True)

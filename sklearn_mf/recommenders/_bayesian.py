@@ -10,7 +10,6 @@ from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.model._posterior import Draw, posterior_of_draws
-from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._chain_diagnostics import store_diagnostics
 from sklearn_mf.recommenders._chain_knowledge import check_same_knowledge
@@ -267,7 +266,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         gibbs: Any = load_solver("gibbs")
         start = fresh_start(
             task.ratings,
-            *RatingStatistics.of(task.ratings).intercept_and_scale(True),
+            *task.statistics_of(task.ratings).intercept_and_scale(True),
             int(self.embedding_dim),
             task.seed,
             gibbs.start_std,

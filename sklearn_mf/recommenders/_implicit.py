@@ -1,7 +1,6 @@
 """ImplicitMFRecommender: clicks, plays and purchases, learnt from all cells of users x items."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.ratings._derived_cells import with_values
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import InteractionRows, RowFormat
@@ -384,11 +384,10 @@ class ImplicitMFRecommender(PartialFitMixin, BaseRecommender):
 
     def _weigh(self, interactions: Ratings) -> Ratings:
         """Cells of target 1 whose weights come from their strengths."""
-        strengths = interactions.targets
-        self._mean_strength = float(strengths.mean())
-        weights = self._confidence(strengths)
-        self._mean_confidence = float(weights.mean())
-        return replace(interactions, targets=np.broadcast_to(1.0, len(weights)), weights=weights)
+        self._mean_strength = float(interactions.targets.mean())
+        weighed = with_values(interactions, None, lambda strengths, _: self._confidence(strengths))
+        self._mean_confidence = float(weighed.weights.mean())
+        return weighed
 
     def _confidence(self, strengths: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weights of cells by their strengths, (n,) -> (n,)."""

@@ -11,7 +11,6 @@ from sklearn.callback import with_callbacks
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._uncertain import TwoPhaseModel
-from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
@@ -378,7 +377,7 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
         training, held_out = hold_out_for(self, task)
-        statistics = RatingStatistics.of(training)
+        statistics = task.statistics_of(training)
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
         self._rating_sums = statistics.sums
         centred = statistics.intercept_and_scale(self.fit_bias)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
-from sklearn_mf.ratings._validation import read_ratings
+from sklearn_mf.ratings._store_input import read_input, stored
 from sklearn_mf.recommenders._catalog import column_names
 from sklearn_mf.recommenders._features import read_features, store_features
 from sklearn_mf.recommenders._fitting import (
@@ -25,7 +25,7 @@ from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS
 class Updatable(Recommender, Protocol):
     """The members of a recommender that `partial_fit` needs beyond those of the fit."""
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self: ...
+    def fit(self, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self: ...
     def _update(self, task: FitTask) -> None: ...
 
 
@@ -34,7 +34,7 @@ class PartialFitMixin:
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self, X: object, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
         """Update the rows of ids by further ratings, in one pass and without the earlier ratings.
 
@@ -82,31 +82,32 @@ class PartialFitMixin:
 
 
 def update_recommender(
-    estimator: Updatable, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
+    estimator: Updatable, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> None:
     """Update an estimator: all of its attributes change at the end, or none."""
     if not hasattr(estimator, "embeddings_"):
         estimator.fit(X, y, sample_weight)
         return
     fitted = copy.copy(estimator)
-    with SINGLE_THREADED_BLAS:  # its matrices are small
+    source = stored(X, y, sample_weight, estimator._row_format, estimator.verbose > 0)
+    with source as X, SINGLE_THREADED_BLAS:  # the matrices are small
         fitted._update(_prepare(fitted, estimator, X, y, sample_weight))
     _check_finite(fitted)
     replace_attributes(estimator, fitted)
 
 
 def _prepare(
-    fitted: Updatable, previous: Updatable, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
+    fitted: Updatable, previous: Updatable, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> FitTask:
     """Read the ratings and store their ids."""
     name, rows = type(fitted).__name__, fitted._row_format
-    observed = read_ratings(X, y, sample_weight, name, rows, suspect=False)
+    observed = read_input(X, y, sample_weight, name, rows, suspect=False)
     validate_data(fitted, observed.X, skip_check_array=True, reset=False)
     check_same_model(previous, fitted, observed, "partial_fit", "call fit to start anew")
     tables = read_features(
         getattr(fitted, "features", None), observed, column_names(fitted), previous.categories_
     )
-    ratings, known_codes = store_ids(fitted, observed, previous, tables)
+    ratings, _, known_codes = store_ids(fitted, observed, previous, tables)
     store_seen(fitted, ratings, previous, known_codes)
     features = store_features(fitted, tables, previous, known_codes)
     return FitTask(ratings, 0, previous, known_codes, features)

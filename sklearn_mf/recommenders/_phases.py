@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import RowPrior
@@ -15,6 +16,7 @@ from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._statistics import weighted_mean
 from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.recommenders._point_model import model_of
@@ -51,6 +53,8 @@ _OTHERS = [
     "_n_sweeps",
 ]
 
+# Ratings of which a checksum is taken at a time: bounds the memory.
+_CHUNK = 2**20
 # Least number of ratings for each feature of the pattern of rated cells.
 _RATINGS_PER_FEATURE = 500
 
@@ -74,8 +78,8 @@ def unobserved_cells(recommender: Any, ratings: Ratings, centred: tuple[float, f
     if ratings.n_fields != 2 or ratio == 0 or recommender.embedding_dim == 0:
         return None
     if value is None:
-        mean = np.average(ratings.targets, weights=ratings.weights)
-        variance = np.average((ratings.targets - mean) ** 2, weights=ratings.weights)
+        mean = weighted_mean(ratings, np.positive)
+        variance = weighted_mean(ratings, lambda targets: (targets - mean) ** 2)
         value = float(mean + _VALUE * (np.sqrt(variance) or 1.0))
     intercept, scale = centred
     return Unobserved.of(ratings, ratio, (float(value) - intercept) / scale)
@@ -149,7 +153,8 @@ def _fingerprint(ratings: Ratings, features: Features) -> int:
     checksum, tables = 0, [table for table in features if table is not None]
     of_features = [part for table in tables for part in (table.indptr, table.indices, table.data)]
     for array in (ratings.codes, ratings.targets, ratings.weights, *of_features):
-        checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
+        for part in gen_batches(len(array), _CHUNK):
+            checksum = zlib.crc32(np.ascontiguousarray(array[part]), checksum)
     return checksum
 
 

@@ -13,9 +13,9 @@ from sklearn_mf.model._initialization import moved_model
 from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.model._uncertain import TwoPhaseModel
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.recommenders import _phases as phases
+from sklearn_mf.recommenders._catalog import seen_items_of
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.recommenders._rating_options import charged_alpha, charged_prior_ratings, shrinks_to_mean
@@ -32,7 +32,7 @@ _UNKNOWN = -1
 def update_ratings_model(recommender: Any, task: FitTask) -> None:
     """Update a recommender of ratings: the relevance rows, if any, and then the rating rows."""
     previous = task.previous
-    earlier = RatingStatistics(*previous._rating_sums, moved_weights(task))
+    earlier = RatingStatistics.of_sums(previous._rating_sums, moved_weights(task))
     total = earlier + RatingStatistics.of(task.ratings)
     n_cells = earlier.weight / previous._mean_weight + len(task.ratings.targets)
     recommender._id_weights, recommender._rating_sums = total.id_weights, total.sums
@@ -200,5 +200,4 @@ def _seen_cells(task: FitTask) -> NDArray[np.bool_]:
     old = [np.full(n, -1) for n in task.ratings.n_ids]
     for of_ids, known in zip(old, task.known_codes, strict=True):
         of_ids[known] = np.arange(len(known))
-    seen = SeenItems(previous._seen_starts, previous._seen_items, len(previous.categories_[1]))
-    return seen.contains(old[0][codes[:, 0]], old[1][codes[:, 1]])
+    return seen_items_of(previous).contains(old[0][codes[:, 0]], old[1][codes[:, 1]])

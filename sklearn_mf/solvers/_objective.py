@@ -60,8 +60,17 @@ def squared_loss(weights: Tensor, errors: Tensor, axis: int | None = None) -> Te
 
 def elastic_net(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
     """Penalty sum_j w_j (l1 |t_j|_1 + l2 / 2 |t_j|^2), (n_ids, width), (n_ids,), scalars -> float64."""
-    per_row = tf.reduce_sum(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table), 1)
-    return tf.reduce_sum(tf.cast(id_weights * per_row, tf.float64))
+    return exact_sum(row_penalties(table, id_weights, l1, l2))
+
+
+def row_penalties(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
+    """Elastic net of each row, (n_ids, width), (n_ids,), scalars -> (n_ids,)."""
+    return id_weights * tf.reduce_sum(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table), 1)
+
+
+def exact_sum(values: Tensor) -> Tensor:
+    """Sum in float64, (n,) -> ()."""
+    return tf.reduce_sum(tf.cast(values, tf.float64))
 
 
 def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._objective import lower_bounds
+from sklearn_mf.solvers._objective import exact_sum, lower_bounds
 from sklearn_mf.solvers._rated_ids import put_back
 from sklearn_mf.solvers._regression_prior import Priors, RegressionPrior
 from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
-from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, rank_ids, rows_of
+from sklearn_mf.solvers.als._grouping import BlockBounds, block_bounds, group_by_field, rank_ids, rows_of
 from sklearn_mf.solvers.als._least_squares import BLOCK
-from sklearn_mf.solvers.als._sweep import ALSScalars, program
+from sklearn_mf.solvers.als._parts import CellsOnDisk, FieldParts, Part, PartSolver, part_bounds
+from sklearn_mf.solvers.als._sweep import ALSScalars, common_program, program
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
 # Type of the numbers of an array.
@@ -40,22 +41,32 @@ class FieldTables:
 
     def __init__(self, ratings: Ratings, start: Model, method: str) -> None:
         self.start, self.method = start, method
+        counts = [ratings.counts(field) for field in range(ratings.n_fields)]
+        bounds = [part_bounds(each, on_disk=bool(ratings.field_cells)) for each in counts]
         #: Id of each row, and row of each id, for each field.
-        self.ids = rank_ids(ratings)
+        self.ids = [rank_ids(*pair) for pair in zip(counts, bounds, strict=True)]
         self.rows = [rows_of(ids, n_ids) for ids, n_ids in zip(self.ids, ratings.n_ids, strict=True)]
         self.tables = self._tables_of(start)
-        width = self.tables[0].shape[1]
+        self.fields = [self._parts(ratings, field, bounds[field]) for field in range(ratings.n_fields)]
+
+    def _block_bounds(self, n_fields: int) -> BlockBounds:
+        """Cuts rows into blocks."""
+        method, width = self.method, self.tables[0].shape[1]
         solved_together = {"gradient": 0, "blocks": min(BLOCK, width)}.get(method, width)
-        bounds = partial(
+        return partial(
             block_bounds,
-            max_cells=_BLOCK_FLOATS[method] // (width * max(ratings.n_fields - 1, 1)),
+            max_cells=_BLOCK_FLOATS[method] // (width * max(n_fields - 1, 1)),
             shortest=max(1, 2 * solved_together**2 // width),  # the normal equations need room too
             spread=_SPREAD[method],
         )
-        self.fields = [
-            group_by_field(ratings, field, self.ids, self.rows, start, bounds, tensor)
-            for field in range(ratings.n_fields)
-        ]
+
+    def _parts(self, ratings: Ratings, field: int, bounds: list[int]) -> FieldParts:
+        """The parts of a field: on disk where the ratings are, else one in memory."""
+        arguments = ratings, field, self.ids, self.rows, self.start, self._block_bounds(ratings.n_fields)
+        if not ratings.field_cells:
+            return FieldParts.in_memory(group_by_field(*arguments, tensor))
+        cells = CellsOnDisk.of(*arguments)
+        return FieldParts(tensor(cells.row_weights), bounds, cells.read, ratings.exchange)
 
     def with_rows(self, start: Model) -> Self:
         """The same grouped ratings with the rows of another model."""
@@ -75,6 +86,7 @@ class FieldTables:
 
     def minimise(
         self,
+        name: str,
         dampings: list[NDArray[np.float32]],
         penalty: Penalty,
         cells: UnobservedCells | None = None,
@@ -82,12 +94,15 @@ class FieldTables:
     ) -> float:
         """Solve for one field after another, the last first; J times the number of ratings.
 
-        `dampings`, (n_rows,) for each field, penalise half the squared distance of a row from its present
-        value; `cells` are the unobserved ones. The penalty is on the distance from the means of `priors`.
+        `name` is that of the sweep. `dampings`, (n_rows,) for each field, penalise half the squared distance
+        of a row from its present value; `cells` are the unobserved ones. The penalty is on the distance from
+        the means of `priors`.
         """
         fields = reversed(range(len(self.tables)))
         priors = priors or [None] * len(self.tables)
-        sums = [self._solve_field(field, dampings[field], penalty, cells, priors[field]) for field in fields]
+        sums = [
+            self._solve_field(name, field, dampings[field], penalty, cells, priors[field]) for field in fields
+        ]
         squares_at_end, _ = sums[-1]
         if cells is not None:
             squares_at_end += cells.squared_error()
@@ -95,6 +110,7 @@ class FieldTables:
 
     def _solve_field(
         self,
+        name: str,
         field: int,
         damping: NDArray[np.float32],
         penalty: Penalty,
@@ -108,22 +124,41 @@ class FieldTables:
         if prior is not None and penalty.l1 == 0:
             prior.learn(self.tables[field].numpy())
         row_weight = penalty.prior_ratings + (0.0 if cells is None else cells.row_weight(field))
-        solve = program(len(self.tables), self.method, cells is not None, prior is not None)
-        self.tables[field], squares, penalty_of_field = solve(
-            self.tables[field],
-            self.others(field),
-            self.fields[field],
-            tf.constant(damping),
-            lower_bounds(self.tables[field].shape[1], penalty.positive),
-            ALSScalars.of(penalty, row_weight),
-            *([] if cells is None else [cells.row_prior(field)]),
-            *([] if prior is None else [tf.constant(prior.means, tf.float32)]),
-        )
+        scalars = ALSScalars.of(penalty, row_weight)
+        solve_part = self._part_solver(field, damping, penalty, scalars, cells, prior)
+        self.tables[field], *sums = self.fields[field].solve(solve_part, f"{name}, field {field}")
+        squares, penalty_of_field = (float(exact_sum(values)) for values in sums)
         if prior is not None:
             penalty_of_field += (penalty.l1 + penalty.l2) * prior.penalty()
         if cells is not None:
             cells.update(field, self.tables[field])
-        return float(squares), float(penalty_of_field)
+        return squares, penalty_of_field
+
+    def _part_solver(
+        self,
+        field: int,
+        damping: NDArray[np.float32],
+        penalty: Penalty,
+        scalars: ALSScalars,
+        cells: UnobservedCells | None,
+        prior: RegressionPrior | None,
+    ) -> PartSolver:
+        """Solver of the rows of a part, their squared errors and penalties, (n_rows,), with common terms."""
+        n_fields, table = len(self.tables), self.tables[field]
+        of_cells = () if cells is None else (cells.row_prior(field),)
+        means = () if prior is None else (prior.means,)
+        prepare = common_program(n_fields, self.method, bool(of_cells))
+        solve = program(n_fields, self.method, bool(of_cells), bool(means))
+        common = prepare(self.others(field), scalars.has_bias, *of_cells)
+        bounds = lower_bounds(table.shape[1], penalty.positive)
+
+        def solve_part(part: Part) -> tuple[Tensor, ...]:
+            """Solve for the rows of a part."""
+            rest = [tf.constant(part.take(each), tf.float32) for each in means]
+            given = part.take(table), part.ratings, tf.constant(part.take(damping)), bounds, scalars
+            return solve(common, *given, *rest)
+
+        return solve_part
 
     def model(self, n_sweeps: int) -> Model:
         """Copy of the start with the present rows, and ids with ratings older by so many sweeps."""

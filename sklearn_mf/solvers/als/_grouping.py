@@ -1,6 +1,6 @@
 """Ratings grouped by the ids of a field, and blocks of ids with about as many ratings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
 from sklearn_mf.solvers._tensors import Tensor
+
+#: First row of each block and the end of the last, (n_blocks + 1,), from the number of ratings of each row.
+BlockBounds = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 
 
 class RatingsByField(NamedTuple):
@@ -22,8 +25,8 @@ class RatingsByField(NamedTuple):
         Standardised ratings z; weights with mean 1.
     row_weights : array of shape (n_rows,), float32
         Summed weight of the ratings of each row.
-    starts : array of shape (n_rows + 1,), int32
-        First rating of each row, and the end of the last.
+    starts, ends : arrays of shape (n_rows,), int32
+        First rating of each row, and the end of its ratings; the last row of a block has the most.
     bounds : array of shape (n_blocks + 1,), int32
         First row of each block, and the end of the last.
     """
@@ -33,6 +36,7 @@ class RatingsByField(NamedTuple):
     weights: Tensor
     row_weights: Tensor
     starts: Tensor
+    ends: Tensor
     bounds: Tensor
 
 
@@ -52,14 +56,14 @@ class HeldOutRatings(NamedTuple):
     weights: Tensor
 
 
-def rank_ids(ratings: Ratings) -> list[NDArray[np.int32]]:
-    """Ids of each field that have ratings, those with the fewest first, ties in the order of their codes."""
-    ids = []
-    for codes, n_ids in zip(ratings.codes.T, ratings.n_ids, strict=True):
-        counts = np.bincount(codes, minlength=n_ids)
-        rated = np.flatnonzero(counts)
-        ids.append(rated[np.argsort(counts[rated], kind="stable")].astype(np.int32))
-    return ids
+def rank_ids(counts: NDArray[np.integer], part_bounds: Sequence[int]) -> NDArray[np.int32]:
+    """Ids with ratings, those with the fewest first, ties in the order of their codes; (n_ids,) -> (n_rows,).
+
+    The ids with ratings are cut into parts at `part_bounds`, and each part is ranked by itself.
+    """
+    rated, sizes = np.flatnonzero(counts), np.diff(part_bounds)
+    order = np.lexsort([counts[rated], np.repeat(np.arange(len(sizes)), sizes)])
+    return rated[order].astype(np.int32)
 
 
 def rows_of(ids: NDArray[np.int32], n_ids: int) -> NDArray[np.int32]:
@@ -76,7 +80,7 @@ def hold_out_by_row(ratings: Ratings, rows: list[NDArray[np.int32]], start: Mode
     """
     return HeldOutRatings(
         rows=[row[codes] for row, codes in zip(rows, ratings.codes.T, strict=True)],
-        targets=_standardized(ratings, start),
+        targets=standardized(ratings.targets, start),
         weights=ratings.weights.astype(np.float32),
     )
 
@@ -87,7 +91,7 @@ def group_by_field(
     ids: list[NDArray[np.int32]],
     rows: list[NDArray[np.int32]],
     start: Model,
-    bounds: Callable[[NDArray[np.int32]], NDArray[np.int32]],
+    bounds: BlockBounds,
     convert: Callable[[NDArray[np.generic]], Tensor] = np.asarray,
 ) -> RatingsByField:
     """Sort the ratings by the row of one field and cut the rows into blocks.
@@ -98,15 +102,20 @@ def group_by_field(
     """
     order, starts = sorted_by(rows[field][ratings.codes[:, field]], len(ids[field]))
     mean_weight = ratings.mean_weight
-    row_weights = ratings.id_weights(field)[ids[field]] / mean_weight
     return RatingsByField(
         other_ids=convert(_other_ids(ratings, field, ids, rows, order)),
-        targets=convert(_standardized(ratings, start)[order]),
+        targets=convert(standardized(ratings.targets, start)[order]),
         weights=convert((ratings.weights / mean_weight).astype(np.float32)[order]),
-        row_weights=convert(row_weights.astype(np.float32)),
-        starts=convert(starts),
+        row_weights=convert(row_weights_of(ratings, field, ids[field])),
+        starts=convert(starts[:-1]),
+        ends=convert(starts[1:]),
         bounds=convert(bounds(np.diff(starts))),
     )
+
+
+def row_weights_of(ratings: Ratings, field: int, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Summed weights of the ratings of some ids of a field, in units of the mean weight, (n,) -> (n,)."""
+    return (ratings.id_weights(field)[ids] / ratings.mean_weight).astype(np.float32)
 
 
 def _other_ids(
@@ -125,8 +134,11 @@ def _other_ids(
     return stacked
 
 
-def _standardized(ratings: Ratings, start: Model) -> NDArray[np.float32]:
-    return ratings.standardized(start.intercept, start.scale).astype(np.float32)
+def standardized(targets: NDArray[np.float64], start: Model) -> NDArray[np.float32]:
+    """z = (y - m) / s, (n_ratings,)."""
+    z = targets - start.intercept
+    z /= start.scale
+    return z.astype(np.float32)
 
 
 def block_bounds(

@@ -1,6 +1,7 @@
 """Alternating least squares: solve for the embeddings and biases of one field, field after field."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from sklearn_mf.solvers._regression_prior import (
     Priors,
     coefficients_of,
     regression_priors,
+    restore_coefficients,
 )
+from sklearn_mf.solvers._tensors import tensor
 from sklearn_mf.solvers._training import ALSOptions, ObjectiveScale, Penalty, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._held_out import HeldOutScore
@@ -88,17 +91,31 @@ class ALS(Solver[Model]):
         if self.options.l1 > 0 and self.is_fresh and number == 0:
             ridge = replace(self.options, l1=0.0, l2=self.options.l1 + self.options.l2)
             for ridge_number in range(_RIDGE_SWEEPS):
-                self._sweep(ridge_number, ridge)
-        loss = self._sweep(number, self.options)
+                self._sweep("ridge sweep", ridge_number, ridge)
+        loss = self._sweep("sweep", number, self.options)
         self.n_sweeps += 1
         return loss, self.held_out.rmse(self.field_tables.tables)
 
-    def _sweep(self, number: int, penalty: Penalty) -> float:
+    def _sweep(self, unit: str, number: int, penalty: Penalty) -> float:
         undamped = penalty.l1 > 0 or self.cells is not None
         dampings = [damping(ages + np.int32(number), undamped) for ages in self.ages]
         return self.objective_scale.loss(
-            self.field_tables.minimise(dampings, penalty, self.cells, self.priors)
+            self.field_tables.minimise(f"{unit} {number + 1}", dampings, penalty, self.cells, self.priors)
         )
+
+    def checkpoint(self) -> tuple[int, list[NDArray[np.float32]], tuple[NDArray[np.float64] | None, ...]]:
+        """Number of sweeps, rows (n_rows[f], width) and coefficients of the features."""
+        tables = [table.numpy() for table in self.field_tables.tables]
+        return self.n_sweeps, tables, coefficients_of(self.priors)
+
+    def resume(self, checkpoint: Any) -> None:
+        """Continue after the sweeps of a checkpoint."""
+        self.n_sweeps, tables, coefficients = checkpoint
+        for field, table in enumerate(map(tensor, tables)):
+            self.field_tables.tables[field] = table
+            if self.cells is not None:
+                self.cells.update(field, table)
+        restore_coefficients(self.priors, coefficients)
 
     def snapshot(self) -> Model:
         """Copy of the present embeddings and biases, outside TensorFlow."""

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from sklearn_mf.solvers._graph import SingleGraph
 from sklearn_mf.solvers._objective import (
-    elastic_net,
     prediction_errors,
+    row_penalties,
     squared_loss,
     sum_and_pair_products,
 )
@@ -30,6 +30,10 @@ from sklearn_mf.solvers.als._unobserved import DiagonalPrior, RowPrior
 
 # Held-out ratings scored at a time.
 _SCORED = 2**15
+# Methods that solve in the eigenbasis of a prior that the rows share.
+_ROTATED = ("gradient", "blocks")
+
+_scalar, _vector, _table = (tf.TensorSpec([None] * rank) for rank in range(3))
 
 
 class ALSScalars(NamedTuple):
@@ -69,14 +73,11 @@ class LinkedRows(NamedTuple):
         Biases.
     scales : tensor of shape (width,), float32
         About the mean square of each column of X.
-    weight_factors : tensor of shape (n_others,), float32, or None
-        The weight of a rating is multiplied by that of each of its ids.
     """
 
     design: Tensor
     biases: Tensor
     scales: Tensor
-    weight_factors: Tensor | None
 
     def rotated(self, basis: Tensor) -> Self:
         """The same rows in another orthonormal basis of the columns, (width, width)."""
@@ -84,36 +85,60 @@ class LinkedRows(NamedTuple):
         return self._replace(design=design, scales=tf.reduce_mean(tf.square(design), 0))
 
 
+#: Signature of `LinkedRows`, for any size.
+linked_signature = LinkedRows(_table, _vector, _vector)
 #: (number of the block, its slice of rows, X, y, w) -> rows (n_rows, width), residuals (n_rows, length).
 BlockSolver = Callable[[Tensor, slice, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def _solve_field(
+class CommonTerms(NamedTuple):
+    """Terms that the problems of all rows of a field share.
+
+    Parameters
+    ----------
+    linked_rows : LinkedRows
+        Rows of the other fields.
+    prior : RowPrior, DiagonalPrior or empty tuple
+        Prior of the rows; iterations solve in the eigenbasis of its precision, which the design is in too.
+    """
+
+    linked_rows: LinkedRows
+    prior: RowPrior | DiagonalPrior | tuple[()]
+
+
+def _common_terms(
+    is_rotated: bool, n_others: int, others: Tensor, has_bias: Tensor, prior: RowPrior | tuple[()] = ()
+) -> CommonTerms:
+    """Prepare the stacked tables `others`, (n_others, width), of the other fields, once a field."""
+    linked_rows = link_rows(others, n_others, has_bias)
+    if not (is_rotated and isinstance(prior, RowPrior)):
+        return CommonTerms(linked_rows, prior)
+    diagonal = DiagonalPrior.of(prior)
+    return CommonTerms(linked_rows.rotated(diagonal.basis), diagonal)
+
+
+def _solve_part(
     method: str,
+    common: CommonTerms,
     table: Tensor,
-    others: Tensor,
-    field: RatingsByField,
+    ratings: RatingsByField,
     damping: Tensor,
     bounds: Tensor,
     scalars: ALSScalars,
-    prior: RowPrior | None,
     means: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Table (n_rows, width) of a field solved anew; its weighted squared errors and penalty, float64.
+    """Rows (n_rows, width) of a part solved anew; their weighted squared errors and penalties, (n_rows,).
 
-    `others` stacks the tables of the other fields, `damping` is (n_rows,), `bounds` (width,). With `means`,
-    (n_rows, width), the penalty is on the distance of a row from its prior mean.
+    `damping` is (n_rows,), `bounds` (width,). With `means`, (n_rows, width), the penalty is on the distance
+    of a row from its prior mean.
     """
-    linked_rows = link_rows(others, field.other_ids.shape[1], scalars.has_bias)
-    row_weights, diagonal, terms = field.row_weights + scalars.row_weight, None, {}
-    centres = means
-    if prior is not None and method in ("gradient", "blocks"):
-        diagonal = DiagonalPrior.of(prior)
-        linked_rows, table = linked_rows.rotated(diagonal.basis), tf.matmul(table, diagonal.basis)
-        centres = None if means is None else tf.matmul(means, diagonal.basis)
-        damping += diagonal.loading
-        terms = {"uncertainty": diagonal.precision, "prior_shift": diagonal.shift}
-    elif prior is not None:
+    linked_rows, prior = common
+    row_weights, terms, centres = ratings.row_weights + scalars.row_weight, {}, means
+    if isinstance(prior, DiagonalPrior):
+        table, damping = tf.matmul(table, prior.basis), damping + prior.loading
+        centres = None if means is None else tf.matmul(means, prior.basis)
+        terms = {"uncertainty": prior.precision, "prior_shift": prior.shift}
+    elif isinstance(prior, RowPrior):
         terms = {"prior_precision": prior.precision, "prior_shift": prior.shift}
 
     def solve(_: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,12 +153,11 @@ def _solve_field(
             return conjugate_gradient(problems, linked_rows.scales)
         return cholesky(problems) if method == "cholesky" else block_descent(problems)
 
-    solved, squares = solve_blocks(linked_rows, field, scalars.has_bias, solve)
-    if diagonal is not None:
-        solved = tf.matmul(solved, diagonal.basis, transpose_b=True)
+    solved, squares = solve_blocks(linked_rows, ratings, scalars.has_bias, solve)
+    if isinstance(prior, DiagonalPrior):
+        solved = tf.matmul(solved, prior.basis, transpose_b=True)
     penalised = solved if means is None else solved - means
-    penalty = elastic_net(penalised, row_weights, scalars.l1, scalars.l2)
-    return solved, tf.reduce_sum(tf.cast(squares, tf.float64)), penalty
+    return solved, squares, row_penalties(penalised, row_weights, scalars.l1, scalars.l2)
 
 
 def _descend(problems: RowProblems, bounds: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -144,9 +168,7 @@ def _descend(problems: RowProblems, bounds: Tensor, means: Tensor | None) -> tup
     return means + rows, residuals
 
 
-def link_rows(
-    others: Tensor, n_others: int, has_bias: Tensor, weight_factors: Tensor | None = None
-) -> LinkedRows:
+def link_rows(others: Tensor, n_others: int, has_bias: Tensor) -> LinkedRows:
     """Prepare the stacked tables (n, width) of `n_others` fields: a share of 1 takes the place of a bias."""
     share = tf.ones_like(others[:, -1:]) * (has_bias / max(n_others, 1))
     design = tf.concat([others[:, :-1], share], 1)
@@ -154,20 +176,27 @@ def link_rows(
         n_others * tf.reduce_sum(design * design, 0), tf.cast(tf.shape(others)[0], tf.float32)
     )
     scales = tf.concat([squares[:-1], has_bias[None]], 0)
-    return LinkedRows(design, has_bias * others[:, -1], scales, weight_factors)
+    return LinkedRows(design, has_bias * others[:, -1], scales)
 
 
 def solve_blocks(
-    linked_rows: LinkedRows, field: RatingsByField, has_bias: Tensor, solve: BlockSolver
+    linked_rows: LinkedRows,
+    ratings: RatingsByField,
+    has_bias: Tensor,
+    solve: BlockSolver,
+    weight_factors: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Solve block after block; rows (n_rows, width) and the weighted squared errors of each, (n_rows,)."""
-    bounds = field.bounds
+    """Solve block after block; rows (n_rows, width) and the weighted squared errors of each, (n_rows,).
+
+    The weight of a rating is multiplied by the factor of each of its ids in `weight_factors`, (n_others,).
+    """
+    bounds = ratings.bounds
     n_blocks = tf.shape(bounds)[0] - 1
 
     def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Append the rows of one block."""
         first, last = bounds[number], bounds[number + 1]
-        X, y, w = _design(linked_rows, field, first, last, has_bias)
+        X, y, w = _design(linked_rows, ratings, slice(first, last), has_bias, weight_factors)
         rows, residuals = solve(number, slice(first, last), X, y, w)
         loss = squared_loss(w, residuals, 1)
         return number + 1, solved.write(number, rows), squares.write(number, loss)
@@ -180,10 +209,14 @@ def solve_blocks(
 
 
 def _design(
-    linked_rows: LinkedRows, field: RatingsByField, first: Tensor, last: Tensor, has_bias: Tensor
+    linked_rows: LinkedRows,
+    field: RatingsByField,
+    rows: slice,
+    has_bias: Tensor,
+    weight_factors: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """X (rows, length, width), y and w (rows, length) of the rows of a block, padded to the longest."""
-    starts, ends = field.starts[first:last], field.starts[first + 1 : last + 1]
+    starts, ends = field.starts[rows], field.ends[rows]
     places = starts[:, None] + tf.range(ends[-1] - starts[-1])
     inside = places < ends[:, None]
     places = tf.where(inside, places, 0)
@@ -191,8 +224,8 @@ def _design(
     y = tf.gather(field.targets, places)
     ids = tf.gather(field.other_ids, places)  # (rows, length, n_others)
     y -= tf.reduce_sum(tf.gather(linked_rows.biases, ids), 2)
-    if linked_rows.weight_factors is not None:
-        w *= tf.reduce_prod(tf.gather(linked_rows.weight_factors, ids), 2)
+    if weight_factors is not None:
+        w *= tf.reduce_prod(tf.gather(weight_factors, ids), 2)
     X, pairs = _sum_and_pairs(linked_rows.design, ids, has_bias)
     return X, y - pairs, w
 
@@ -227,30 +260,34 @@ def _score(tables: list[Tensor], ratings: HeldOutRatings, has_bias: Tensor) -> T
 
 
 @functools.cache
+def common_program(n_fields: int, method: str, has_prior: bool) -> SingleGraph[CommonTerms]:
+    """`_common_terms` as a graph: one for each number of fields, for every field and size."""
+    prepare = functools.partial(_common_terms, method in _ROTATED, n_fields - 1)
+    return SingleGraph(prepare, [_table, _scalar, *[RowPrior(_table, _vector)] * has_prior])
+
+
+@functools.cache
 def program(
     n_fields: int, method: str, has_prior: bool, has_means: bool
 ) -> SingleGraph[tuple[Tensor, Tensor, Tensor]]:
-    """`_solve_field` as a graph: one for each number of fields and method, for every field and size."""
-    real, table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
-    scalars = ALSScalars(*[tf.TensorSpec([])] * 4)
-    given = [RowPrior(table, real)] * has_prior + [table] * has_means
-    signature = [table, *field_signature(n_fields), real, real, scalars, *given]
+    """`_solve_part` as a graph: one for each number of fields and method, for every field and size."""
+    diagonal, given = DiagonalPrior(_vector, _vector, _table, _scalar), RowPrior(_table, _vector)
+    prior = diagonal if method in _ROTATED else given
+    common = CommonTerms(linked_signature, prior if has_prior else ())
+    given = [_table, ratings_signature(n_fields), _vector, _vector, ALSScalars(*[_scalar] * 4)]
 
     def solve(*arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Prior and means are no arguments where there are none: a graph has no default arguments."""
-        rest = list(arguments)
-        means = rest.pop() if has_means else None
-        prior = rest.pop() if has_prior else None
-        return _solve_field(method, *[*rest, prior, means])
+        """Means are no argument where there are none: a graph has no default arguments."""
+        return _solve_part(method, *arguments, *[] if has_means else [None])
 
-    return SingleGraph(solve, signature)
+    return SingleGraph(solve, [common, *given, *[_table] * has_means])
 
 
-def field_signature(n_fields: int) -> list[Tensor]:
-    """Signature of the stacked tables of the other fields, and of the ratings, for any size."""
-    real, whole = tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32)
-    field = RatingsByField(tf.TensorSpec([None, n_fields - 1], tf.int32), real, real, real, whole, whole)
-    return [tf.TensorSpec([None, None]), field]
+def ratings_signature(n_fields: int) -> RatingsByField:
+    """Signature of the ratings of a part, for any size."""
+    whole = tf.TensorSpec([None], tf.int32)
+    other_ids = tf.TensorSpec([None, n_fields - 1], tf.int32)
+    return RatingsByField(other_ids, _vector, _vector, _vector, whole, whole, whole)
 
 
 @functools.cache

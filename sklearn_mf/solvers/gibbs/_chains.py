@@ -1,6 +1,7 @@
 """Chains of Gibbs sampling that advance together, in threads."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -36,17 +37,21 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
         states: list[ChainState] | None = None,
     ) -> None:
         self.options, self.start = options, start
+        if options.likelihood == "ordinal":  # the latent values of all ratings are in memory
+            ratings = replace(ratings, field_cells=(), exchange=None)
         tables = FieldTables(ratings, start, "cholesky")
         knowledge = Knowledge.of(ratings, tables, options)
         of_chains = [replace(options, seed=seed) for seed in _seeds(options)]
         if states is None:
             states = [new_state(start, each) for each in of_chains]
         self.chains = [
-            Gibbs(ratings, tables.with_rows(state.model), each, state, knowledge)
-            for each, state in zip(of_chains, states, strict=True)
+            Gibbs(ratings, tables.with_rows(state.model), each, state, knowledge, f"chain {number + 1}")
+            for number, (each, state) in enumerate(zip(of_chains, states, strict=True))
         ]
         self.sample_store = SampleStore(start, options.n_chains, len(options.kept_after))
-        self.threads = ThreadExecutor(n_threads(options.n_chains))
+        # Workers exchange rows in the same order: one chain after another.
+        side_by_side = options.n_chains if ratings.exchange is None else 1
+        self.threads = ThreadExecutor(n_threads(side_by_side))
 
     def run_epoch(self, number: int) -> tuple[float, None]:
         """Sweep each chain once; the mean of their log-likelihoods."""
@@ -55,6 +60,16 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
         if np.isfinite(values).all() and number in self.options.kept_after:
             self.sample_store.add(self.snapshot())
         return float(np.mean(values)), None
+
+    def checkpoint(self) -> tuple[SampleStore, list[object]]:
+        """The draws that are kept, and the states of all chains."""
+        return self.sample_store, [chain.checkpoint() for chain in self.chains]
+
+    def resume(self, checkpoint: Any) -> None:
+        """Continue where the same chains were at their checkpoint."""
+        self.sample_store, states = checkpoint
+        for chain, state in zip(self.chains, states, strict=True):
+            chain.resume(state)
 
     def snapshot(self) -> tuple[Draw, ...]:
         """Copies of the present draws of all chains, outside TensorFlow."""

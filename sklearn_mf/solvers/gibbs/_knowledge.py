@@ -27,18 +27,22 @@ class Knowledge:
         Features of the rows of each field.
     ordered : OrderedRatings or None
         Levels of the ratings, where these are ordered categories.
+    weights : list of ndarray of shape (n_rows[f],), float64
+        Summed weights of the ratings of the rows of each field.
     """
 
     side: SideInformation
     features: list[RowFeatures | None]
     ordered: OrderedRatings | None
+    weights: list[NDArray[np.float64]]
 
     @classmethod
     def of(cls, ratings: Ratings, field_tables: FieldTables, options: GibbsOptions) -> Self:
         """Find the features and levels of a fit."""
         ordered = OrderedRatings(ratings, field_tables) if options.likelihood == "ordinal" else None
         side = SideInformation.of(ratings, options.features, options.implicit_features)
-        return cls(side, row_features(side, field_tables.ids), ordered)
+        weights = [ratings.id_weights(field)[ids] for field, ids in enumerate(field_tables.ids)]
+        return cls(side, row_features(side, field_tables.ids), ordered, weights)
 
     def first_precisions(self, last: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
         """Precisions of coefficients with which a chain begins: the last, or the means of their priors."""

@@ -5,11 +5,15 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._posterior import Noise
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers.gibbs._priors import draw_degrees, draw_factors, draw_rescaling
+
+# Numbers searched at a time: bounds the memory.
+_SEARCHED = 2**18
 
 
 class ChainState(NamedTuple):
@@ -58,7 +62,7 @@ class WithinCellVariation(NamedTuple):
         cls, ratings: Ratings, rows: list[NDArray[np.int32]], n_rows: tuple[int, ...], scale: float
     ) -> Self:
         """Find the cells of merged ratings, given the row of each id and the unit of z."""
-        cells = np.flatnonzero(ratings.within_squares)
+        cells = _places_of_nonzero(ratings.within_squares)
         codes = ratings.codes[cells].T
         cell_rows = [row[column] for row, column in zip(rows, codes, strict=True)]
         return cls(cell_rows, ratings.within_squares[cells] / scale**2, n_rows)
@@ -74,6 +78,13 @@ class WithinCellVariation(NamedTuple):
         for other, rows in enumerate(self.rows):
             squares *= factors[other][rows] if other != field else 1.0
         return np.bincount(self.rows[field], squares, self.n_rows[field]).astype(np.float64, copy=False)
+
+
+def _places_of_nonzero(numbers: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Places of the numbers other than 0, (n,) -> (n_places,); `flatnonzero` copies views of one number."""
+    parts = gen_batches(len(numbers), _SEARCHED)
+    found = [np.flatnonzero(numbers[part]) + part.start for part in parts]
+    return np.concatenate([*found, np.empty(0, dtype=np.intp)])
 
 
 def draw_field_noise(

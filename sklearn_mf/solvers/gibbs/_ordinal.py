@@ -125,7 +125,7 @@ class OrderedRatings:
         """Replace the targets of all fields by the latent values (n_ratings,)."""
         targets = latent.astype(np.float32)
         field_tables.fields = [
-            field._replace(targets=tf.constant(targets[order]))
+            field.with_targets(tf.constant(targets[order]))
             for field, order in zip(field_tables.fields, self.orders, strict=True)
         ]
 

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from sklearn_mf.model._posterior import Draw, Noise
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._graph import SingleGraph
-from sklearn_mf.solvers._tensors import Tensor
+from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import RowProblems, normal_draw, times
-from sklearn_mf.solvers.als._sweep import field_signature, link_rows, solve_blocks
+from sklearn_mf.solvers.als._parts import Part
+from sklearn_mf.solvers.als._sweep import (
+    LinkedRows,
+    link_rows,
+    linked_signature,
+    ratings_signature,
+    solve_blocks,
+)
 from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import (
     ChainState,
@@ -34,6 +41,8 @@ from sklearn_mf.solvers.gibbs._priors import (
     draw_prior,
 )
 from sklearn_mf.solvers.gibbs._regression import draw_regression_prior
+
+_vector, _table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
 
 
 class ConditionalPrior(NamedTuple):
@@ -57,17 +66,15 @@ class ConditionalPrior(NamedTuple):
     factors: Tensor
 
 
-def _draw_field(
-    others: Tensor, field: RatingsByField, prior: ConditionalPrior, key: Tensor
-) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Draw the rows of one field, given the stacked tables of the others.
+def _draw_part(
+    linked_rows: LinkedRows, ratings: RatingsByField, prior: ConditionalPrior, key: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw the rows of a part of a field, given those of the other fields.
 
-    Returns the table (n_rows, width), and the parts of `SquaresByScale`, (n_rows,) each, with the noise
+    Returns the rows (n_rows, width), and the parts of `SquaresByScale`, (n_rows,) each, with the noise
     factors of the other ids. `key`, (2,), is the seed: each block makes one of its own from it.
     """
-    has_bias = tf.constant(1.0)
-    linked_rows = link_rows(others, field.other_ids.shape[1], has_bias, prior.factors)
-    shape = [tf.shape(field.starts)[0] - 1, tf.shape(prior.means)[1]]
+    shape = [tf.shape(ratings.starts)[0], tf.shape(prior.means)[1]]
     prior_shifts = tf.broadcast_to(tf.matmul(prior.means, prior.precision), shape)
 
     def draw(number: Tensor, rows: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,18 +89,22 @@ def _draw_field(
         sums = [tf.reduce_sum(w * part * other, 1, keepdims=True) for other in (residuals, part)]
         return tf.concat([drawn, *sums], 1), residuals
 
-    solved, squares = solve_blocks(linked_rows, field, has_bias, draw)
-    return solved[:, :-2], (squares, solved[:, -2], solved[:, -1])
+    solved, squares = solve_blocks(linked_rows, ratings, tf.constant(1.0), draw, prior.factors)
+    return solved[:, :-2], squares, solved[:, -2], solved[:, -1]
 
 
 @functools.cache
-def program(n_fields: int) -> SingleGraph[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]:
-    """`_draw_field` as a graph: one for each number of fields, for every field and size."""
-    real = tf.TensorSpec([None])
-    matrix = tf.TensorSpec([None, None])
-    prior = ConditionalPrior(matrix, matrix, real, real)
-    signature = [*field_signature(n_fields), prior, tf.TensorSpec([2], tf.int32)]
-    return SingleGraph(_draw_field, signature)
+def link_program(n_fields: int) -> SingleGraph[LinkedRows]:
+    """Prepare the stacked tables of the other fields, once a field; for every size."""
+    return SingleGraph(lambda others: link_rows(others, n_fields - 1, tf.constant(1.0)), [_table])
+
+
+@functools.cache
+def program(n_fields: int) -> SingleGraph[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """`_draw_part` as a graph: one for each number of fields, for every field and size."""
+    prior = ConditionalPrior(_table, _table, _vector, _vector)
+    key = tf.TensorSpec([2], tf.int32)
+    return SingleGraph(_draw_part, [linked_signature, ratings_signature(n_fields), prior, key])
 
 
 def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,11 +115,16 @@ def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
 
 
 # Not in NumPy, whose threads and those of TensorFlow would wait for each other.
-_moments_program = SingleGraph(_moments, [tf.TensorSpec([None, None])])
+_moments_program = SingleGraph(_moments, [_table])
+
+
+def _key_of_part(key: Tensor, number: int) -> Tensor:
+    """Seed of a part, (2,) -> (2,): its draws are the same whatever worker makes them."""
+    return key if number == 0 else tf.random.experimental.stateless_fold_in(key, -number)
 
 
 class Gibbs:
-    """One chain, which begins at a state; `knowledge` is common to all chains."""
+    """One chain, which begins at a state; `knowledge` is common to all chains, `name` is for messages."""
 
     def __init__(
         self,
@@ -117,13 +133,14 @@ class Gibbs:
         options: GibbsOptions,
         state: ChainState,
         knowledge: Knowledge,
+        name: str = "chain 1",
     ) -> None:
-        self.options, self.field_tables, self.knowledge = options, field_tables, knowledge
+        self.options, self.field_tables, self.knowledge, self.name = options, field_tables, knowledge, name
         self.n_sweeps = self.n_before = state.n_sweeps
         self.scale = state.model.scale
         self.total_weight, self.mean_weight = ratings.total_weight, ratings.mean_weight
         ids = field_tables.ids
-        self.weights = [ratings.id_weights(field)[order] for field, order in enumerate(ids)]
+        self.weights = knowledge.weights
         self.within_cells = WithinCellVariation.of(
             ratings, field_tables.rows, tuple(map(len, ids)), self.scale
         )
@@ -217,11 +234,34 @@ class Gibbs:
             tf.constant(np.concatenate([*others, np.empty(0)]), tf.float32),
         )
         key = tf.constant([self.options.seed, self.n_sweeps * len(self.priors) + field], tf.int32)
+        linked = link_program(len(self.priors))(tables.others(field))
         draw = program(len(self.priors))
-        tables.tables[field], errors = draw(tables.others(field), tables.fields[field], prior, key)
+
+        def draw_part(part: Part) -> tuple[Tensor, ...]:
+            """Draw the rows of a part."""
+            own = prior._replace(noise_precision=part.take(prior.noise_precision))
+            if features is not None:
+                own = own._replace(means=part.take(prior.means))
+            return draw(linked, part.ratings, own, _key_of_part(key, part.number))
+
+        name = f"{self.name}, sweep {self.n_sweeps + 1}, field {field}"
+        tables.tables[field], *errors = tables.fields[field].solve(draw_part, name)
         sums = [self.mean_weight * part.numpy().astype(np.float64) for part in errors]
         sums[0] += self.within_cells.by_row(field, noise.factors)
         return SquaresByScale(*sums)
+
+    def checkpoint(self) -> tuple[object, ...]:
+        """Everything that `resume` needs, outside TensorFlow."""
+        tables = [table.numpy() for table in self.field_tables.tables]
+        thresholds = None if self.likelihood is None else self.likelihood.thresholds
+        return tables, self.noise, self.precisions, self.priors, self.n_sweeps, thresholds
+
+    def resume(self, checkpoint: Tensor) -> None:
+        """Continue where the same chain was at its checkpoint."""
+        tables, self.noise, self.precisions, self.priors, self.n_sweeps, thresholds = checkpoint
+        self.field_tables.tables = list(map(tensor, tables))
+        if self.likelihood is not None:
+            self.likelihood.thresholds = thresholds
 
     def snapshot(self) -> Draw:
         """Copy of the present draw, outside TensorFlow, over all ids."""

@@ -36,6 +36,7 @@ class RelevancePhase:
     start: Model
 
     def __post_init__(self) -> None:
+        self.n_sweeps = 0
         means = [rows.means for rows in self.tables.rows]
         self.cells = UnobservedCells(self.options.unobserved, means, 1.0)
         weight, sizes = self.options.unobserved.weight, self.tables.sizes
@@ -53,6 +54,7 @@ class RelevancePhase:
         """Solve for users, then items; the variational objective a rating. With noise 0 it is J."""
         if noise == 0:
             self.tables.without_variances()
+        self.n_sweeps += 1
         squares = [self._solve_field(field, noise) for field in (0, 1)][-1]
         squares += self.cells.squared_error() + self._uncertain_cells()
         penalty = sum(self._penalty(field, noise) for field in (0, 1))
@@ -67,7 +69,7 @@ class RelevancePhase:
             shift += self.ridges[field][:, None] * tf.constant(of_features.means, tf.float32)
         uncertainty = tf.concat([variances[:-1], [0.0]], 0)
         prior = FieldPrior(self.ridges[field], cells.precision, tf.zeros_like(rows) + shift, uncertainty)
-        squares = self.tables.solve(field, prior, noise)
+        squares = self.tables.solve(f"first phase, sweep {self.n_sweeps}", field, prior, noise)
         self.cells.update(field, self.tables.rows[field].means)
         return squares
 

@@ -18,7 +18,13 @@ from sklearn_mf.solvers.als._least_squares import (
     conjugate_gradient,
     times_transposed,
 )
-from sklearn_mf.solvers.als._sweep import LinkedRows, field_signature, link_rows, solve_blocks
+from sklearn_mf.solvers.als._sweep import (
+    LinkedRows,
+    link_rows,
+    linked_signature,
+    ratings_signature,
+    solve_blocks,
+)
 
 
 class Rows(NamedTuple):
@@ -55,13 +61,20 @@ class FieldPrior(NamedTuple):
     uncertainty: Tensor
 
 
-def _solve_field(
-    method: str, rows: Rows, partners: Rows, field: RatingsByField, prior: FieldPrior, noise: Tensor
-) -> tuple[Rows, Tensor]:
-    """Rows of a field solved anew, and their weighted expected squared errors, float64."""
-    width = tf.shape(rows.means)[1]
+def _link_rows(partners: Rows) -> LinkedRows:
+    """Prepare the rows of the other field, once a field; their variances stand beside the design."""
     linked = link_rows(partners.means, 1, tf.constant(1.0))
-    design = tf.concat([linked.design, partners.variances], 1)  # one gather for both
+    return linked._replace(design=tf.concat([linked.design, partners.variances], 1))  # one gather for both
+
+
+def _solve_part(
+    method: str, rows: Rows, linked: LinkedRows, ratings: RatingsByField, prior: FieldPrior, noise: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of a part solved anew: means and variances; the two parts of their expected squared errors.
+
+    (n_rows, width), same, (n_rows,), (n_rows,); `prior` has the rows of the part.
+    """
+    width = tf.shape(rows.means)[1]
     diagonal = tf.linalg.diag_part(prior.precision) + prior.uncertainty
 
     def solve(_: Tensor, block: slice, X: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,10 +100,8 @@ def _solve_field(
         errors = tf.reduce_sum(means * means * uncertainty + own * curvature, 1) + of_partners[:, -1]
         return tf.concat([means, own, errors[:, None]], 1), residuals
 
-    linked = LinkedRows(design, linked.biases, linked.scales, None)
-    solved, squares = solve_blocks(linked, field, tf.constant(1.0), solve)
-    total = tf.reduce_sum(tf.cast(squares, tf.float64)) + tf.reduce_sum(tf.cast(solved[:, -1], tf.float64))
-    return Rows(solved[:, :width], solved[:, width:-1]), total
+    solved, squares = solve_blocks(linked, ratings, tf.constant(1.0), solve)
+    return solved[:, :width], solved[:, width:-1], squares, solved[:, -1]
 
 
 def _without_last(rows: Tensor) -> Tensor:
@@ -98,10 +109,13 @@ def _without_last(rows: Tensor) -> Tensor:
     return tf.concat([rows[:, :-1], tf.zeros_like(rows[:, -1:])], 1)
 
 
+_vector, _table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
+link_program = SingleGraph(_link_rows, [Rows(_table, _table)])
+
+
 @functools.cache
-def program(method: str) -> SingleGraph[tuple[Rows, Tensor]]:
-    """`_solve_field` as a graph, for every size."""
-    table, vector, scalar = tf.TensorSpec([None, None]), tf.TensorSpec([None]), tf.TensorSpec([])
-    rows, field = Rows(table, table), field_signature(2)[1]
-    prior = FieldPrior(vector, table, table, vector)
-    return SingleGraph(functools.partial(_solve_field, method), [rows, rows, field, prior, scalar])
+def program(method: str) -> SingleGraph[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """`_solve_part` as a graph, for every size."""
+    prior = FieldPrior(_vector, _table, _table, _vector)
+    signature = [Rows(_table, _table), linked_signature, ratings_signature(2), prior, tf.TensorSpec([])]
+    return SingleGraph(functools.partial(_solve_part, method), signature)

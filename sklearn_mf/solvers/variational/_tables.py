@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.solvers._objective import exact_sum
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._field_tables import FieldTables
-from sklearn_mf.solvers.variational._rows import FieldPrior, Rows, program
+from sklearn_mf.solvers.als._parts import Part
+from sklearn_mf.solvers.variational._rows import FieldPrior, Rows, link_program, program
 
 # From this embedding_dim on, steps of conjugate gradient replace the exact solution.
 _GRADIENT_FROM = 48
@@ -47,16 +49,22 @@ class UncertainTables:
             spread = np.zeros_like(rows) if variances is None else variances[field][ids]
             self.rows[field] = Rows(tf.constant(rows), tf.constant(spread))
 
-    def solve(self, field: int, prior: FieldPrior, noise: float) -> float:
-        """Solve for the rows of a field; the weighted expected squared errors of all ratings."""
-        self.rows[field], squares = program(self.method)(
-            self.rows[field],
-            self.rows[1 - field],
-            self.field_tables.fields[field],
-            prior,
-            tf.constant(noise, tf.float32),
-        )
-        return float(squares)
+    def solve(self, name: str, field: int, prior: FieldPrior, noise: float) -> float:
+        """Solve for the rows of a field; the weighted expected squared errors of all ratings.
+
+        `name` is that of the sweep.
+        """
+        rows, linked = self.rows[field], link_program(self.rows[1 - field])
+        solve, noise = program(self.method), tf.constant(noise, tf.float32)
+
+        def solve_part(part: Part) -> tuple[Tensor, ...]:
+            """Solve for the rows of a part."""
+            own = prior._replace(ridge=part.take(prior.ridge), shift=part.take(prior.shift))
+            return solve(Rows(*map(part.take, rows)), linked, part.ratings, own, noise)
+
+        solved = self.field_tables.fields[field].solve(solve_part, f"{name}, field {field}")
+        self.rows[field] = Rows(*solved[:2])
+        return float(exact_sum(solved[2]) + exact_sum(solved[3]))
 
     def without_variances(self) -> None:
         """Make all rows certain."""

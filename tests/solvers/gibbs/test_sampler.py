@@ -102,7 +102,7 @@ class Slow:
         errors, partners, picked = self.errors()
         X, weights = partners[field], self.precisions(field)
         targets = (X * picked[field]).sum(1) - errors
-        bounds = self.chain.field_tables.fields[field].bounds.numpy()
+        bounds = self.chain.field_tables.fields[field].read(slice(None)).bounds.numpy()
         assert len(bounds) > 2, "several blocks"
         key = tf.constant([self.chain.options.seed, number * len(self.tables) + field], tf.int32)
         mean, precision, _ = self.priors[field]
@@ -394,7 +394,8 @@ class Simulation:
         chain = self.chain
         for field, order in enumerate(self.orders):
             targets = tf.constant(means[order], tf.float32)
-            chain.field_tables.fields[field] = chain.field_tables.fields[field]._replace(targets=targets)
+            fields = chain.field_tables.fields
+            fields[field] = fields[field].with_targets(targets)
         squares = within_squares[self.ratings.within_squares > 0]
         chain.within_cells = chain.within_cells._replace(squares=squares)
 

@@ -114,7 +114,8 @@ def test_rows_variances_and_expected_squares_equal_the_dense_reference(field, me
     ridge, shift, uncertainty = rng.random(n), rng.normal(size=(n, width)), rng.random(width)
     precision, ids = root @ root.T, tables.ids[field]
     prior = [ridge[ids], precision, shift[ids], uncertainty]
-    squares = tables.solve(field, FieldPrior(*(tf.constant(part, tf.float32) for part in prior)), noise)
+    given = FieldPrior(*(tf.constant(part, tf.float32) for part in prior))
+    squares = tables.solve("sweep 1", field, given, noise)
     penalty = precision + np.diag(uncertainty) + ridge[:, None, None] * np.eye(width)
     dense.solve(field, dense.w, dense.w * dense.z, penalty, shift, noise)
     assert_same_rows(tables, dense)
@@ -170,6 +171,7 @@ def test_a_sweep_of_the_relevance_phase_equals_the_dense_reference(noise, has_fe
 def test_a_sweep_of_the_rating_phase_equals_the_dense_reference(has_features):
     ratings, start = problem()
     solver = Variational(ratings, None, start, with_features(ratings) if has_features else OPTIONS)
+    solver.begin()
     solver.run_epoch(0)
     dense, n = Dense(ratings, solver.tables), ratings.n_ids
     anchors = np.zeros((n[1], DIM + 1))
