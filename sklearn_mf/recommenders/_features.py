@@ -214,13 +214,14 @@ def _with_earlier(rows: csr_array, earlier: csr_array, codes: NDArray[np.int32])
 
 
 def _check_same_fields(previous: Featured, read: list[FieldFeatures | None]) -> None:
-    """Refuse a warm start with features of other columns than those of the last fit."""
+    """Refuse to continue a fit with features of other columns than it had."""
     before = getattr(previous, "_encoders", [None] * len(read))
     for field, (encoders, one) in enumerate(zip(before, read, strict=True)):
         if (encoders is None) != (one is None):
             what = "add" if encoders is None else "leave out"
             raise ValueError(
-                f"A warm start cannot {what} features of column {field}: set warm_start=False to start anew."
+                f"A warm start or partial_fit cannot {what} features of column {field}: set warm_start=False "
+                "and call fit to start anew."
             )
         if encoders is not None and one is not None:
             check_columns(one.table, encoders, one.label)

@@ -1,7 +1,7 @@
 """partial_fit: further ratings in one pass, without the earlier ones and TensorFlow; all or nothing."""
 
 import copy
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,8 +25,11 @@ from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS
 class Updatable(Recommender, Protocol):
     """The members of a recommender that `partial_fit` needs beyond those of the fit."""
 
-    def fit(self, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self: ...
+    def fit(self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self: ...
     def _update(self, task: FitTask) -> None: ...
+
+
+U = TypeVar("U", bound=Updatable)
 
 
 class PartialFitMixin:
@@ -34,8 +37,8 @@ class PartialFitMixin:
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: object, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> Self:
+        self: U, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> U:
         """Update the rows of ids by further ratings, in one pass and without the earlier ratings.
 
         The rows of the users with new ratings are updated, then those of the items. Each row is the solution
@@ -82,7 +85,7 @@ class PartialFitMixin:
 
 
 def update_recommender(
-    estimator: Updatable, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None
+    estimator: Updatable, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> None:
     """Update an estimator: all of its attributes change at the end, or none."""
     if not hasattr(estimator, "embeddings_"):
@@ -90,8 +93,8 @@ def update_recommender(
         return
     fitted = copy.copy(estimator)
     source = stored(X, y, sample_weight, estimator._row_format, estimator.verbose > 0)
-    with source as X, SINGLE_THREADED_BLAS:  # the matrices are small
-        fitted._update(_prepare(fitted, estimator, X, y, sample_weight))
+    with source as read, SINGLE_THREADED_BLAS:  # the matrices are small
+        fitted._update(_prepare(fitted, estimator, read, y, sample_weight))
     _check_finite(fitted)
     replace_attributes(estimator, fitted)
 
@@ -114,9 +117,9 @@ def _prepare(
 
 
 def _check_finite(fitted: Recommender) -> None:
-    """Refuse rows that are not finite."""
-    for rows in (*fitted.embeddings_, *fitted.biases_):
-        if not np.isfinite(rows).all():
+    """Refuse an update that is not finite."""
+    for numbers in (*fitted.embeddings_, *fitted.biases_, fitted.scale_):
+        if not np.isfinite(numbers).all():
             raise ValueError(
                 "partial_fit diverged: the ratings or the sample weights are too large, so scale them down."
             )

@@ -23,13 +23,16 @@ from sklearn_mf.recommenders._stored_pattern import pattern_of
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings
 from sklearn_mf.solvers._training import Unobserved
 
+# A fitted recommender, whose attributes depend on the phases of its fit.
+Updated = Any
+
 # Number of ratings that the average row counts as the row of a new id, where no prior is learnt.
 _OF_NEW = 10.0
 # The checksum of ratings that no data have: a warm start learns the relevance rows anew.
 _UNKNOWN = -1
 
 
-def update_ratings_model(recommender: Any, task: FitTask) -> None:
+def update_ratings_model(recommender: Updated, task: FitTask) -> None:
     """Update a recommender of ratings: the relevance rows, if any, and then the rating rows."""
     previous = task.previous
     earlier = RatingStatistics.of_sums(previous._rating_sums, moved_weights(task))
@@ -57,7 +60,7 @@ def moved_weights(task: FitTask) -> list[NDArray[np.float64]]:
     return weights
 
 
-def _chunk(recommender: Any, task: FitTask, model: Model) -> Chunk:
+def _chunk(recommender: Updated, task: FitTask, model: Model) -> Chunk:
     """The further ratings in units of a model."""
     return Chunk.of(task.ratings, moved_weights(task), recommender._mean_weight, model)
 
@@ -67,7 +70,7 @@ def _moved(model: Model, task: FitTask, centred: tuple[float, float]) -> Model:
     return moved_model(model, task.known_codes, task.ratings.n_ids, centred, task.features)
 
 
-def _updated_rows(recommender: Any, task: FitTask, centred: tuple[float, float]) -> Model:
+def _updated_rows(recommender: Updated, task: FitTask, centred: tuple[float, float]) -> Model:
     """Rating rows whose penalty is not learnt; the whole of alpha is a ridge penalty."""
     update = RowUpdate(
         charged_alpha(recommender),
@@ -83,7 +86,7 @@ def _updated_rows(recommender: Any, task: FitTask, centred: tuple[float, float])
 
 
 def _updated_relevance(
-    recommender: Any, task: FitTask, n_cells: float, centred: tuple[float, float]
+    recommender: Updated, task: FitTask, n_cells: float, centred: tuple[float, float]
 ) -> Model:
     """Relevance rows, with unobserved cells and prior ratings for the number of all observed cells."""
     value = task.previous._unobserved[1]
@@ -105,14 +108,14 @@ def _updated_relevance(
     return update.apply(model, _chunk(recommender, task, model))
 
 
-def _cell_weight(recommender: Any, n_cells: float, ratio: float) -> float:
+def _cell_weight(recommender: Updated, n_cells: float, ratio: float) -> float:
     """Weight of an unobserved cell, where `n_cells` are observed."""
     n_users, n_items = map(np.count_nonzero, recommender._id_weights)
     return Unobserved.of_counts(n_cells, (int(n_users), int(n_items)), ratio, 0.0).weight
 
 
 def _updated_phases(
-    recommender: Any, task: FitTask, relevance: Model, centred: tuple[float, float]
+    recommender: Updated, task: FitTask, relevance: Model, centred: tuple[float, float]
 ) -> TwoPhaseModel:
     """Both kinds of rows, given the relevance rows, where the penalty is learnt."""
     previous = task.previous
@@ -150,7 +153,7 @@ def _moved_pattern(pattern: Pattern | None, task: FitTask, unit: NDArray[np.floa
     return replace(scaled, loadings=(np.zeros((n_users, 0)), items))
 
 
-def update_interactions_model(recommender: Any, task: FitTask) -> None:
+def update_interactions_model(recommender: Updated, task: FitTask) -> None:
     """Update a recommender of interactions; the strength of a cell is added to that of earlier rows."""
     cells, n_cells = _weighed(recommender, task)
     task = task._replace(ratings=cells)
@@ -175,7 +178,7 @@ def update_interactions_model(recommender: Any, task: FitTask) -> None:
     recommender._store_state(update.apply(model, chunk))
 
 
-def _weighed(recommender: Any, task: FitTask) -> tuple[Ratings, float]:
+def _weighed(recommender: Updated, task: FitTask) -> tuple[Ratings, float]:
     """The cells with target 1 and the weights that they add, and the number of all cells so far."""
     previous, strengths, is_seen = task.previous, task.ratings.targets, _seen_cells(task)
     weight = previous._id_weights[0].sum()
