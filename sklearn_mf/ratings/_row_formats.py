@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sklearn_mf.ratings._columns import check_length, named_columns, read_targets, read_weights, short_repr
+from sklearn_mf.ratings._columns import (
+    AT_POSITION,
+    Place,
+    check_length,
+    named_columns,
+    read_targets,
+    read_weights,
+    short_repr,
+)
 from sklearn_mf.ratings._derived_cells import with_values
 from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._matrices import is_sparse
@@ -41,8 +49,8 @@ class RowFormat:
         """Range of the values of the rows of a store, (2,) -> (2,); `how` says how it merged cells."""
         if how != "mean":
             raise ValueError(
-                f"The store has the sum of repeated ratings (repeated={how!r}), but this estimator takes their "
-                "mean: prepare it with repeated='mean'."
+                f"The store has the sum of repeated ratings (repeated={how!r}), but this estimator takes "
+                "their mean: prepare it with repeated='mean'."
             )
         return target_range
 
@@ -90,12 +98,7 @@ class InteractionRows(RowFormat):
             return strengths, weights
         given = read_targets(y)
         check_length(given, n_rows, "strengths")
-        if given.min(initial=0) < 0:
-            place = int(np.argmin(given))
-            raise ValueError(
-                f"Strengths must not be negative, got {given[place]:g} at position {place}: "
-                "use 0 to drop a row."
-            )
+        check_strengths(given)
         if not (weights > 0)[given > 0].any():
             raise ValueError(
                 "No row has a strength and a weight above 0: at least one row needs both, "
@@ -134,6 +137,15 @@ def _weights_of(targets: NDArray[np.float64], weights: NDArray[np.float64]) -> N
 
 
 RATINGS = RowFormat()
+
+
+def check_strengths(strengths: NDArray[np.float64], place: Place = AT_POSITION) -> None:
+    """Refuse negative strengths, (n,)."""
+    if strengths.min(initial=0) < 0:
+        row = int(np.argmin(strengths))
+        raise ValueError(
+            f"Strengths must not be negative, got {strengths[row]:g} {place(row)}: use 0 to drop a row."
+        )
 
 
 def split_ratings(X: object, y: object, caller: str) -> tuple[Any, Any]:

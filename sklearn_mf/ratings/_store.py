@@ -125,7 +125,7 @@ class RatingsStore:
     @functools.cached_property
     def statistics(self) -> RatingStatistics:
         """Sums over the ratings, as :class:`RatingStatistics` has them of the same ratings in memory."""
-        weights = [np.array(read_array(self.folder / f"id_weights_{field}.npy")) for field in range(2)]
+        weights = [np.load(self.folder / f"id_weights_{field}.npy") for field in range(2)]
         return RatingStatistics(**self._contents.sums, id_weights=weights)
 
     def ratings(self) -> Ratings:
@@ -158,12 +158,14 @@ class RatingsStore:
 
 def open_ratings(folder: Path, n_ids: list[int], equal: dict[str, float]) -> Ratings:
     """Memory maps of the files of a store; where all numbers are equal, a view of one number."""
-    codes, targets = read_array(folder / "codes.npy"), read_array(folder / "targets.npy")
+    codes = read_array(folder / "codes.npy", np.int32)
+    targets = read_array(folder / "targets.npy", np.float64)
     read = functools.partial(_read_numbers, folder, n_ratings=len(targets), equal=equal)
-    starts = [read_array(folder / f"starts_{field}.npy") for field in range(2)]
+    starts = [read_array(folder / f"starts_{field}.npy", np.int64) for field in range(2)]
     weights, within_squares = read("weights"), read("within_squares")
     of_users = FieldCells(codes[:, 1], targets, weights, starts[0])
-    users, item_targets = (read_array(folder / f"item_{name}.npy") for name in ("users", "targets"))
+    users = read_array(folder / "item_users.npy", np.int32)
+    item_targets = read_array(folder / "item_targets.npy", np.float64)
     of_items = FieldCells(users, item_targets, read("weights", order="item_"), starts[1])
     return Ratings(codes, targets, weights, tuple(n_ids), within_squares, (of_users, of_items))
 
@@ -215,7 +217,7 @@ def _read_numbers(
 ) -> NDArray[np.float64]:
     if name in equal:
         return np.broadcast_to(equal[name], n_ratings)
-    return read_array(folder / f"{order}{name}.npy")
+    return read_array(folder / f"{order}{name}.npy", np.float64)
 
 
 def _read_ids(folder: Path, field: int) -> NDArray[np.generic]:

@@ -5,11 +5,13 @@ import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
+
+T = TypeVar("T", bound=np.generic)
 
 # Errors of a full disk, of a quota, and of a limit on the size of files.
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -85,24 +87,35 @@ class CompactFile:
         self._file.append(np.broadcast_to(equal, self._n_rows))
 
 
-def read_array(path: Path) -> NDArray[np.generic]:
-    """Read-only memory map of an .npy file as a plain array."""
-    return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+def read_array(path: Path, dtype: type[T]) -> NDArray[T]:
+    """Read-only memory map of an .npy file, as a plain array; `dtype` is the type of its numbers."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return array.astype(dtype, copy=False)
+
+
+def save_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Write an array of at least one dimension."""
+    with ArrayFile(path, array.dtype, array.shape[1:]) as file:
+        file.append(array)
 
 
 class Workplace:
-    """The folder under its temporary name.
+    """Folders in which a store is made.
 
     Parameters
     ----------
     path : Path
-        The temporary folder.
+        The folder under its temporary name.
+    scratch : Path
+        Folder for files that are not kept.
     n_bytes : int
         Space that the work needs at its peak, for the error of a full disk; 0 while it is unknown.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.n_bytes = path, 0
+    def __init__(self, parent: Path) -> None:
+        self.path, self.scratch, self.n_bytes = parent / "store", parent / "scratch", 0
+        for folder in (self.path, self.scratch):
+            folder.mkdir(parents=True)
 
 
 @contextlib.contextmanager
@@ -112,19 +125,20 @@ def new_folder(folder: Path, overwrite: bool, is_ours: bool) -> Iterator[Workpla
     An existing folder is replaced only with `overwrite`, and only where `is_ours` or it is empty.
     """
     _check_target(folder, overwrite, is_ours)
-    working, old = (folder.with_name(f".{folder.name}.{end}") for end in ("preparing", "old"))
-    _remove(working, old)  # remains of a killed preparation
-    work = Workplace(working)
+    parent = folder.with_name(f".{folder.name}.preparing")
+    shutil.rmtree(parent, ignore_errors=True)  # remains of a killed preparation
     try:
-        working.mkdir(parents=True)
+        work = Workplace(parent)
         yield work
         if folder.exists():
-            folder.rename(old)
-        working.rename(folder)
+            folder.rename(parent / "replaced")
+        work.path.rename(folder)
     except OSError as error:
-        raise _explained(error, folder, work.n_bytes) from error
+        if error.errno not in _FULL:
+            raise
+        raise OSError(error.errno, _needed(error, folder, work.n_bytes)) from error
     finally:
-        _remove(working, old)
+        shutil.rmtree(parent, ignore_errors=True)
 
 
 def _check_target(folder: Path, overwrite: bool, is_ours: bool) -> None:
@@ -144,18 +158,10 @@ def _check_target(folder: Path, overwrite: bool, is_ours: bool) -> None:
         )
 
 
-def _explained(error: OSError, folder: Path, n_bytes: int) -> OSError:
-    """The error of a full disk with the space needed; any other error as it is."""
-    if error.errno not in _FULL:
-        return error
+def _needed(error: OSError, folder: Path, n_bytes: int) -> str:
+    """Sentence about a full disk with the space needed."""
     needed = f"about {n_bytes / 1e9:.2f} GB ({n_bytes} bytes)" if n_bytes else "more space than there is"
-    message = (
+    return (
         f"No space left for the ratings store {folder} ({error.strerror}): the preparation needs {needed} in "
         f"{folder.parent}; free space or pass a folder on another disk."
     )
-    return OSError(error.errno, message)
-
-
-def _remove(*folders: Path) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)

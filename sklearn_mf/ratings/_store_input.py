@@ -68,7 +68,7 @@ class StoreInput(TrainingInput):
 
 
 @contextlib.contextmanager
-def stored(X: object, y: object, sample_weight: object, rows: RowFormat) -> Iterator[object]:
+def stored(X: object, y: object, sample_weight: object, rows: RowFormat, verbose: bool) -> Iterator[object]:
     """X, or where it is a dataset its store in a temporary folder, which is removed afterwards."""
     if not (is_dataset(X) or isinstance(X, RatingsStore)):
         yield X
@@ -83,7 +83,7 @@ def stored(X: object, y: object, sample_weight: object, rows: RowFormat) -> Iter
         yield X
         return
     with tempfile.TemporaryDirectory(prefix="sklearn_mf_") as folder:
-        yield prepare_ratings(X, Path(folder) / "store", repeated=rows.merging_on_disk)
+        yield prepare_ratings(X, Path(folder) / "store", repeated=rows.merging_on_disk, verbose=verbose)
 
 
 def read_input(X: object, y: object, sample_weight: object, caller: str, rows: RowFormat) -> TrainingInput:
@@ -104,8 +104,8 @@ def stored_items(folder: str, starts: NDArray[np.integer]) -> NDArray[np.int32]:
         ) from error
     if not np.array_equal(ratings.field_cells[0].starts, starts):
         raise ValueError(
-            f"The store {folder!r} is not the one that this recommender was fitted on, and it holds the rated "
-            "items: put that folder back, or fit again."
+            f"The store {folder!r}, which holds the rated items, is not the one that this recommender was "
+            "fitted on: put that folder back, or fit again."
         )
     return ratings.field_cells[0].other_codes
 

@@ -22,7 +22,7 @@ from sklearn_mf.ratings._store import (
     holds_store,
     open_ratings,
 )
-from sklearn_mf.ratings._store_files import ArrayFile, CompactFile, new_folder, read_array
+from sklearn_mf.ratings._store_files import ArrayFile, CompactFile, new_folder, read_array, save_array
 from sklearn_mf.ratings._store_shuffle import Bucket, Buckets
 
 # Rows that are read at a time.
@@ -66,26 +66,26 @@ def write_store(
     overwrite: bool = False,
 ) -> RatingsStore:
     """Write merged ratings of two fields that are in memory."""
-    types = [str(one.dtype) for one in ids] if id_types is None else id_types
+    types: list[IdType] = [str(one.dtype) for one in ids] if id_types is None else id_types
     ends = [ratings.targets.min(), ratings.targets.max()] if target_range is None else target_range
     about = About(ids, types, list(column_names), ends, repeated)
     folder = Path(folder).absolute()
     with new_folder(folder, overwrite, holds_store(folder)) as work:
-        write_files(work.path, [ratings], about)
+        write_files(work.path, work.scratch, [ratings], about)
     return RatingsStore(folder, keep_seen_items=keep_seen_items)
 
 
-def write_files(folder: Path, parts: Iterable[Ratings], about: About) -> None:
+def write_files(folder: Path, scratch: Path, parts: Iterable[Ratings], about: About) -> None:
     """Write all files of a store from merged ratings, part by part in the order of the users."""
     n_ids = [len(ids) for ids in about.ids]
     counts, equal = _write_by_user(folder, parts, n_ids)
     for field, ids in enumerate(about.ids):
-        _save(folder / f"starts_{field}.npy", np.append(0, np.cumsum(counts[field])))
+        save_array(folder / f"starts_{field}.npy", np.append(0, np.cumsum(counts[field])))
         _write_ids(folder, field, ids)
-    _write_by_item(folder, counts[1], equal)
+    _write_by_item(folder, scratch, counts[1], equal)
     statistics = RatingStatistics.of(open_ratings(folder, n_ids, equal))
     for field, weights in enumerate(statistics.id_weights):
-        _save(folder / f"id_weights_{field}.npy", weights)
+        save_array(folder / f"id_weights_{field}.npy", weights)
     _write_contents(folder, about, equal, statistics, int(counts[0].sum()))
 
 
@@ -111,13 +111,13 @@ def _write_by_user(
     return counts, {name: number for name, number in numbers.items() if number is not None}
 
 
-def _write_by_item(folder: Path, counts: NDArray[np.int64], equal: dict[str, float]) -> None:
+def _write_by_item(folder: Path, scratch: Path, counts: NDArray[np.int64], equal: dict[str, float]) -> None:
     """Write the users, ratings and weights in the order of the items, (n_items,) ratings each."""
     names = ["targets"] if "weights" in equal else ["targets", "weights"]
-    codes = read_array(folder / "codes.npy")
-    columns = {name: read_array(folder / f"{name}.npy") for name in names}
+    codes = read_array(folder / "codes.npy", np.int32)
+    columns = {name: read_array(folder / f"{name}.npy", np.float64) for name in names}
     dtype = np.dtype([("items", np.int32), ("users", np.int32), *((name, np.float64) for name in names)])
-    with Buckets(folder / "rows.scratch", dtype, "items", counts) as buckets:
+    with Buckets(scratch / "rows.by_item", dtype, "items", counts) as buckets:
         for part in gen_batches(len(codes), _CHUNK):
             rows = np.empty(part.stop - part.start, dtype)
             rows["users"], rows["items"] = codes[part].T
@@ -143,7 +143,7 @@ def _write_buckets(folder: Path, buckets: Iterable[Bucket], names: list[str]) ->
 
 def _write_ids(folder: Path, field: int, ids: NDArray[np.generic]) -> None:
     if ids.dtype != object:
-        _save(folder / f"ids_{field}.npy", ids)
+        save_array(folder / f"ids_{field}.npy", ids)
         return
     import pyarrow as pa
 
@@ -176,8 +176,3 @@ def _plain(dtype: IdType) -> str:
     if not isinstance(dtype, str):
         raise TypeError("A ratings store holds ids of plain types, not categories: convert them.")
     return dtype
-
-
-def _save(path: Path, array: NDArray[np.generic]) -> None:
-    with ArrayFile(path, array.dtype) as file:
-        file.append(array)

@@ -20,18 +20,23 @@ from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
 
 
-class Fitted(Protocol):
-    """The members of a fitted recommender that its lists need."""
+class HasSeenItems(Protocol):
+    """The fitted attributes that hold the rated items of each user."""
 
     categories_: list[NDArray[np.generic]]
+    _seen_starts: NDArray[np.integer]
+    _seen_items: NDArray[np.integer] | str
+
+
+class Fitted(HasSeenItems, Protocol):
+    """The members of a fitted recommender that its lists need."""
+
     id_types_: list[IdType]
     intercept_: float
     scale_: float
     biases_: list[NDArray[np.float32]]
     average_embeddings_: NDArray[np.float64]
     _norm_bounds: list[float]
-    _seen_starts: NDArray[np.integer]
-    _seen_items: NDArray[np.integer] | str
     handle_unknown: str
 
     @property
@@ -90,7 +95,7 @@ def catalog_of(recommender: Fitted, caller: str) -> Catalog:
     return Catalog(vocabularies, column_names(recommender), functools.partial(seen_items_of, recommender))
 
 
-def seen_items_of(recommender: Fitted) -> SeenItems:
+def seen_items_of(recommender: HasSeenItems) -> SeenItems:
     """Items that each user has rated in fit; `_seen_items` are their codes, or the folder of the store."""
     starts, items = recommender._seen_starts, recommender._seen_items
     items = stored_items(items, starts) if isinstance(items, str) else items

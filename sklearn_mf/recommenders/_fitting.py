@@ -124,7 +124,7 @@ def fit_recommender(
 
     With an `exchange` the work is divided among workers; a run saved in `checkpoints` is continued.
     """
-    with stored(X, y, sample_weight, estimator._row_format) as source:
+    with stored(X, y, sample_weight, estimator._row_format, estimator.verbose > 0) as source:
         _fit(estimator, source, y, sample_weight, exchange, checkpoints)
 
 
@@ -188,7 +188,7 @@ def _store_ids(
     previous: Recommender | None,
     tables: list[FieldFeatures | None],
 ) -> tuple[Ratings, RatingStatistics | None, list[NDArray[np.int32]]]:
-    """Number the ids and merge the ratings; their statistics if known, and codes of the ids of the last fit."""
+    """Number the ids and merge the ratings; also their statistics if known, and codes of its last ids."""
     n_fields = len(observed.ids)
     before = [None] * n_fields if previous is None else previous.categories_
     of_tables = [None if one is None or one.rated.all() else one.unrated_ids for one in tables]
@@ -223,7 +223,7 @@ def _store_seen(
     if ratings.n_fields != 2:
         return
     if folder is not None and previous is None:
-        fitted._seen_starts, fitted._seen_items = ratings.field_cells[0].starts, folder
+        fitted._seen_starts, fitted._seen_items = np.array(ratings.field_cells[0].starts), folder
         return
     seen = SeenItems.of(ratings)
     if previous is not None:
