@@ -41,8 +41,8 @@ def met(addresses, timeout=5.0):
 def test_all_workers_learn_the_values_of_all(addresses):
     peers = met(addresses)
     for step in ("sweep 1", "sweep 2"):
-        values = together(*[(each.agree, step, number) for number, each in enumerate(peers)])
-        assert values == [[0, 1, 2]] * 3
+        values = together(*[(each.agree, step, [str(number)]) for number, each in enumerate(peers)])
+        assert values == [[["0"], ["1"], ["2"]]] * 3
 
 
 def test_a_chief_that_starts_later_is_waited_for(addresses):
@@ -95,7 +95,7 @@ def test_connections_of_other_programs_are_ignored(addresses):
             with socket.create_connection(Cluster(addresses, 0).host_and_port(0)) as connection:
                 connection.sendall(content)
         worker = meet(Cluster(addresses, 1), 5.0)
-        assert together((chief.result().agree, "a", 1), (worker.agree, "a", 2)) == [[1, 2]] * 2
+        assert together((chief.result().agree, "a", ["1"]), (worker.agree, "a")) == [[["1"], []]] * 2
 
 
 def test_a_port_that_is_taken_is_reported(addresses):
