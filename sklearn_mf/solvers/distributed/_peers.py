@@ -50,8 +50,7 @@ class Peers:
                     "program, estimator and data.",
                 )
             values.append(_strings(other.get("value")))
-        for worker in self.links:
-            self._send(worker, {"step": step, "values": values})
+        self.tell({"step": step, "values": values})
         return values
 
     def _report(self, step: str, value: list[str]) -> list[list[str]]:
@@ -62,6 +61,11 @@ class Peers:
         if answer.get("step") != step or not isinstance(values, list):
             self._stop(RuntimeError, f"{self.cluster.name(0)} sent an unknown answer to {step!r}.")
         return list(map(_strings, values))
+
+    def tell(self, message: Message) -> None:
+        """Send a message to all workers that this one has a connection with."""
+        for worker in self.links:
+            self._send(worker, message)
 
     def fail(self, error: BaseException) -> None:
         """Tell the other workers that this one has failed."""
