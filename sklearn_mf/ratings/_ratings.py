@@ -94,10 +94,10 @@ class Ratings:
         return float(self.within_squares.sum())
 
     def standardized(
-        self, intercept: float, scale: float, rows: NDArray[np.integer] | None = None
+        self, intercept: float, scale: float, rows: NDArray[np.integer] | slice = slice(None)
     ) -> NDArray[np.float64]:
         """z = (y - m) / s of all cells, or of some rows, (n_rows,)."""
-        z = (self.targets if rows is None else self.targets.take(rows)) - intercept
+        z = self.targets[rows] - intercept
         z /= scale
         return z
 

@@ -32,7 +32,7 @@ from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._callbacks import Progress
 from sklearn_mf.recommenders._catalog import column_names, seen_items_of
 from sklearn_mf.recommenders._features import FieldFeatures, read_features, store_features
-from sklearn_mf.solvers._training import History, Solver, Stopping, train
+from sklearn_mf.solvers._training import Checkpoints, History, Solver, Stopping, train
 
 Arguments = dict[str, object]  # of scikit-learn's callbacks: X, y, metadata
 S = TypeVar("S")
@@ -118,10 +118,14 @@ def fit_recommender(
     y: ArrayLike | None,
     sample_weight: ArrayLike | None,
     exchange: Exchange | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> None:
-    """Fit an estimator: all of its attributes change at the end, or none; `exchange` with other workers."""
+    """Fit an estimator: all of its attributes change at the end, or none.
+
+    With an `exchange` the work is divided among workers; a run saved in `checkpoints` is continued.
+    """
     with stored(X, y, sample_weight, estimator._row_format, estimator.verbose > 0) as source:
-        _fit(estimator, source, y, sample_weight, exchange)
+        _fit(estimator, source, y, sample_weight, exchange, checkpoints)
 
 
 def _fit(
@@ -130,6 +134,7 @@ def _fit(
     y: ArrayLike | None,
     sample_weight: ArrayLike | None,
     exchange: Exchange | None,
+    checkpoints: Checkpoints | None,
 ) -> None:
     """Fit an estimator on ratings in memory or in a store."""
     fitted = copy.copy(estimator)
@@ -140,7 +145,7 @@ def _fit(
         context.call_on_fit_task_begin(estimator=estimator, **arguments)
         attributes = functools.partial(_attributes_of_state, fitted)
         progress = Progress(estimator, context, arguments, attributes, solver.unit, solver.measure)
-        state, history = train(solver, int(estimator.max_iter), progress, stopping)
+        state, history = train(solver, int(estimator.max_iter), progress, stopping, checkpoints)
         fitted._store_run(state, solver, history)
         context.call_on_fit_task_end(
             estimator=estimator, **arguments, reconstruction_attributes=lambda: vars(fitted)

@@ -1,6 +1,7 @@
 """Chains of Gibbs sampling that advance together, in threads."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,16 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
         if np.isfinite(values).all() and number in self.options.kept_after:
             self.sample_store.add(self.snapshot())
         return float(np.mean(values)), None
+
+    def checkpoint(self) -> tuple[SampleStore, list[object]]:
+        """The draws that are kept, and the states of all chains."""
+        return self.sample_store, [chain.checkpoint() for chain in self.chains]
+
+    def resume(self, checkpoint: Any) -> None:
+        """Continue where the same chains were at their checkpoint."""
+        self.sample_store, states = checkpoint
+        for chain, state in zip(self.chains, states, strict=True):
+            chain.resume(state)
 
     def snapshot(self) -> tuple[Draw, ...]:
         """Copies of the present draws of all chains, outside TensorFlow."""
