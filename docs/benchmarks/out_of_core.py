@@ -3,10 +3,10 @@
     python docs/benchmarks/store.py make FOLDER [--rows 50000000]
     python docs/benchmarks/out_of_core.py FOLDER [--cases als gibbs sgd default] [--passes 3] [--dim 64]
 
-Each fit runs in a fresh process with two threads, the two of a case in turn. CPU seconds a pass are those of the
-last pass, so that compiling counts in neither. Memory is the peak of anonymous memory during fit above that of
-the process with TensorFlow loaded and a small fit behind it; for the fit in memory, the columns that the user
-holds (16 bytes a rating) are counted apart. The store is prepared once, beside FOLDER. Linux.
+Each fit runs in a fresh process with two threads, the two of a case in turn. CPU seconds a pass are those of
+the last pass, so that compiling counts in neither. Memory is the peak of anonymous memory during fit above
+that of the process with TensorFlow loaded and a small fit behind it; for the fit in memory, the columns that
+the user holds (16 bytes a rating) are counted apart. The store is prepared once, beside FOLDER. Linux.
 """
 
 import argparse
