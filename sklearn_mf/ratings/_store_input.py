@@ -37,10 +37,11 @@ class StoreInput(TrainingInput):
     store: RatingsStore
 
     @classmethod
-    def of(cls, store: RatingsStore, rows: RowFormat, caller: str) -> Self:
-        """Open a store; `caller` is the estimator's name, for warnings."""
+    def of(cls, store: RatingsStore, rows: RowFormat, caller: str, suspect: bool = True) -> Self:
+        """Open a store; `caller` is the estimator's name, for warnings of suspect ratings."""
         targets = rows.range_of(store.target_range, store.repeated)
-        rows.warn_of_suspects(store.ratings().targets, caller)
+        if suspect:
+            rows.warn_of_suspects(store.ratings().targets, caller)
         columns = [IdColumn(ids, np.arange(len(ids), dtype=np.int32)) for ids in store.ids]
         X = pd.DataFrame(columns=list(store.column_names))
         known = [None] * len(columns)
@@ -89,11 +90,16 @@ def stored(X: object, y: object, sample_weight: object, rows: RowFormat, verbose
         yield prepare_ratings(X, Path(folder) / "store", repeated=rows.merging_on_disk, verbose=verbose)
 
 
-def read_input(X: object, y: object, sample_weight: object, caller: str, rows: RowFormat) -> TrainingInput:
-    """Check the input of fit, in memory or a store; `caller` is the estimator's name, for errors."""
+def read_input(
+    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat, suspect: bool = True
+) -> TrainingInput:
+    """Check the input of fit, in memory or a store; `caller` is the estimator's name, for errors.
+
+    Where `suspect`, warn of ratings that look like anything else.
+    """
     if isinstance(X, RatingsStore):
-        return StoreInput.of(X, rows, caller)
-    return read_ratings(X, y, sample_weight, caller, rows)
+        return StoreInput.of(X, rows, caller, suspect)
+    return read_ratings(X, y, sample_weight, caller, rows, suspect)
 
 
 def stored_items(folder: str, starts: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -23,8 +23,10 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
+from sklearn_mf.recommenders._partial_fit import PartialFitMixin
 from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
+from sklearn_mf.recommenders._updates import update_interactions_model
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
@@ -36,7 +38,7 @@ _START_NORM = 0.1
 _SCORED = 10
 
 
-class ImplicitMFRecommender(BaseRecommender):
+class ImplicitMFRecommender(PartialFitMixin, BaseRecommender):
     r"""Matrix factorization of interactions: clicks, plays or purchases, without ratings.
 
     The preference of user u for item i is modelled as :math:`\hat x_{ui} = b_u + b_i + \langle v_u, v_i
@@ -363,10 +365,13 @@ class ImplicitMFRecommender(BaseRecommender):
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
         return solver(training, None, start, self._options(training, task.features)), Stopping(self.tol, 1)
 
+    def _update(self, task: FitTask) -> None:
+        update_interactions_model(self, task)
+
     def _options(self, training: Ratings, features: Features) -> ALSOptions:
         """Options of the solver; sets the weight of an unobserved cell, and the prior."""
         unobserved = None
-        self._n_prior = bounded_prior_ratings(self.prior_ratings, training)
+        self._n_prior = bounded_prior_ratings(self.prior_ratings, len(training.targets))
         if training.n_fields == 2 and self.unobserved_weight > 0:
             unobserved = Unobserved.of(training, self.unobserved_weight, 0.0)
         self._cell_weight = 0.0 if unobserved is None else unobserved.weight

@@ -15,6 +15,7 @@ from sklearn_mf.ratings._store_input import FitData
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
+from sklearn_mf.recommenders._partial_fit import PartialFitMixin
 from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
@@ -24,11 +25,12 @@ from sklearn_mf.recommenders._rating_options import (
     rating_solver,
 )
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.recommenders._updates import update_ratings_model
 from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 
 
-class MFRecommender(RatingRegressorMixin, BaseRecommender):
+class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     r"""Matrix factorization of ratings, trained in TensorFlow: predicts ratings and recommends items.
 
     A rating of user u for item i is modelled as
@@ -380,6 +382,7 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         training, held_out = hold_out_for(self, task)
         statistics = task.statistics_of(training)
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
+        self._rating_sums = statistics.sums
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
         refuse_positive(self, task.features)
@@ -391,6 +394,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         if unobserved is not None:
             phases.learn_relevance(self, task, training, centred, unobserved)
         return rating_solver(self, task, training, held_out, centred), self._stopping
+
+    def _update(self, task: FitTask) -> None:
+        update_ratings_model(self, task)
 
     @property
     def _stopping(self) -> Stopping:
