@@ -155,14 +155,14 @@ class FieldIds:
 
     def _number_ids(self, ids: NDArray[np.generic]) -> NDArray[np.int32]:
         """Number of each id, (n,), after new ones are added."""
-        numbers = np.full(len(ids), -1, dtype=np.int32)
-        unknown, start = np.arange(len(ids)), 0
+        numbers, unknown, start = np.full(len(ids), -1, dtype=np.int32), np.arange(len(ids)), 0
         for table in self._tables:
-            found = table.get_indexer(pd.Index(ids[unknown], dtype=ids.dtype))
-            numbers[unknown] = np.where(found < 0, -1, found + start)
-            unknown, start = unknown[found < 0], start + len(table)
+            found = table.get_indexer(pd.Index(ids, dtype=ids.dtype))
+            known = found >= 0
+            numbers[unknown[known]] = found[known] + start
+            unknown, ids, start = unknown[~known], ids[~known], start + len(table)
         if len(unknown):
-            found, new = pd.factorize(ids[unknown])
+            found, new = pd.factorize(ids)
             numbers[unknown] = found + start
             self._add(new)
         return numbers

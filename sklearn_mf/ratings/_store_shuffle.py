@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn_mf.ratings._ratings import sorted_by
 
 # Rows of a bucket, but for an id with more; bounds the memory.
-_BUCKET_ROWS = 2**21
+_BUCKET_ROWS = 2**19
 
 
 class Bucket(NamedTuple):
