@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -301,7 +302,10 @@ def _slices(reader: pa.RecordBatchReader, columns: list[str]) -> Iterator[tuple[
 
 def _reason(source: ds.Dataset | pa.RecordBatchReader, columns: list[str], error: Exception) -> str:
     """Sentence about a file that cannot be read, or that has a column of another type."""
-    for fragment in getattr(source, "get_fragments", list)():
+    fragments: list[ds.Fragment] = []
+    with contextlib.suppress(AttributeError, ValueError):  # streams, filtered data sets
+        fragments = list(source.get_fragments())
+    for fragment in fragments:
         try:
             schema = fragment.physical_schema
         except (ValueError, OSError) as failure:
