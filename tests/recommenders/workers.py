@@ -62,7 +62,7 @@ def exchange_rows(cluster):
     from sklearn_mf.solvers.distributed._connection import connect
 
     exchange, half = (connect(cluster, TIMEOUT, half) for half in (False, True))
-    found = {"sum": exchange.sum(np.array([[1.5, 2.0], [1e300, cluster.worker]]), "sums")}
+    found = {}
     for dtype in ("float32", "float64"):
         for width in (1, 3, 70):
             rows = tf.constant(own_rows(cluster.worker, dtype, width))
