@@ -37,8 +37,13 @@ class Unobserved:
 
         No cell weighs more than an observed one of mean weight.
         """
-        n_users, n_items = (np.count_nonzero(ratings.counts(field)) for field in range(2))
-        return cls(min(ratio * len(ratings.targets) / (n_users * n_items), 1.0), value)
+        n_users, n_items = (int(np.count_nonzero(ratings.counts(field))) for field in range(2))
+        return cls.of_counts(len(ratings.targets), (n_users, n_items), ratio, value)
+
+    @classmethod
+    def of_counts(cls, n_ratings: float, n_rated: tuple[int, int], ratio: float, value: float) -> Self:
+        """The same for a number of observed cells, and the numbers of users and items that have any."""
+        return cls(min(ratio * n_ratings / (n_rated[0] * n_rated[1]), 1.0), value)
 
 
 @dataclass(frozen=True)
