@@ -26,7 +26,7 @@ ESTIMATORS = {
 }
 WITHOUT_SEED = MFRecommender(8, solver="als", max_iter=2, **OBSERVED_ALONE)
 # Most seconds of a step, and of the whole session.
-TIMEOUT, SESSION = 120, 240
+TIMEOUT, SESSION = 120, 400
 
 
 def isolated(command):
