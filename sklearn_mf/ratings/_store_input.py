@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.ratings._columns import IdColumn
 from sklearn_mf.ratings._derived_cells import renumbered
@@ -19,6 +19,9 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.ratings._store import RatingsStore, is_dataset
 from sklearn_mf.ratings._store_preparation import prepare_ratings
 from sklearn_mf.ratings._validation import TrainingInput, read_ratings
+
+#: Ratings in memory or on disk; datasets of pyarrow and polars, too, which have no types to name here.
+FitData = ArrayLike | RatingsStore
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def stored(X: object, y: object, sample_weight: object, rows: RowFormat, verbose
         name = "y" if y is not None else "sample_weight"
         raise ValueError(
             f"A {type(X).__name__} holds the ratings and their weights itself, but {name} was given too: "
-            "call fit(X) alone; prepare_ratings takes the name of a column of weights."
+            "call fit(X) alone, with a store whose weights prepare_ratings read, or pass tables in memory."
         )
     if isinstance(X, RatingsStore):
         yield X

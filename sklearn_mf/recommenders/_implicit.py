@@ -18,6 +18,7 @@ from sklearn_mf.ratings._derived_cells import with_values
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import InteractionRows, RowFormat
+from sklearn_mf.ratings._store_input import FitData
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
@@ -225,16 +226,18 @@ class ImplicitMFRecommender(PartialFitMixin, BaseRecommender):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: FitData, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on interactions.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, 2), scipy.sparse matrix or tf.SparseTensor
+        X : array-like or DataFrame of shape (n_samples, 2), scipy.sparse matrix or tf.SparseTensor, \
+                RatingsStore, pyarrow.dataset.Dataset or polars.LazyFrame
             One row of ids, a user and an item, for each interaction: numbers, text, dates, categories or a
             mixture. Without `y` also a table of exactly three columns user, item, strength; or a sparse
-            matrix of users x items, whose stored cells hold the strengths. Any other number of id columns is
-            possible, three of them with `y`.
+            matrix of users x items, whose stored cells hold the strengths; or interactions on disk
+            (:ref:`larger_than_memory`), a store or a dataset of two or three such columns. Any other number
+            of id columns is possible, three of them with `y`.
         y : array-like of shape (n_samples,), default=None
             Strength of each interaction, such as a number of plays; 1 where None. A row of strength 0 is no
             interaction and is dropped.

@@ -11,6 +11,7 @@ from sklearn.callback import with_callbacks
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._uncertain import TwoPhaseModel
+from sklearn_mf.ratings._store_input import FitData
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
@@ -339,15 +340,17 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: FitData, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn embeddings and biases from ratings.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor
+        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor, \
+                RatingsStore, pyarrow.dataset.Dataset or polars.LazyFrame
             One row of ids for each rating: numbers, text, dates, categories or a mixture. Without `y`: a
             table of exactly three columns user, item, rating; or a sparse matrix of users x items, whose
-            stored cells are the ratings (zeros too) and whose row and column numbers are the ids.
+            stored cells are the ratings (zeros too) and whose row and column numbers are the ids; or ratings
+            on disk (:ref:`larger_than_memory`), a store or a dataset of these three columns.
         y : array-like of shape (n_samples,), default=None
             The ratings.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -286,18 +286,19 @@ class Solver(Protocol[State]):
 
     def begin(self) -> None:
         """Do what comes before the first epoch of a new run."""
+        return None
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the data, counted from 0; the measure, and the RMSE of the held-out ratings if any."""
         ...
 
     def checkpoint(self) -> object:
-        """Everything that `resume` needs, outside TensorFlow."""
-        raise NotImplementedError
+        """Everything that `resume` needs, outside TensorFlow; None where a run cannot be continued."""
+        return None
 
     def resume(self, checkpoint: Any) -> None:
         """Continue where a solver of the same input has been at its `checkpoint`, in place of `begin`."""
-        raise NotImplementedError
+        return None
 
     def snapshot(self) -> State:
         """Copy of the present state, outside TensorFlow."""
