@@ -52,6 +52,17 @@ class RatingStatistics:
         id_weights = [ratings.id_weights(field) for field in range(ratings.n_fields)]
         return cls(weight, float(mean), centred_squares, squares, id_weights)
 
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """The numbers that describe all ratings, in the order of the fields: (4,)."""
+        return np.array([self.weight, self.mean, self.centred_squares, self.squares])
+
+    @classmethod
+    def of_sums(cls, sums: NDArray[np.float64], id_weights: list[NDArray[np.float64]]) -> Self:
+        """Statistics from their `sums` and `id_weights`."""
+        weight, mean, centred_squares, squares = map(float, sums)
+        return cls(weight, mean, centred_squares, squares, id_weights)
+
     def __add__(self, other: Self) -> Self:
         """Statistics of both sets of ratings, over the same ids (Chan, Golub and LeVeque 1983)."""
         weight = self.weight + other.weight

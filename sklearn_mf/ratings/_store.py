@@ -4,7 +4,7 @@ import functools
 import json
 import sys
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,11 +149,8 @@ class RatingsStore:
     def __hash__(self) -> int:
         return hash(self.folder)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"folder": str(self.folder), "keep_seen_items": self.keep_seen_items}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return functools.partial(RatingsStore, keep_seen_items=self.keep_seen_items), (str(self.folder),)
 
 
 def open_ratings(folder: Path, n_ids: list[int], equal: dict[str, float]) -> Ratings:

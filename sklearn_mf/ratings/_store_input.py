@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.ratings._columns import IdColumn
 from sklearn_mf.ratings._derived_cells import renumbered
@@ -19,6 +19,9 @@ from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.ratings._store import RatingsStore, is_dataset
 from sklearn_mf.ratings._store_preparation import prepare_ratings
 from sklearn_mf.ratings._validation import TrainingInput, read_ratings
+
+#: Ratings in memory or on disk; datasets of pyarrow and polars, too, which have no types to name here.
+FitData = ArrayLike | RatingsStore
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class StoreInput(TrainingInput):
     store: RatingsStore
 
     @classmethod
-    def of(cls, store: RatingsStore, rows: RowFormat, caller: str) -> Self:
-        """Open a store; `caller` is the estimator's name, for warnings."""
+    def of(cls, store: RatingsStore, rows: RowFormat, caller: str, suspect: bool = True) -> Self:
+        """Open a store; `caller` is the estimator's name, for warnings of suspect ratings."""
         targets = rows.range_of(store.target_range, store.repeated)
-        rows.warn_of_suspects(store.ratings().targets, caller)
+        if suspect:
+            rows.warn_of_suspects(store.ratings().targets, caller)
         columns = [IdColumn(ids, np.arange(len(ids), dtype=np.int32)) for ids in store.ids]
         X = pd.DataFrame(columns=list(store.column_names))
         known = [None] * len(columns)
@@ -77,7 +81,7 @@ def stored(X: object, y: object, sample_weight: object, rows: RowFormat, verbose
         name = "y" if y is not None else "sample_weight"
         raise ValueError(
             f"A {type(X).__name__} holds the ratings and their weights itself, but {name} was given too: "
-            "call fit(X) alone; prepare_ratings takes the name of a column of weights."
+            "call fit(X) alone, with a store whose weights prepare_ratings read, or pass tables in memory."
         )
     if isinstance(X, RatingsStore):
         yield X
@@ -86,11 +90,16 @@ def stored(X: object, y: object, sample_weight: object, rows: RowFormat, verbose
         yield prepare_ratings(X, Path(folder) / "store", repeated=rows.merging_on_disk, verbose=verbose)
 
 
-def read_input(X: object, y: object, sample_weight: object, caller: str, rows: RowFormat) -> TrainingInput:
-    """Check the input of fit, in memory or a store; `caller` is the estimator's name, for errors."""
+def read_input(
+    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat, suspect: bool = True
+) -> TrainingInput:
+    """Check the input of fit, in memory or a store; `caller` is the estimator's name, for errors.
+
+    Where `suspect`, warn of ratings that look like anything else.
+    """
     if isinstance(X, RatingsStore):
-        return StoreInput.of(X, rows, caller)
-    return read_ratings(X, y, sample_weight, caller, rows)
+        return StoreInput.of(X, rows, caller, suspect)
+    return read_ratings(X, y, sample_weight, caller, rows, suspect)
 
 
 def stored_items(folder: str, starts: NDArray[np.integer]) -> NDArray[np.int32]:

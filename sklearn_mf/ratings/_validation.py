@@ -106,15 +106,19 @@ class IdTable:
 
 
 def read_ratings(
-    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat = RATINGS
+    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat = RATINGS, suspect: bool = True
 ) -> TrainingInput:
-    """Check the input of fit and drop rows of weight 0; `caller` is the estimator's name, for errors."""
+    """Check the input of fit and drop rows of weight 0; `caller` is the estimator's name, for errors.
+
+    Where `suspect`, warn of ratings that look like anything else.
+    """
     if is_sparse(X):
         read = _read_matrix(X, y, sample_weight, rows)
     else:
         read = _read_rows(X, y, sample_weight, caller, rows)
     read = read.without_zero_weights()
-    rows.warn_of_suspects(read.targets, caller)
+    if suspect:
+        rows.warn_of_suspects(read.targets, caller)
     return read
 
 

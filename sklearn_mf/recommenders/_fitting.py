@@ -167,14 +167,14 @@ def _prepare(
     observed = read_input(X, y, sample_weight, name, rows)
     validate_data(fitted, observed.X, skip_check_array=True, reset=True)
     if previous is not None:
-        _check_warm_start(previous, fitted, observed)
+        check_same_model(previous, fitted, observed)
     has_callbacks = hasattr(estimator, "_skl_callbacks")
     arguments = observed.for_callbacks(sample_weight is not None) if has_callbacks else {}
     tables = read_features(getattr(estimator, "features", None), observed, column_names(fitted))
-    ratings, statistics, known_codes = _store_ids(fitted, observed, previous, tables)
+    ratings, statistics, known_codes = store_ids(fitted, observed, previous, tables)
     folder = observed.folder_of_items(ratings)
     del observed
-    _store_seen(fitted, ratings, previous, known_codes, folder)
+    store_seen(fitted, ratings, previous, known_codes, folder)
     features = store_features(fitted, tables, previous, known_codes)
     seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
     task = FitTask(replace(ratings, exchange=exchange), seed, previous, known_codes, features, statistics)
@@ -182,7 +182,7 @@ def _prepare(
     return solver, stopping, arguments
 
 
-def _store_ids(
+def store_ids(
     fitted: Recommender,
     observed: TrainingInput,
     previous: Recommender | None,
@@ -207,12 +207,12 @@ def _store_ids(
     return ratings, statistics, [codes[:n] for (_, _, codes), n in zip(learnt, n_old, strict=True)]
 
 
-def _store_seen(
+def store_seen(
     fitted: Recommender,
     ratings: Ratings,
     previous: Recommender | None,
     known_codes: list[NDArray[np.int32]],
-    folder: str | None,
+    folder: str | None = None,
 ) -> None:
     """Store the rated items of each user, of this fit and of the one that a warm start continues.
 
@@ -239,29 +239,34 @@ def _known_ids(*parts: NDArray[np.generic] | None) -> NDArray[np.generic] | None
     return np.asarray(pd.unique(np.concatenate(known)))
 
 
-def _check_warm_start(previous: Recommender, fitted: Recommender, observed: TrainingInput) -> None:
-    """Refuse a warm start from another model."""
+def check_same_model(
+    previous: Recommender,
+    fitted: Recommender,
+    observed: TrainingInput,
+    action: str = "A warm start",
+    remedy: str = "set warm_start=False to start anew",
+) -> None:
+    """Refuse to continue another model; `action` and `remedy` are parts of the errors."""
     old_dim = previous.embeddings_[0].shape[1]
-    advice = "set warm_start=False to start anew."
     if old_dim != fitted.embedding_dim:
         raise ValueError(
-            f"A warm start cannot change embedding_dim from {old_dim} to {fitted.embedding_dim}: {advice}"
+            f"{action} cannot change embedding_dim from {old_dim} to {fitted.embedding_dim}: {remedy}."
         )
     has_bias = previous.intercept_ != 0 or any(bias.any() for bias in previous.biases_)
     if has_bias and not getattr(fitted, "fit_bias", True):
-        raise ValueError(f"A warm start cannot leave out the biases that the last fit learnt: {advice}")
+        raise ValueError(f"{action} cannot leave out the biases that the last fit learnt: {remedy}.")
     old, new = (
         list(getattr(fit, "feature_names_in_", range(fit.n_features_in_))) for fit in (previous, fitted)
     )
     if old != new:
-        raise ValueError(f"A warm start cannot change the columns from {old} to {new}: {advice}")
+        raise ValueError(f"{action} cannot change the columns from {old} to {new}: {remedy}.")
     for name, known, column in zip(new, previous.categories_, observed.ids, strict=True):
         ids = column.ids
         numbers = {known.dtype.kind, ids.dtype.kind} <= set("biuf")
         if known.dtype != ids.dtype and (known.dtype.kind in "mM" or not numbers):
             raise ValueError(
-                f"A warm start cannot change the type of the ids in column {name!r} from {known.dtype} "
-                f"to {ids.dtype}: convert them, or {advice}"
+                f"{action} cannot change the type of the ids in column {name!r} from {known.dtype} "
+                f"to {ids.dtype}: convert them, or {remedy}."
             )
 
 

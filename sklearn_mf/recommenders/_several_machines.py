@@ -3,10 +3,9 @@
 import copy
 import importlib
 import os
-from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import joblib
 import numpy as np
@@ -23,6 +22,7 @@ from sklearn_mf.recommenders._mf import MFRecommender
 from sklearn_mf.recommenders._rating_options import can_learn_alpha, chosen_solver
 from sklearn_mf.solvers._start import start_tensorflow
 from sklearn_mf.solvers.distributed._cluster import Cluster
+from sklearn_mf.solvers.distributed._peers import Peers
 from sklearn_mf.utils._sklearn_compat import validate_parameter_constraints
 
 Estimator = TypeVar("Estimator", bound=BaseEstimator)
@@ -32,7 +32,7 @@ class WorkersExchange(Exchange, Protocol):
     """The exchange, and the connection that it uses."""
 
     #: Connection with the other workers.
-    peers: Any
+    peers: Peers
 
 
 def fit_on_workers(
@@ -116,7 +116,7 @@ def _connect(cluster: Cluster, timeout: float, half: bool) -> WorkersExchange | 
     return exchange
 
 
-def _identity(estimator: Any) -> list[object]:
+def _identity(estimator: BaseEstimator) -> list[object]:
     """What the fit of an estimator depends on; a seed that is no number is left out."""
     params = estimator.get_params(deep=False)
     params.pop("verbose")
@@ -135,7 +135,7 @@ def _identity_of(store: RatingsStore) -> list[object]:
 def _agree(
     cluster: Cluster,
     exchange: WorkersExchange | None,
-    estimator: Any,
+    estimator: BaseEstimator,
     fingerprint: str,
     checkpoints: CheckpointFolder | None,
 ) -> int:
@@ -147,7 +147,7 @@ def _agree(
         seed = int(given if isinstance(given, Integral) else drawn)
     if exchange is not None:
         n_sweeps = 0 if checkpoints is None else checkpoints.n_sweeps
-        values = exchange.peers.agree("the start of fit", [fingerprint, n_sweeps, seed])
+        values = exchange.peers.agree("the start of fit", [fingerprint, str(n_sweeps), str(seed)])
         _compare(cluster, values)
         seed = int(values[0][2])
     if checkpoints is not None:
@@ -155,7 +155,7 @@ def _agree(
     return seed
 
 
-def _compare(cluster: Cluster, values: Sequence[Sequence[object]]) -> None:
+def _compare(cluster: Cluster, values: list[list[str]]) -> None:
     """Refuse workers with another estimator, other ratings or another checkpoint than the chief."""
     first = values[0]
     for worker, value in enumerate(values):
@@ -172,7 +172,7 @@ def _compare(cluster: Cluster, values: Sequence[Sequence[object]]) -> None:
 
 
 def _fit(
-    estimator: Any,
+    estimator: BaseEstimator,
     store: RatingsStore,
     seed: int,
     worker: int,

@@ -37,8 +37,13 @@ class Unobserved:
 
         No cell weighs more than an observed one of mean weight.
         """
-        n_users, n_items = (np.count_nonzero(ratings.counts(field)) for field in range(2))
-        return cls(min(ratio * len(ratings.targets) / (n_users * n_items), 1.0), value)
+        n_users, n_items = (int(np.count_nonzero(ratings.counts(field))) for field in range(2))
+        return cls.of_counts(len(ratings.targets), (n_users, n_items), ratio, value)
+
+    @classmethod
+    def of_counts(cls, n_ratings: float, n_rated: tuple[int, int], ratio: float, value: float) -> Self:
+        """The same for a number of observed cells, and the numbers of users and items that have any."""
+        return cls(min(ratio * n_ratings / (n_rated[0] * n_rated[1]), 1.0), value)
 
 
 @dataclass(frozen=True)
@@ -281,18 +286,19 @@ class Solver(Protocol[State]):
 
     def begin(self) -> None:
         """Do what comes before the first epoch of a new run."""
+        return None
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the data, counted from 0; the measure, and the RMSE of the held-out ratings if any."""
         ...
 
     def checkpoint(self) -> object:
-        """Everything that `resume` needs, outside TensorFlow."""
-        raise NotImplementedError
+        """Everything that `resume` needs, outside TensorFlow; None where a run cannot be continued."""
+        return None
 
     def resume(self, checkpoint: Any) -> None:
         """Continue where a solver of the same input has been at its `checkpoint`, in place of `begin`."""
-        raise NotImplementedError
+        return None
 
     def snapshot(self) -> State:
         """Copy of the present state, outside TensorFlow."""

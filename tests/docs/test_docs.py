@@ -34,7 +34,7 @@ INTERNAL = {"utils", "ratings", "model", "retrieval", "solvers", "recommenders"}
 ROOMS = [
     importlib.import_module(f"sklearn_mf.{module.name}")
     for module in pkgutil.iter_modules(sklearn_mf.__path__)
-    if module.ispkg and module.name not in INTERNAL
+    if module.name not in INTERNAL
 ]
 PACKAGES = [sklearn_mf, *ROOMS]
 

@@ -1,7 +1,6 @@
 """Alternating least squares: solve for the embeddings and biases of one field, field after field."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,9 @@ _DAMPING, _GROWTH, _MOST = 4.0, 1.4, 160.0
 _RIDGE_SWEEPS = 6
 # From this embedding_dim on, a few steps of conjugate gradient replace the exact solution.
 _GRADIENT_FROM = 32
+
+#: Number of sweeps, rows (n_rows[f], width) and coefficients of the features of each field.
+ALSCheckpoint = tuple[int, list[NDArray[np.float32]], tuple[NDArray[np.float64] | None, ...]]
 
 
 def damping(ages: NDArray[np.int32], undamped: bool) -> NDArray[np.float32]:
@@ -103,12 +105,12 @@ class ALS(Solver[Model]):
             self.field_tables.minimise(f"{unit} {number + 1}", dampings, penalty, self.cells, self.priors)
         )
 
-    def checkpoint(self) -> tuple[int, list[NDArray[np.float32]], tuple[NDArray[np.float64] | None, ...]]:
-        """Number of sweeps, rows (n_rows[f], width) and coefficients of the features."""
+    def checkpoint(self) -> ALSCheckpoint:
+        """Number of sweeps, rows and coefficients."""
         tables = [table.numpy() for table in self.field_tables.tables]
         return self.n_sweeps, tables, coefficients_of(self.priors)
 
-    def resume(self, checkpoint: Any) -> None:
+    def resume(self, checkpoint: ALSCheckpoint) -> None:
         """Continue after the sweeps of a checkpoint."""
         self.n_sweeps, tables, coefficients = checkpoint
         for field, table in enumerate(map(tensor, tables)):

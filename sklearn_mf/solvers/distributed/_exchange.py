@@ -63,7 +63,6 @@ class MultiWorkerExchange:
             return operation()
         except tf.errors.OpError as error:
             self.peers.explain(error, name)
-            raise
 
 
 @functools.cache

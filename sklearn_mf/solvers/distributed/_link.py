@@ -57,6 +57,14 @@ class Link:
         self._received = before
         return message
 
+    def is_open(self) -> bool:
+        """Whether the other side has not closed the connection."""
+        try:
+            self.has_message(0.0)
+        except LinkClosedError:
+            return False
+        return True
+
     def has_message(self, seconds: float) -> bool:
         """Whether a message has arrived, or arrives within some seconds."""
         if b"\n" in self._received:

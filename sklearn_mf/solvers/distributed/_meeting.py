@@ -14,8 +14,11 @@ _PAUSE, _GREETING = 0.2, 2.0
 
 def meet(cluster: Cluster, timeout: float) -> Peers:
     """Connect with the other workers; raises where one is missing after `timeout` seconds."""
-    links = _gather_workers(cluster, timeout) if cluster.worker == 0 else _greet_chief(cluster, timeout)
-    return Peers(cluster, links, timeout)
+    if cluster.worker:
+        return Peers(cluster, _greet_chief(cluster, timeout), timeout)
+    peers = Peers(cluster, _gather_workers(cluster, timeout), timeout)
+    peers.tell({"met": cluster.n_workers})
+    return peers
 
 
 def _gather_workers(cluster: Cluster, timeout: float) -> dict[int, Link]:
@@ -28,11 +31,11 @@ def _gather_workers(cluster: Cluster, timeout: float) -> dict[int, Link]:
                 if time.monotonic() >= deadline:
                     raise TimeoutError(_missing(cluster, links, timeout))
                 _accept(listener, cluster, links)
+                for worker in [number for number, link in links.items() if not link.is_open()]:
+                    links.pop(worker).close()  # it may start again
         except Exception as error:
             tell_all(links.values(), str(error))
             raise
-    for link in links.values():
-        link.send({"met": cluster.n_workers})
     return links
 
 

@@ -7,6 +7,7 @@ missing; the steps here do.
 
 import time
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 from sklearn_mf.solvers.distributed._cluster import Cluster
 from sklearn_mf.solvers.distributed._link import Link, LinkClosedError, Message
@@ -29,39 +30,42 @@ class Peers:
         """Whether this is worker 0."""
         return self.cluster.worker == 0
 
-    def agree(self, step: str, value: object = None) -> list[object]:
+    def agree(self, step: str, value: list[str] | None = None) -> list[list[str]]:
         """Wait until all workers are at the same step; the values that they bring, in their order."""
         if self.failure is not None:
             raise RuntimeError(f"The workers have stopped, start all of them again: {self.failure}")
-        message: Message = {"step": step, "value": value}
-        return self._collect(message) if self.is_chief else self._report(message)
+        return self._collect(step, value or []) if self.is_chief else self._report(step, value or [])
 
-    def _collect(self, message: Message) -> list[object]:
+    def _collect(self, step: str, value: list[str]) -> list[list[str]]:
         """The chief's part: receive, compare, answer."""
         deadline = time.monotonic() + self.timeout
-        values = [message["value"]]
+        values = [value]
         for worker in sorted(self.links):
-            other = self._receive(worker, deadline, str(message["step"]))
-            if other.get("step") != message["step"]:
+            other = self._receive(worker, deadline, step)
+            if other.get("step") != step:
                 self._stop(
                     RuntimeError,
-                    f"The workers are out of step: {self.cluster.name(0)} is at {message['step']!r} and "
+                    f"The workers are out of step: {self.cluster.name(0)} is at {step!r} and "
                     f"{self.cluster.name(worker)} at {other.get('step')!r}: start all workers with the same "
                     "program, estimator and data.",
                 )
-            values.append(other.get("value"))
-        for worker in self.links:
-            self._send(worker, {"step": message["step"], "values": values})
+            values.append(_strings(other.get("value")))
+        self.tell({"step": step, "values": values})
         return values
 
-    def _report(self, message: Message) -> list[object]:
+    def _report(self, step: str, value: list[str]) -> list[list[str]]:
         """The part of another worker: tell the chief, and wait for its answer."""
-        self._send(0, message)
-        answer = self._receive(0, time.monotonic() + self.timeout + _MARGIN, str(message["step"]))
+        self._send(0, {"step": step, "value": value})
+        answer = self._receive(0, time.monotonic() + self.timeout + _MARGIN, step)
         values = answer.get("values")
-        if answer.get("step") != message["step"] or not isinstance(values, list):
-            self._stop(RuntimeError, f"{self.cluster.name(0)} sent an unknown answer.")
-        return list(values) if isinstance(values, list) else []
+        if answer.get("step") != step or not isinstance(values, list):
+            self._stop(RuntimeError, f"{self.cluster.name(0)} sent an unknown answer to {step!r}.")
+        return list(map(_strings, values))
+
+    def tell(self, message: Message) -> None:
+        """Send a message to all workers that this one has a connection with."""
+        for worker in self.links:
+            self._send(worker, message)
 
     def fail(self, error: BaseException) -> None:
         """Tell the other workers that this one has failed."""
@@ -80,7 +84,7 @@ class Peers:
                 if message is not None and "error" in message:
                     self._receive(worker, time.monotonic(), "")
 
-    def explain(self, error: Exception, step: str) -> None:
+    def explain(self, error: Exception, step: str) -> NoReturn:
         """Raise the cause of a failed operation of TensorFlow, by the name of the worker where it shows."""
         deadline = time.monotonic() + _DIAGNOSIS + (0 if self.is_chief else _MARGIN)
         while time.monotonic() < deadline:
@@ -130,7 +134,7 @@ class Peers:
             "all workers again."
         )
 
-    def _stop(self, kind: type[Exception], sentence: str) -> None:
+    def _stop(self, kind: type[Exception], sentence: str) -> NoReturn:
         """Tell all others, and raise."""
         self._close(sentence)
         raise kind(sentence[:1].upper() + sentence[1:])
@@ -140,6 +144,10 @@ class Peers:
         tell_all(self.links.values(), sentence)
         for link in self.links.values():
             link.close()
+
+
+def _strings(value: object) -> list[str]:
+    return list(map(str, value)) if isinstance(value, list) else []
 
 
 def tell_all(links: Iterable[Link], sentence: str) -> None:

@@ -45,6 +45,17 @@ from sklearn_mf.solvers.gibbs._regression import draw_regression_prior
 _vector, _table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
 
 
+#: Rows (n_rows[f], width), noise, precisions of coefficients, priors, number of sweeps, thresholds.
+ChainCheckpoint = tuple[
+    list[NDArray[np.float32]],
+    Noise,
+    list[NDArray[np.float64]],
+    list[Prior],
+    int,
+    NDArray[np.float64] | None,
+]
+
+
 class ConditionalPrior(NamedTuple):
     """Distribution of the rows of a field apart from their ratings, and the noise of those.
 
@@ -250,17 +261,17 @@ class Gibbs:
         sums[0] += self.within_cells.by_row(field, noise.factors)
         return SquaresByScale(*sums)
 
-    def checkpoint(self) -> tuple[object, ...]:
+    def checkpoint(self) -> ChainCheckpoint:
         """Everything that `resume` needs, outside TensorFlow."""
         tables = [table.numpy() for table in self.field_tables.tables]
         thresholds = None if self.likelihood is None else self.likelihood.thresholds
         return tables, self.noise, self.precisions, self.priors, self.n_sweeps, thresholds
 
-    def resume(self, checkpoint: Tensor) -> None:
+    def resume(self, checkpoint: ChainCheckpoint) -> None:
         """Continue where the same chain was at its checkpoint."""
         tables, self.noise, self.precisions, self.priors, self.n_sweeps, thresholds = checkpoint
         self.field_tables.tables = list(map(tensor, tables))
-        if self.likelihood is not None:
+        if self.likelihood is not None and thresholds is not None:
             self.likelihood.thresholds = thresholds
 
     def snapshot(self) -> Draw:

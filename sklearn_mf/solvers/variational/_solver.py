@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -238,7 +237,7 @@ class Variational(Solver[TwoPhaseModel]):
         """The start of the second phase, and its present state."""
         return self.ratings_start, self.snapshot()
 
-    def resume(self, checkpoint: Any) -> None:
+    def resume(self, checkpoint: tuple[UncertainModel, TwoPhaseModel]) -> None:
         """Continue the second phase after the sweeps of a checkpoint."""
         self.ratings_start, last = checkpoint
         self.relevance, self.relevance_curve = last.relevance, list(last.relevance_curve)

@@ -11,6 +11,7 @@ import pytest
 from sklearn_mf.recommenders._workers_command import free_ports
 from sklearn_mf.solvers.distributed._cluster import Cluster
 from sklearn_mf.solvers.distributed._meeting import meet
+from sklearn_mf.solvers.distributed._peers import run_watched
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def met(addresses, timeout=5.0):
 def test_all_workers_learn_the_values_of_all(addresses):
     peers = met(addresses)
     for step in ("sweep 1", "sweep 2"):
-        values = together(*[(each.agree, step, number) for number, each in enumerate(peers)])
-        assert values == [[0, 1, 2]] * 3
+        values = together(*[(each.agree, step, [str(number)]) for number, each in enumerate(peers)])
+        assert values == [[["0"], ["1"], ["2"]]] * 3
 
 
 def test_a_chief_that_starts_later_is_waited_for(addresses):
@@ -86,6 +87,20 @@ def test_two_workers_with_one_number_are_refused(addresses):
     assert all(isinstance(each, Exception) for each in outcomes)
 
 
+def test_a_worker_may_start_again_before_all_have_met(addresses):
+    addresses = (*addresses[:2], "127.0.0.1:1")
+    with ThreadPoolExecutor(2) as threads:
+        chief = threads.submit(meet, Cluster(addresses, 0), 10.0)
+        time.sleep(0.2)
+        with socket.create_connection(Cluster(addresses, 0).host_and_port(0)) as connection:
+            connection.sendall(json.dumps({"worker": 1, "addresses": addresses}).encode() + b"\n")
+            time.sleep(0.2)
+        again = threads.submit(meet, Cluster(addresses, 1), 5.0)
+        last = meet(Cluster(addresses, 2), 5.0)
+        met = [chief.result(), again.result(), last]
+    assert together(*[(each.agree, "sweep 1") for each in met]) == [[[], [], []]] * 3
+
+
 def test_connections_of_other_programs_are_ignored(addresses):
     addresses = addresses[:2]
     with ThreadPoolExecutor(1) as thread:
@@ -95,7 +110,7 @@ def test_connections_of_other_programs_are_ignored(addresses):
             with socket.create_connection(Cluster(addresses, 0).host_and_port(0)) as connection:
                 connection.sendall(content)
         worker = meet(Cluster(addresses, 1), 5.0)
-        assert together((chief.result().agree, "a", 1), (worker.agree, "a", 2)) == [[1, 2]] * 2
+        assert together((chief.result().agree, "a", ["1"]), (worker.agree, "a")) == [[["1"], []]] * 2
 
 
 def test_a_port_that_is_taken_is_reported(addresses):
@@ -167,6 +182,21 @@ def test_a_failed_operation_is_explained_by_the_worker_that_has_gone(addresses):
     failed = OSError("connection reset\nand so on")
     errors = together((peers[0].explain, failed, "sweep 3"), (peers[2].explain, failed, "sweep 3"))
     assert {str(error)[:9] for error in errors} == {"Worker 1 "}
+
+
+def test_waiting_for_tensorflow_ends_where_another_worker_fails(addresses):
+    peers = met(addresses[:2])
+    peers[1].fail(RuntimeError("no memory"))
+    with pytest.raises(RuntimeError, match=r"Worker 1 \(.*\) failed: RuntimeError: no memory"):
+        run_watched(peers[0], lambda: False, "TensorFlow's servers did not connect")
+
+
+def test_waiting_for_tensorflow_ends_after_the_timeout(addresses):
+    peers = met(addresses[:2], timeout=0.3)
+    with pytest.raises(TimeoutError, match=r"TensorFlow's servers did not connect within 0.3 s"):
+        run_watched(peers[0], lambda: False, "TensorFlow's servers did not connect")
+    with pytest.raises(RuntimeError, match=r"Worker 0 \(.*\) failed: TimeoutError: TensorFlow's servers"):
+        peers[1].agree("the start of TensorFlow")
 
 
 @pytest.mark.parametrize(
