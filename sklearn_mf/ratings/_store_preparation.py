@@ -202,10 +202,12 @@ def _prepare(rows: Rows, work: Workplace, stages: Stages) -> None:
     ids, id_types = [one.ids for one, _ in learnt], [one.dtype for one, _ in learnt]
     stages.done(f"Read {fields[0].counts.sum()} ratings of {len(ids[0])} users and {len(ids[1])} items")
     counts = fields[0].counts[np.argsort(learnt[0][1])]
+    del fields  # and their tables of ids
     buckets = Buckets(work.scratch / "rows.by_user", dtype, "users", counts)
     with path.open("rb") as file:
         _group_by_user(file, buckets, [codes for _, codes in learnt])
     path.unlink()
+    del learnt
     stages.done("Grouped them by user")
     parts = _merged_parts(buckets, len(ids[1]), rows.repeated)
     about = About(ids, id_types, rows.ids, target_range, rows.repeated)
