@@ -5,6 +5,8 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
@@ -270,6 +272,14 @@ def test_any_number_of_fields(n_fields):
     before = np.mean((model.predict(X[~early]) - y[~early]) ** 2)
     model.partial_fit(X[~early], y[~early])
     assert np.mean((model.predict(X[~early]) - y[~early]) ** 2) < before
+
+
+@pytest.mark.parametrize("kind", ["two phases", "implicit"])
+def test_a_dataset_on_disk_gives_the_bits_of_memory(kind, fitted, parts):
+    model, chunk = fitted(kind), parts[1]
+    in_memory = copy.deepcopy(model).partial_fit(chunk)
+    model.partial_fit(ds.dataset(pa.Table.from_pandas(chunk, preserve_index=False)))
+    assert_equal(vars(model), vars(in_memory))
 
 
 def test_a_matrix_may_have_more_rows_and_columns(parts):
