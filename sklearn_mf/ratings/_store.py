@@ -172,7 +172,7 @@ def read_contents(folder: Path) -> Contents:
     try:
         found = json.loads((folder / CONTENTS).read_text())
         is_ours = found.pop("format") == FORMAT
-    except (OSError, ValueError, AttributeError, KeyError):
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         is_ours = False
     if not is_ours:
         reason = "does not exist" if not folder.exists() else f"holds no {CONTENTS} of a ratings store"

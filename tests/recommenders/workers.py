@@ -26,7 +26,7 @@ ESTIMATORS = {
 }
 WITHOUT_SEED = MFRecommender(8, solver="als", max_iter=2, **OBSERVED_ALONE)
 # Most seconds of a step, and of the whole session.
-TIMEOUT, SESSION = 120, 240
+TIMEOUT, SESSION = 120, 400
 
 
 def isolated(command):
@@ -62,7 +62,7 @@ def exchange_rows(cluster):
     from sklearn_mf.solvers.distributed._connection import connect
 
     exchange, half = (connect(cluster, TIMEOUT, half) for half in (False, True))
-    found = {"sum": exchange.sum(np.array([[1.5, 2.0], [1e300, cluster.worker]]), "sums")}
+    found = {}
     for dtype in ("float32", "float64"):
         for width in (1, 3, 70):
             rows = tf.constant(own_rows(cluster.worker, dtype, width))
