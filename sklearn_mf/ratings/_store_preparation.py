@@ -175,11 +175,6 @@ class FieldIds:
             self._tables[-2:] = [pd.Index(joined, dtype=joined.dtype)]
 
 
-def _number(pair: tuple[FieldIds, IdRows]) -> NDArray[np.integer]:
-    field, rows = pair
-    return field.number(rows)
-
-
 def _values(tables: list[pd.Index]) -> NDArray[np.generic]:
     return np.concatenate([table.to_numpy() for table in tables])
 
@@ -224,7 +219,7 @@ def _number_rows(
             n_rows += batch.n_read
             work.n_bytes = n_rows * _ROW_BYTES
             if len(batch.targets):
-                numbers = list(in_order(_number, zip(fields, batch.ids, strict=True)))
+                numbers = [field.number(ids) for field, ids in zip(fields, batch.ids, strict=True)]
                 records = _records(numbers, batch.targets, batch.weights)
                 file.write(records.data)
                 lowest, highest = min(lowest, batch.targets.min()), max(highest, batch.targets.max())
