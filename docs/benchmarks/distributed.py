@@ -77,17 +77,11 @@ def sweep_seconds(text):
     return statistics.median(float(s) for s in re.findall(r"([\d.]+) s$", text, re.MULTILINE)[1:])
 
 
-def fit_alone(estimator, store):
-    """Fit in this process; the fitted estimator and the seconds of a sweep."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        estimator.fit(store)
-    return estimator, sweep_seconds(printed.getvalue())
-
-
-def fit_by_workers(folder, store, estimator, n_workers, *more):
-    """The same by some workers."""
+def fit_by_workers(folder, store, estimator, n_workers, *more, threads=1):
+    """Fit by some workers, each with so many threads of TensorFlow; the seconds of a sweep too."""
     words, fitted = command(folder, store, estimator, n_workers, *more)
-    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    environment = os.environ | {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    printed = subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
     return joblib.load(fitted), sweep_seconds(printed)
 
 
@@ -100,15 +94,23 @@ def difference(one, other):
 
 
 def compare(folder):
-    """Two workers against one process, from the same store."""
-    print("\nTwo workers against one process: largest difference, relative difference of J, seconds a sweep")
+    """Two workers of one thread each against one process of one thread, and of all cores."""
+    cores = os.cpu_count()
+    print(
+        "\nTwo workers of one thread each: largest difference and relative difference of J from one process"
+    )
+    print(f"of one thread, and of {cores} threads; median seconds of a sweep")
     for name, (read, estimator) in CASES.items():
         store = store_of(read, folder)
-        alone, seconds = fit_alone(estimator, store)
+        alone = {
+            threads: fit_by_workers(folder, store, estimator, 1, threads=threads) for threads in (1, cores)
+        }
         for dtype in ("float32", "float16") if "als" in name else ("float32",):
-            together, shared = fit_by_workers(folder, store, estimator, 2, "--exchange-dtype", dtype)
-            largest, relative = difference(together, alone)
-            print(f"{name}, {dtype}: {largest:.2g}, {relative:.2g}, {shared:.3f} s (one: {seconds:.3f} s)")
+            together, seconds = fit_by_workers(folder, store, estimator, 2, "--exchange-dtype", dtype)
+            found = [difference(together, one) for one, _ in alone.values()]
+            differences = "; ".join(f"{largest:.2g} and {relative:.2g}" for largest, relative in found)
+            others = ", ".join(f"{other:.3f}" for _, other in alone.values())
+            print(f"{name}, {dtype}: {differences}; {seconds:.3f} s (one process: {others} s)", flush=True)
 
 
 def kill_and_restart(folder):
@@ -128,7 +130,7 @@ def kill_and_restart(folder):
         status = launcher.wait()
     print(f"ended after {time.perf_counter() - started:.1f} s with status {status}: {message}")
     again, _ = fit_by_workers(folder, store, estimator, 2, *more)
-    alone, _ = fit_alone(estimator, store)
+    alone, _ = fit_by_workers(folder, store, estimator, 1)
     print(
         f"started again: largest difference from a fit without interruption {difference(again, alone)[0]:.2g}"
     )
