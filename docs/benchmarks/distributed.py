@@ -137,7 +137,7 @@ def kill_and_restart(folder):
 
 
 def measure_exchange():
-    """In a worker: seconds of the exchange of both tables, and megabytes received, by the chief."""
+    """In a worker: seconds and CPU seconds of the exchange of both tables, and megabytes received."""
     import tensorflow as tf
 
     from sklearn_mf.solvers.distributed._cluster import Cluster
@@ -148,15 +148,17 @@ def measure_exchange():
         exchange = connect(cluster, 300.0, half)
         for name, tables in TABLES.items():
             rows = [tf.random.normal([n // cluster.n_workers, width]) for n, width in tables]
-            seconds = []
+            seconds, processor = [], []
             for repeat in range(REPEATS + 2):
-                started = time.perf_counter()
+                started, used = time.perf_counter(), time.process_time()
                 for table in rows:
                     exchange.gather(table, f"{name}, {repeat}")
                 seconds.append(time.perf_counter() - started)
+                processor.append(time.process_time() - used)
             n_bytes = sum(n * width * 4 for n, width in tables) * (1 - 1 / cluster.n_workers) / (1 + half)
             found[f"{name}, {'float16' if half else 'float32'}"] = (
                 statistics.median(seconds[2:]),
+                statistics.median(processor[2:]),
                 n_bytes / 1e6,
             )
     if cluster.worker == 0:
@@ -164,7 +166,7 @@ def measure_exchange():
 
 
 def exchange_of(n_workers):
-    """Seconds and megabytes received of each exchange, measured by some local workers."""
+    """Seconds, CPU seconds and megabytes received of each exchange, measured by some local workers."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(n_workers)]
     words = [sys.executable, __file__, "worker"]
     workers = [
@@ -180,11 +182,12 @@ def grow():
     print(f"\nExchange of the rows of both fields, median of {REPEATS}: received by each worker")
     rates = {}
     for n_workers in (2, 4, 8):
-        for name, (seconds, megabytes) in exchange_of(n_workers).items():
-            rates[n_workers, name] = megabytes / seconds
+        for name, (seconds, processor, megabytes) in exchange_of(n_workers).items():
+            rates[n_workers, name] = megabytes / processor
             print(
-                f"{n_workers} workers, {name}: {megabytes:.1f} MB in {seconds:.3f} s, "
-                f"{megabytes / seconds:.0f} MB/s"
+                f"{n_workers} workers, {name}: {megabytes:.1f} MB in {seconds:.3f} s, {processor:.3f} s of CPU of "
+                f"the chief, {megabytes / processor:.0f} MB a CPU second",
+                flush=True,
             )
     return rates
 
@@ -212,8 +215,8 @@ def billion(folder, rates):
     print(f"rows of both fields: {table:.1f} GB; received a sweep and machine: {received:.1f} GB")
     for name, per_second in (
         ("at 10 Gbit/s", 1250.0),
-        ("float32, at the rate of 2 local workers", rates.get((2, "20 M, 64, float32"))),
-        ("float16, at the rate of 2 local workers", rates.get((2, "20 M, 64, float16"))),
+        ("float32, at the MB a CPU second of 2 local workers", rates.get((2, "20 M, 64, float32"))),
+        ("float16, at the MB a CPU second of 2 local workers", rates.get((2, "20 M, 64, float16"))),
     ):
         if per_second is not None:
             share = 0.5 if "float16" in name else 1.0
