@@ -185,8 +185,8 @@ def grow():
         for name, (seconds, processor, megabytes) in exchange_of(n_workers).items():
             rates[n_workers, name] = megabytes / processor
             print(
-                f"{n_workers} workers, {name}: {megabytes:.1f} MB in {seconds:.3f} s, {processor:.3f} s of CPU of "
-                f"the chief, {megabytes / processor:.0f} MB a CPU second",
+                f"{n_workers} workers, {name}: {megabytes:.1f} MB in {seconds:.3f} s, the chief's CPU "
+                f"{processor:.3f} s, {megabytes / processor:.0f} MB a CPU second",
                 flush=True,
             )
     return rates
