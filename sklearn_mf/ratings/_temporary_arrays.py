@@ -23,8 +23,8 @@ def array_on_disk(shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar
             return np.memmap(file, dtype, "w+", shape=shape)
     except OSError as error:
         message = (
-            f"A fit from a store needs a temporary file of {n_bytes:,} bytes in {tempfile.gettempdir()!r} and "
-            f"cannot write it ({error.strerror}): free as much space, or set TMPDIR to another folder."
+            f"A fit from a store needs a temporary file of {n_bytes:,} bytes in {tempfile.gettempdir()!r}, "
+            f"and cannot write it ({error.strerror}): free as much space, or set TMPDIR to another folder."
         )
         raise OSError(error.errno, message) from error
 

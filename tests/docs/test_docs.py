@@ -95,7 +95,7 @@ def few_ratings(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Every id of")  # pages show unknown users
-@pytest.mark.usefixtures("data_home", "few_ratings")
+@pytest.mark.usefixtures("data_home", "few_ratings", "short_fits")
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_code_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
