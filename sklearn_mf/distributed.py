@@ -51,7 +51,7 @@ def fit(
         Number of sweeps from one checkpoint to the next.
     timeout : float, default=600.0
         Most seconds that a worker waits for the others: at the start, and in each step. It must be longer
-        than half of a sweep takes.
+        than half of a sweep takes, and than the ratings and ids take to be read.
     exchange_dtype : {"float32", "float16"}, default="float32"
         Type of the rows on the network. "float16" halves the bytes, and rounds each number by about one part
         in 2000 of the largest of its column.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._chunk import Chunk, FieldProblems, Floats, Memory, Tables, model_of_tables, tables_of
 from sklearn_mf.model._factors import Model, has_features
 from sklearn_mf.model._fold_in import LEAST, solution
-from sklearn_mf.model._pattern import indicator
+from sklearn_mf.model._rated_cells import indicator
 from sklearn_mf.model._uncertain import UncertainModel
 from sklearn_mf.ratings._features import Features
 

@@ -1,9 +1,7 @@
 """Merged ratings made from others: with other codes, targets or weights; on disk where the others are."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +9,9 @@ from sklearn.utils import gen_batches
 
 from sklearn_mf.ratings._field_cells import FieldCells
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._temporary_arrays import array_on_disk
 
 Floats = NDArray[np.float64]
-Scalar = TypeVar("Scalar", bound=np.generic)
 #: Values of cells from their targets and weights, (n,), (n,) -> (n,); None stands for 1 in each cell.
 CellFunction = Callable[[Floats, Floats], Floats] | None
 
@@ -54,16 +52,10 @@ def renumbered(ratings: Ratings, codes: list[NDArray[np.int32]], n_ids: tuple[in
             starts=_starts(of_items, codes[1], n_ids[1]),
         ),
     )
-    both = on_disk((len(ratings.codes), 2), np.int32)
+    both = array_on_disk((len(ratings.codes), 2), np.int32)
     for part in gen_batches(len(both), _CHUNK):
         both[part] = np.column_stack([column[part] for column in columns])
     return replace(ratings, codes=both, n_ids=n_ids, field_cells=cells)
-
-
-def on_disk(shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
-    """Array of zeros in a temporary file, which has no name and is gone with the array."""
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def _values(function: CellFunction, targets: Floats, weights: Floats, to_disk: bool) -> Floats:
@@ -72,7 +64,7 @@ def _values(function: CellFunction, targets: Floats, weights: Floats, to_disk: b
         return np.broadcast_to(1.0, len(targets))
     if not to_disk:
         return function(targets, weights)
-    values = on_disk((len(targets),), np.float64)
+    values = array_on_disk((len(targets),), np.float64)
     for part in gen_batches(len(values), _CHUNK):
         values[part] = function(targets[part], weights[part])
     return values
@@ -80,7 +72,7 @@ def _values(function: CellFunction, targets: Floats, weights: Floats, to_disk: b
 
 def _renumbered(codes: NDArray[np.int32], new: NDArray[np.int32]) -> NDArray[np.int32]:
     """New code of each cell, (n,), (n_ids,) -> (n,)."""
-    renumbered = on_disk((len(codes),), np.int32)
+    renumbered = array_on_disk((len(codes),), np.int32)
     for part in gen_batches(len(codes), _CHUNK):
         renumbered[part] = new[codes[part]]
     return renumbered

@@ -1,8 +1,8 @@
 """A data set of any size becomes a ratings store in bounded memory.
 
-The data set is read twice: first its ids, which are numbered, then its rows. The rows are grouped on disk
-by ranges of users, and each range is sorted and merged in memory; a second grouping gives the order of the
-items.
+The data set is read once: its rows are checked and written with numbers in place of ids. When all ids are
+known the numbers become codes, in the order of the ids. The rows are grouped on disk by ranges of users, and
+each range is sorted and merged in memory; a second grouping gives the order of the items.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,15 @@ from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._store import RatingsStore, Repeated, holds_store
 from sklearn_mf.ratings._store_files import Workplace, new_folder
 from sklearn_mf.ratings._store_rows import IdRows, Rows, open_rows
-from sklearn_mf.ratings._store_shuffle import Buckets
+from sklearn_mf.ratings._store_shuffle import Bucket, Buckets, in_order
 from sklearn_mf.ratings._store_writing import About, write_files
 from sklearn_mf.ratings._vocabulary import Vocabulary
 
 # Rows that are read at a time.
 _CHUNK = 2**20
-# Bytes a row on disk at the peak: the files of a store and the scratch file of the second grouping.
-_BYTES, _WEIGHT_BYTES = 48, 32
+# Bytes a row on disk at the peak, with weights or repeated cells: the files of a store, and the scratch file
+# of the second grouping.
+_ROW_BYTES = 80
 
 
 def prepare_ratings(
@@ -53,8 +54,8 @@ def prepare_ratings(
     ----------
     dataset : pyarrow.dataset.Dataset, polars.LazyFrame, or object with an Arrow stream
         Rows of user, item and rating. Ids are integers, text, dates or other types that `fit` takes. A lazy
-        frame, and the stream of a table or frame, is first written to a temporary Parquet file beside
-        `folder`. Rows of weight 0 are dropped. Without a column of ratings every rating is 1.
+        frame is first written to a temporary Parquet file beside `folder`. Rows of weight 0 are dropped.
+        Without a column of ratings every rating is 1.
     folder : str or Path
         Folder to make. It appears under this name when it is complete.
     columns : sequence of str, default=None
@@ -123,50 +124,65 @@ class Stages:
         self._start = now
 
 
-class Coded(NamedTuple):
-    """Rows with coded ids in a scratch file.
+class FieldIds:
+    """Numbers for the ids of one field, in the order in which they first appear.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    dtype : dtype
-        Structured type of a row.
-    counts : ndarray of shape (n_users,), int64
-        Number of rows of each user.
-    target_range : tuple of float, of length 2
-        Least and greatest rating.
+    The ids are looked up in a few hash tables, each at least twice as large as the next: a table of all ids
+    would have to be built anew for each batch with new ids.
     """
 
-    path: Path
-    dtype: np.dtype
-    counts: NDArray[np.int64]
-    target_range: tuple[float, float]
-
-
-class FieldIds:
-    """Distinct ids of one field, collected batch by batch."""
-
     def __init__(self) -> None:
-        self._parts: list[NDArray[np.generic]] = []
-        self._n_merged = 0
+        self._tables: list[pd.Index] = []
+        self.counts = np.zeros(0, dtype=np.int64)
         self._dtype: IdType | None = None
 
-    def add(self, rows: IdRows, keep: NDArray[np.bool_] | None) -> None:
-        """Add the ids of the rows where the mask (n_rows,) is True."""
-        self._parts.append(rows.distinct(keep))
+    def number(self, rows: IdRows) -> NDArray[np.int32]:
+        """Number of the id of each row, (n_rows,), and count them."""
         self._dtype = rows.dtype
-        if sum(map(len, self._parts)) > 2 * self._n_merged + _CHUNK:
-            self._parts = [self._merged().ids]
-            self._n_merged = len(self._parts[0])
+        numbers = self._number_ids(rows.ids)
+        numbers = numbers if rows.numbers is None else numbers[rows.numbers]
+        n_new = sum(map(len, self._tables)) - len(self.counts)
+        self.counts = np.append(self.counts, np.zeros(n_new, dtype=np.int64))
+        np.add.at(self.counts, numbers, 1)
+        return numbers
 
-    def vocabulary(self) -> Vocabulary:
-        """The ids in sorted order."""
-        assert self._dtype is not None
-        return Vocabulary.learn(self._merged(), self._dtype)[0]
+    def vocabulary(self) -> tuple[Vocabulary, NDArray[np.int32]]:
+        """The ids in sorted order, and the code of each number, (n_ids,)."""
+        if self._dtype is None or not self._tables:
+            raise ValueError("No row has a weight and a strength above 0: pass at least one such row.")
+        numbers = np.arange(len(self.counts), dtype=np.int32)
+        column = IdColumn(_values(self._tables), numbers)
+        return Vocabulary.learn(column, self._dtype)[:2]
 
-    def _merged(self) -> IdColumn:
-        return IdColumn.of(np.concatenate(self._parts))
+    def _number_ids(self, ids: NDArray[np.generic]) -> NDArray[np.int32]:
+        """Number of each id, (n,), after new ones are added."""
+        numbers, unknown, start = np.full(len(ids), -1, dtype=np.int32), np.arange(len(ids)), 0
+        for table in self._tables:
+            found = table.get_indexer(pd.Index(ids, dtype=ids.dtype))
+            known = found >= 0
+            numbers[unknown[known]] = found[known] + start
+            unknown, ids, start = unknown[~known], ids[~known], start + len(table)
+        if len(unknown):
+            found, new = pd.factorize(ids)
+            numbers[unknown] = found + start
+            self._add(new)
+        return numbers
+
+    def _add(self, ids: NDArray[np.generic]) -> None:
+        """Add a table of new ids, and join tables that are not twice as large as the next."""
+        self._tables.append(pd.Index(ids, dtype=ids.dtype))
+        while len(self._tables) > 1 and len(self._tables[-2]) < 2 * len(self._tables[-1]):
+            joined = _values(self._tables[-2:])
+            self._tables[-2:] = [pd.Index(joined, dtype=joined.dtype)]
+
+
+def _number(pair: tuple[FieldIds, IdRows]) -> NDArray[np.int32]:
+    field, rows = pair
+    return field.number(rows)
+
+
+def _values(tables: list[pd.Index]) -> NDArray[np.generic]:
+    return np.concatenate([table.to_numpy() for table in tables])
 
 
 def _check(dataset: object, repeated: object) -> None:
@@ -180,80 +196,70 @@ def _check(dataset: object, repeated: object) -> None:
 
 def _prepare(rows: Rows, work: Workplace, stages: Stages) -> None:
     """Write the files of the store."""
-    vocabularies, n_rows = _learn_ids(rows)
-    n_users, n_items = (len(one.ids) for one in vocabularies)
-    work.n_bytes = n_rows * (_BYTES + (_WEIGHT_BYTES if rows.weight else 0))
-    stages.done(f"Read the ids of {n_rows} rows: {n_users} users, {n_items} items")
-    coded = _code_rows(rows, vocabularies, work.scratch)
-    stages.done("Coded the rows")
-    ids, id_types = [one.ids for one in vocabularies], [one.dtype for one in vocabularies]
-    parts = _merged_parts(coded, (n_users, n_items), rows.repeated, work.scratch)
-    write_files(
-        work.path, work.scratch, parts, About(ids, id_types, rows.ids, coded.target_range, rows.repeated)
-    )
-    stages.done("Sorted and merged the rows")
+    fields, path = [FieldIds(), FieldIds()], work.scratch / "rows.numbered"
+    dtype, target_range = _number_rows(rows, fields, path, work)
+    learnt = [field.vocabulary() for field in fields]
+    ids, id_types = [one.ids for one, _ in learnt], [one.dtype for one, _ in learnt]
+    stages.done(f"Read {fields[0].counts.sum()} ratings of {len(ids[0])} users and {len(ids[1])} items")
+    counts = fields[0].counts[np.argsort(learnt[0][1])]
+    del fields  # and their tables of ids
+    buckets = Buckets(work.scratch / "rows.by_user", dtype, "users", counts)
+    with path.open("rb") as file:
+        _group_by_user(file, buckets, [codes for _, codes in learnt])
+    path.unlink()
+    del learnt
+    stages.done("Grouped them by user")
+    parts = _merged_parts(buckets, len(ids[1]), rows.repeated)
+    about = About(ids, id_types, rows.ids, target_range, rows.repeated)
+    write_files(work.path, work.scratch, parts, about)
+    stages.done("Sorted and merged them")
 
 
-def _learn_ids(rows: Rows) -> tuple[list[Vocabulary], int]:
-    """The ids of both fields, and the number of rows."""
-    fields, n_rows = [FieldIds(), FieldIds()], 0
-    for batch in rows.batches(with_values=rows.drops_rows):
-        keep = rows.read_values(batch).keep if rows.drops_rows else None
-        for field, ids in zip(fields, rows.read_ids(batch), strict=True):
-            field.add(ids, keep)
-        n_rows += len(batch.columns[rows.ids[0]])
+def _number_rows(
+    rows: Rows, fields: list[FieldIds], path: Path, work: Workplace
+) -> tuple[np.dtype, tuple[float, float]]:
+    """Write the rows with numbers in place of ids; the type of a row, and the least and greatest rating."""
+    lowest, highest, dtype, n_rows = np.inf, -np.inf, np.dtype([]), 0
+    with path.open("wb") as file:
+        for batch in rows:
+            n_rows += batch.n_read
+            work.n_bytes = n_rows * _ROW_BYTES
+            if len(batch.targets):
+                numbers = list(in_order(_number, zip(fields, batch.ids, strict=True)))
+                records = _records(numbers, batch.targets, batch.weights)
+                file.write(records.data)
+                lowest, highest = min(lowest, batch.targets.min()), max(highest, batch.targets.max())
+                dtype = records.dtype
     if n_rows == 0:
         raise ValueError("The data set has no rows: pass at least one rating.")
-    vocabularies = [field.vocabulary() for field in fields]
-    if len(vocabularies[0].ids) == 0:
-        raise ValueError("No row has a weight and a strength above 0: at least one row needs both.")
-    return vocabularies, n_rows
-
-
-def _code_rows(rows: Rows, vocabularies: list[Vocabulary], scratch: Path) -> Coded:
-    """Write the rows that are kept with codes in place of ids."""
-    indices = [pd.Index(one.ids, dtype=one.ids.dtype) for one in vocabularies]
-    counts = np.zeros(len(indices[0]), dtype=np.int64)
-    lowest, highest = np.inf, -np.inf
-    path = scratch / "rows.coded"
-    with path.open("wb") as file:
-        for batch in rows.batches(with_values=True):
-            values = rows.read_values(batch)
-            codes = [ids.codes(index) for ids, index in zip(rows.read_ids(batch), indices, strict=True)]
-            coded = _records(codes, values.targets, values.weights)
-            coded = coded if values.keep is None else coded[values.keep]
-            if len(coded):
-                file.write(coded.data)
-                np.add.at(counts, coded["users"], 1)
-                lowest = min(lowest, float(coded["targets"].min()))
-                highest = max(highest, float(coded["targets"].max()))
-    return Coded(path, coded.dtype, counts, (lowest, highest))
+    return dtype, (float(lowest), float(highest))
 
 
 def _records(
-    codes: list[NDArray[np.intp]], targets: NDArray[np.generic], weights: NDArray[np.float64] | None
+    numbers: list[NDArray[np.int32]], targets: NDArray[np.generic], weights: NDArray[np.float64] | None
 ) -> NDArray[np.void]:
     """Structured rows, (n_rows,)."""
     columns = [("users", np.int32), ("items", np.int32), ("targets", targets.dtype)]
     records = np.empty(len(targets), [*columns, *([] if weights is None else [("weights", np.float64)])])
-    records["users"], records["items"] = codes
+    records["users"], records["items"] = numbers
     records["targets"] = targets
     if weights is not None:
         records["weights"] = weights
     return records
 
 
-def _merged_parts(
-    coded: Coded, n_ids: tuple[int, int], repeated: Repeated, scratch: Path
-) -> Iterator[Ratings]:
-    """Merged ratings of one range of users after another."""
-    with Buckets(scratch / "rows.by_user", coded.dtype, "users", coded.counts) as buckets:
-        with coded.path.open("rb") as file:
-            for rows in _chunks(file, coded.dtype):
-                buckets.add(rows)
-        coded.path.unlink()
-        for users, rows in buckets:
-            yield _merge(rows, users, n_ids, repeated)
+def _group_by_user(file: BinaryIO, buckets: Buckets, codes: list[NDArray[np.int32]]) -> None:
+    """Replace the numbers of ids by their codes, (n_ids,) for each field, and group the rows by user."""
+    for rows in _chunks(file, buckets.dtype):
+        for name, of_numbers in zip(("users", "items"), codes, strict=True):
+            rows[name] = of_numbers[rows[name]]
+        buckets.add(rows)
+
+
+def _merged_parts(buckets: Buckets, n_items: int, repeated: Repeated) -> Iterator[Ratings]:
+    """Merged ratings of one range of users after another; at the end the file of the buckets is removed."""
+    with buckets:
+        yield from in_order(lambda bucket: _merge(bucket, n_items, repeated), buckets)
 
 
 def _chunks(file: BinaryIO, dtype: np.dtype) -> Iterator[NDArray[np.void]]:
@@ -261,12 +267,13 @@ def _chunks(file: BinaryIO, dtype: np.dtype) -> Iterator[NDArray[np.void]]:
         yield rows
 
 
-def _merge(rows: NDArray[np.void], users: range, n_ids: tuple[int, int], repeated: Repeated) -> Ratings:
-    """Merge the rows (n,) of a range of users."""
+def _merge(bucket: Bucket, n_items: int, repeated: Repeated) -> Ratings:
+    """Merge the rows of a range of users."""
+    users, rows = bucket.codes, bucket.rows
     codes = [rows["users"] - np.int32(users.start), np.ascontiguousarray(rows["items"])]
     has_weights = "weights" in (rows.dtype.names or ())
     weights = rows["weights"].copy() if has_weights else np.broadcast_to(1.0, len(rows))
     targets = rows["targets"].astype(np.float64)
-    merged = Ratings.merge(codes, targets, weights, (len(users), n_ids[1]), repeated)
+    merged = Ratings.merge(codes, targets, weights, (len(users), n_items), repeated)
     merged.codes[:, 0] += users.start
     return merged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from sklearn_mf.ratings._columns import (
 )
 from sklearn_mf.ratings._frames import as_pandas
 from sklearn_mf.ratings._row_formats import check_strengths
-from sklearn_mf.ratings._store import Repeated
+from sklearn_mf.ratings._store import Repeated, is_dataset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,18 +50,12 @@ class IdRows(NamedTuple):
     numbers: NDArray[np.integer] | None
     dtype: IdType
 
-    def distinct(self, keep: NDArray[np.bool_] | None) -> NDArray[np.generic]:
-        """Distinct ids of the rows where the mask (n_rows,) is True."""
-        if keep is None:
-            return self.ids if self.numbers is not None else np.asarray(pd.unique(self.ids))
+    def take(self, keep: NDArray[np.bool_]) -> IdRows:
+        """The rows where the mask (n_rows,) is True, and the ids that occur in them."""
         if self.numbers is None:
-            return np.asarray(pd.unique(self.ids[keep]))
-        return self.ids[pd.unique(self.numbers[keep])]
-
-    def codes(self, index: pd.Index) -> NDArray[np.intp]:
-        """Places of the ids of the rows in an index of ids of the same type, (n_rows,)."""
-        codes = index.get_indexer(pd.Index(self.ids, dtype=self.ids.dtype))
-        return codes if self.numbers is None else codes[self.numbers]
+            return self._replace(ids=self.ids[keep])
+        numbers, used = pd.factorize(self.numbers[keep])
+        return self._replace(ids=self.ids[used], numbers=numbers)
 
 
 class Batch(NamedTuple):
@@ -86,22 +80,25 @@ class Batch(NamedTuple):
         return f"in row {self.first_row + row}" + (f" of {self.shard}" if self.shard else "")
 
 
-class Values(NamedTuple):
-    """Ratings and weights of the rows of a batch, (n_rows,) each.
+class Checked(NamedTuple):
+    """Rows of a batch that have a weight above 0.
 
     Parameters
     ----------
+    ids : list of IdRows
+        Ids of each field.
     targets : ndarray of shape (n_rows,)
-        Ratings in a type of NumPy that holds them.
+        Ratings, in a type of at most 4 bytes where the column has one.
     weights : ndarray of shape (n_rows,), float64, or None
         Weights; None where all are 1.
-    keep : ndarray of shape (n_rows,), bool, or None
-        False for rows to be dropped; None where there are none.
+    n_read : int
+        Number of rows of the batch with those of weight 0.
     """
 
+    ids: list[IdRows]
     targets: NDArray[np.generic]
     weights: NDArray[np.float64] | None
-    keep: NDArray[np.bool_] | None
+    n_read: int
 
 
 @dataclass(frozen=True)
@@ -110,61 +107,53 @@ class Rows:
 
     Parameters
     ----------
-    dataset : Dataset
-        The data set.
+    source : Dataset or RecordBatchReader
+        The data set, or a stream that can be read once.
     ids : list of str, of length 2
         Names of the user and the item column.
     target, weight : str or None
         Names of the columns of ratings and of weights.
     repeated : {"mean", "sum"}
         How repeated rows are merged; with "sum" a rating is a strength.
-    names_files : bool
-        Whether errors name files.
+    is_named : bool
+        Whether errors name the files of the source.
     """
 
-    dataset: ds.Dataset
+    source: ds.Dataset | pa.RecordBatchReader
     ids: list[str]
     target: str | None
     weight: str | None
     repeated: Repeated
-    names_files: bool
+    is_named: bool
 
-    @property
-    def drops_rows(self) -> bool:
-        """Whether rows may have weight 0, or strength 0."""
-        return self.weight is not None or (self.repeated == "sum" and self.target is not None)
-
-    def batches(self, with_values: bool) -> Iterator[Batch]:
-        """Read the data set in its order; without ratings and weights unless `with_values`."""
-        columns = [*self.ids, *(name for name in (self.target, self.weight) if name and with_values)]
+    def __iter__(self) -> Iterator[Checked]:
+        """Read the source once, in its order."""
+        columns = [*self.ids, *(name for name in (self.target, self.weight) if name)]
         shard, first_row = "", 0
-        for path, batch in _scan(self.dataset, columns):
+        for path, batch in _scan(self.source, columns):
             shard, first_row = path, first_row if path == shard else 0
-            yield Batch(
-                dict(zip(columns, batch.columns, strict=True)), path if self.names_files else "", first_row
-            )
+            arrays = dict(zip(columns, batch.columns, strict=True))
+            yield self._check(Batch(arrays, path if self.is_named else "", first_row))
             first_row += batch.num_rows
 
-    def read_ids(self, batch: Batch) -> list[IdRows]:
-        """Ids of each field, checked."""
-        return [read_id_rows(batch.columns[name], f"Column {name!r}", batch.place) for name in self.ids]
-
-    def read_values(self, batch: Batch) -> Values:
-        """Ratings and weights, checked."""
+    def _check(self, batch: Batch) -> Checked:
+        ids = [read_id_rows(batch.columns[name], f"Column {name!r}", batch.place) for name in self.ids]
         n_rows = len(batch.columns[self.ids[0]])
-        if self.target is None:
-            targets: NDArray[np.generic] = np.ones(n_rows, np.int8)
-        else:
+        targets: NDArray[np.generic] = np.ones(n_rows, np.int8)
+        if self.target is not None:
             targets = _read_targets(batch.columns[self.target], batch.place)
         weights = None
         if self.weight is not None:
             weights = read_weight_column(_plain(batch.columns[self.weight]), batch.place)
-        keep = None if weights is None else weights > 0
+        keep = np.ones(n_rows, dtype=bool) if weights is None else weights > 0
         if self.repeated == "sum":
             strengths = targets.astype(np.float64)
             check_strengths(strengths, batch.place)
-            keep = strengths > 0 if keep is None else keep & (strengths > 0)
-        return Values(targets, weights, None if keep is None or keep.all() else keep)
+            keep &= strengths > 0
+        if keep.all():
+            return Checked(ids, targets, weights, n_rows)
+        weights = None if weights is None else weights[keep]
+        return Checked([one.take(keep) for one in ids], targets[keep], weights, n_rows)
 
 
 def open_rows(
@@ -174,11 +163,11 @@ def open_rows(
     sample_weight: str | None,
     repeated: Repeated,
 ) -> Rows:
-    """Open a data set, or write a stream of rows to a scratch folder first; choose the columns."""
-    dataset, names_files = _as_dataset(source, scratch)
-    names = _chosen(dataset.schema.names, columns, sample_weight)
+    """Open a data set or stream and choose its columns; a lazy frame is written to a scratch folder first."""
+    opened = _opened(source, scratch)
+    names = _chosen(opened.schema.names, columns, sample_weight)
     target = names[2] if len(names) == 3 else None
-    return Rows(dataset, names[:2], target, sample_weight, repeated, names_files)
+    return Rows(opened, names[:2], target, sample_weight, repeated, opened is source)
 
 
 def read_id_rows(array: pa.Array, label: str, place: Place) -> IdRows:
@@ -256,41 +245,44 @@ def _chosen(names: list[str], columns: Sequence[str] | None, sample_weight: str 
     return chosen
 
 
-def _as_dataset(source: object, scratch: Path) -> tuple[ds.Dataset, bool]:
-    """A data set, and whether its files are the user's."""
+def _opened(source: object, scratch: Path) -> ds.Dataset | pa.RecordBatchReader:
+    """The data set itself, or a stream of rows."""
     import pyarrow as pa
     import pyarrow.dataset as ds
-    import pyarrow.parquet as pq
 
     if isinstance(source, ds.Dataset):
-        return source, True
-    if isinstance(source, pa.Table):
-        return ds.dataset(source), False
-    path = scratch / "rows.parquet"
-    if isinstance(source, _lazy_frames()):
-        source.lazy().sink_parquet(path)  # type: ignore[attr-defined]
-        return ds.dataset(path), False
+        return source
+    if is_dataset(source):  # a lazy frame of polars
+        source.sink_parquet(scratch / "rows.parquet")  # type: ignore[attr-defined]
+        return ds.dataset(scratch / "rows.parquet")
     if not hasattr(source, "__arrow_c_stream__"):
         raise TypeError(
             f"Expected a data set of pyarrow, got {short_repr(source)}: pass pyarrow.dataset.dataset(path)."
         )
-    reader = pa.RecordBatchReader.from_stream(source)
-    with pq.ParquetWriter(path, reader.schema) as file:
-        for batch in reader:
-            file.write_batch(batch)
-    return ds.dataset(path), False
+    return pa.RecordBatchReader.from_stream(source)
 
 
-def _lazy_frames() -> tuple[type, ...]:
-    """Frames of polars, which polars writes best, where it is imported."""
-    polars = sys.modules.get("polars")
-    return (polars.DataFrame, polars.LazyFrame) if polars else ()
-
-
-def _scan(dataset: ds.Dataset, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+def _scan(
+    source: ds.Dataset | pa.RecordBatchReader, columns: list[str]
+) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Batches of rows, and the path of the file of each."""
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
+    scan = _files if isinstance(source, ds.Dataset) else _slices
+    batches = scan(source, columns)
+    while True:
+        try:
+            found = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(_reason(source, columns, error)) from error
+        if found is None:
+            return
+        if found[1].num_rows:
+            yield found
+
+
+def _files(dataset: ds.Dataset, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
     scanner = dataset.scanner(
         columns=columns,
         batch_size=_BATCH,
@@ -298,27 +290,28 @@ def _scan(dataset: ds.Dataset, columns: list[str]) -> Iterator[tuple[str, pa.Rec
         fragment_readahead=_FILES_AHEAD,
         cache_metadata=False,
     )
-    batches = scanner.scan_batches()
-    while True:
-        try:
-            tagged = next(batches, None)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(_reason(dataset, columns, error)) from error
-        if tagged is None:
-            return
-        if tagged.record_batch.num_rows:
-            yield getattr(tagged.fragment, "path", ""), tagged.record_batch
+    for tagged in scanner.scan_batches():
+        yield getattr(tagged.fragment, "path", ""), tagged.record_batch
 
 
-def _reason(dataset: ds.Dataset, columns: list[str], error: Exception) -> str:
+def _slices(reader: pa.RecordBatchReader, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    for batch in reader:
+        for start in range(0, batch.num_rows, _BATCH):
+            yield "", batch.select(columns).slice(start, _BATCH)
+
+
+def _reason(source: ds.Dataset | pa.RecordBatchReader, columns: list[str], error: Exception) -> str:
     """Sentence about a file that cannot be read, or that has a column of another type."""
-    for fragment in dataset.get_fragments():
+    fragments: list[ds.Fragment] = []
+    with contextlib.suppress(AttributeError, ValueError):  # streams, filtered data sets
+        fragments = list(source.get_fragments())
+    for fragment in fragments:
         try:
             schema = fragment.physical_schema
         except (ValueError, OSError) as failure:
             return f"{fragment.path} cannot be read ({' '.join(str(failure).split())}): write it anew."
         for name in columns:
-            expected = dataset.schema.field(name).type
+            expected = source.schema.field(name).type
             found = schema.field(name).type if name in schema.names else expected
             if found != expected:
                 return (

@@ -1,16 +1,23 @@
 """Rows grouped by ranges of codes, on disk: each range is then sorted in memory."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_mf.ratings._ratings import sorted_by
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 # Rows of a bucket, but for an id with more; bounds the memory.
-_BUCKET_ROWS = 2**21
+_BUCKET_ROWS = 2**19
+# Buckets that are sorted at the same time.
+_THREADS = 2
 
 
 class Bucket(NamedTuple):
@@ -51,7 +58,7 @@ class Buckets:
         self._starts = starts[self._edges]
         self._bucket_of_code = np.repeat(np.arange(len(first_codes), dtype=np.int32), np.diff(self._edges))
         self._ends = self._starts[:-1].copy()  # of the rows written so far
-        self._dtype, self._field, self._path = dtype, field, path
+        self.dtype, self._field, self._path = dtype, field, path
         self._file = path.open("w+b")
 
     def add(self, rows: NDArray[np.void]) -> None:
@@ -61,7 +68,7 @@ class Buckets:
         rows = rows.take(order)
         for bucket in np.flatnonzero(np.diff(starts)):
             part = rows[starts[bucket] : starts[bucket + 1]]
-            self._file.seek(self._ends[bucket] * self._dtype.itemsize)
+            self._file.seek(self._ends[bucket] * self.dtype.itemsize)
             self._file.write(part.data)
             self._ends[bucket] += len(part)
 
@@ -70,8 +77,8 @@ class Buckets:
         for first, end, start, stop in zip(
             self._edges, self._edges[1:], self._starts, self._starts[1:], strict=False
         ):
-            self._file.seek(start * self._dtype.itemsize)
-            yield Bucket(range(first, end), np.fromfile(self._file, self._dtype, stop - start))
+            self._file.seek(start * self.dtype.itemsize)
+            yield Bucket(range(first, end), np.fromfile(self._file, self.dtype, stop - start))
 
     def __enter__(self) -> Self:
         return self
@@ -79,3 +86,15 @@ class Buckets:
     def __exit__(self, *error: object) -> None:
         self._file.close()
         self._path.unlink()
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a function in the order of the items; a few are computed at the same time."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -110,7 +110,7 @@ def a_model(tables):
 
 
 def test_a_new_row_explains_the_unobserved_cells_and_its_rating():
-    """With unobserved cells the row of a new id has the objective of fit: all cells, its ratings, the penalty."""
+    """With unobserved cells it minimises the objective of fit: all cells, its ratings and the penalty."""
     tables, _ = a_problem(2)
     seen = [np.array([1.0, 1, 1, 1, 0]), np.ones(6)]
     chunk = Chunk(np.array([[4, 2]], dtype=np.int32), np.array([1.5]), np.array([1.0]), seen, 0.0)

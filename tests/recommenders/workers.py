@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
 from sklearn_mf.ratings._store import RatingsStore
-from sklearn_mf.recommenders._workers_command import _environment, free_ports
+from sklearn_mf.recommenders._workers_command import worker_environment, free_ports
 from sklearn_mf.solvers.distributed._cluster import Cluster
 from tests.conftest import OBSERVED_ALONE
 
@@ -26,7 +26,7 @@ ESTIMATORS = {
 }
 WITHOUT_SEED = MFRecommender(8, solver="als", max_iter=2, **OBSERVED_ALONE)
 # Most seconds of a step, and of the whole session.
-TIMEOUT, SESSION = 120, 240
+TIMEOUT, SESSION = 120, 400
 
 
 def isolated(command):
@@ -62,7 +62,7 @@ def exchange_rows(cluster):
     from sklearn_mf.solvers.distributed._connection import connect
 
     exchange, half = (connect(cluster, TIMEOUT, half) for half in (False, True))
-    found = {"sum": exchange.sum(np.array([[1.5, 2.0], [1e300, cluster.worker]]), "sums")}
+    found = {}
     for dtype in ("float32", "float64"):
         for width in (1, 3, 70):
             rows = tf.constant(own_rows(cluster.worker, dtype, width))
@@ -116,7 +116,7 @@ def start(store, folder):
     """Start both workers, and wait for them; their exit statuses are printed."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     command = [sys.executable, "-m", "tests.recommenders.workers", store, folder]
-    environments = [_environment(addresses, worker) for worker in range(2)]
+    environments = [worker_environment(addresses, worker) for worker in range(2)]
     workers = [subprocess.Popen(command, env=environment) for environment in environments]
     print(*[worker.wait(SESSION) for worker in workers])
 

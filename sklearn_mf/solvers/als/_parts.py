@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._field_cells import Exchange, FieldCells
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._tensors import Tensor, tensor
+from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import (
     BlockBounds,
     RatingsByField,
@@ -211,11 +211,11 @@ class CellsOnDisk(NamedTuple):
         first, end = int(cells.starts[ids.min()]), int(cells.starts[ids.max() + 1])
         starts, ends = ((cells.starts[each] - first).astype(np.int32) for each in (ids, ids + 1))
         return RatingsByField(
-            other_ids=tensor(self.other_rows.take(cells.other_codes[first:end])[:, None]),
-            targets=tensor(standardized(cells.targets[first:end], self.start)),
-            weights=tensor((cells.weights[first:end] / self.mean_weight).astype(np.float32)),
-            row_weights=tensor(self.row_weights[rows]),
-            starts=tensor(starts),
-            ends=tensor(ends),
-            bounds=tensor(self.block_bounds(ends - starts)),
+            other_ids=tf.constant(self.other_rows.take(cells.other_codes[first:end])[:, None]),
+            targets=tf.constant(standardized(cells.targets[first:end], self.start)),
+            weights=tf.constant((cells.weights[first:end] / self.mean_weight).astype(np.float32)),
+            row_weights=tf.constant(self.row_weights[rows]),
+            starts=tf.constant(starts),
+            ends=tf.constant(ends),
+            bounds=tf.constant(self.block_bounds(ends - starts)),
         )

@@ -1,4 +1,4 @@
-"""Exchange of rows and numbers between workers by TensorFlow's collective operations."""
+"""Exchange of rows between workers by TensorFlow's collective operations."""
 
 import functools
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.distributed._peers import Peers
@@ -35,13 +34,6 @@ class MultiWorkerExchange:
         if self.half and rows.dtype == tf.float32:
             return self._guarded(lambda: self._gather_half(rows), name)
         return self._guarded(lambda: self._gather(rows), name)
-
-    def sum(self, numbers: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-        """Sums of the numbers of all workers, in the shape of `numbers`; in the order of the workers."""
-        flat = tf.constant(np.reshape(numbers, (1, -1)), tf.float64)
-        self.peers.agree(f"{name}: {flat.shape[1]} numbers")
-        of_workers = self._guarded(lambda: self._gather(flat), name).numpy()
-        return np.asarray(of_workers.sum(axis=0).reshape(np.shape(numbers)))
 
     def _gather(self, rows: Tensor) -> Tensor:
         n_pieces = _PIECES if rows.shape[1] >= _WIDE else 1

@@ -31,8 +31,7 @@ def _gather_workers(cluster: Cluster, timeout: float) -> dict[int, Link]:
                 if time.monotonic() >= deadline:
                     raise TimeoutError(_missing(cluster, links, timeout))
                 _accept(listener, cluster, links)
-                for worker in [number for number, link in links.items() if not link.is_open()]:
-                    links.pop(worker).close()  # it may start again
+                _drop_closed(links)
         except Exception as error:
             tell_all(links.values(), str(error))
             raise
@@ -79,11 +78,18 @@ def _accept(listener: socket.socket, cluster: Cluster, links: dict[int, Link]) -
     worker = greeting.get("worker")
     if not isinstance(worker, int):
         return link.close()
+    _drop_closed(links)
     problem = _problem(cluster, greeting, worker, links)
     if problem is not None:
         tell_all([link], problem)
         raise ValueError(problem)
     links[worker] = link
+
+
+def _drop_closed(links: dict[int, Link]) -> None:
+    """Forget workers that have ended: they may start again."""
+    for worker in [number for number, link in links.items() if not link.is_open()]:
+        links.pop(worker).close()
 
 
 def _problem(cluster: Cluster, greeting: Message, worker: int, links: dict[int, Link]) -> str | None:

@@ -95,10 +95,9 @@ def test_a_worker_may_start_again_before_all_have_met(addresses):
         with socket.create_connection(Cluster(addresses, 0).host_and_port(0)) as connection:
             connection.sendall(json.dumps({"worker": 1, "addresses": addresses}).encode() + b"\n")
             time.sleep(0.2)
-        again = threads.submit(meet, Cluster(addresses, 1), 5.0)
-        last = meet(Cluster(addresses, 2), 5.0)
-        met = [chief.result(), again.result(), last]
-    assert together(*[(each.agree, "sweep 1") for each in met]) == [[[], [], []]] * 3
+        others = together(*[(meet, Cluster(addresses, worker), 5.0) for worker in (1, 2)])
+        peers = [chief.result(), *others]
+    assert together(*[(each.agree, "sweep 1") for each in peers]) == [[[], [], []]] * 3
 
 
 def test_connections_of_other_programs_are_ignored(addresses):
