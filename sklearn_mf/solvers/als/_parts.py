@@ -19,6 +19,7 @@ from sklearn_mf.solvers.als._grouping import (
     row_weights_of,
     standardized,
 )
+from sklearn_mf.utils._threads import n_threads
 
 Item = TypeVar("Item")
 
@@ -99,9 +100,13 @@ class FieldParts:
         return joined if self.exchange is None else self._gathered(joined, self.exchange, name)
 
     def _own_parts(self) -> Iterator[Part]:
-        """Read the parts of this worker, each while the one before is solved."""
+        """Read the parts of this worker, on more than two cores each while the one before is solved.
+
+        On two cores, reading ahead took 5 % more CPU and the memory of a further part.
+        """
         numbers = _own_numbers(self.n_parts, self.exchange)
-        return _ahead(self._part, numbers) if len(numbers) > 1 else map(self._part, numbers)
+        ahead = len(numbers) > 1 and n_threads(3) > 2
+        return _ahead(self._part, numbers) if ahead else map(self._part, numbers)
 
     def _part(self, number: int) -> Part:
         rows = slice(int(self.bounds[number]), int(self.bounds[number + 1]))
