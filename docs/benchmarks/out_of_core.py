@@ -138,7 +138,7 @@ def report(case: str, source: Path, dim: int, passes: int, write: Callable[[str]
         columns = f" + {figures['columns_mb']:.0f} MB of columns" if figures["columns_mb"] else ""
         write(
             f"{case}, {name}: {figures['pass_cpu']:.1f} s of CPU a pass, {figures['fit_cpu']:.1f} s in all, "
-            f"{figures['added_mb']:.0f} MB{columns}, the model keeps {figures['seen_mb']:.0f} MB of seen items, "
+            f"{figures['added_mb']:.0f} MB{columns}, {figures['seen_mb']:.0f} MB of seen items, "
             f"objective {figures['end']:.8g}"
         )
     bits = "the same bits" if memory["bits"] == store["bits"] else "other bits"
