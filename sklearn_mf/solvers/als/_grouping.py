@@ -10,8 +10,9 @@ from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
 from sklearn_mf.solvers._tensors import Tensor
 
-#: First row of each block and the end of the last, (n_blocks + 1,), from the number of ratings of each row.
-BlockBounds = Callable[[NDArray[np.int32]], NDArray[np.int32]]
+#: From the number of ratings of each row, first row of each block and the end of the last, (n_blocks + 1,):
+#: of the blocks of segments, with the first rows, and of those of padded rows, with the rest.
+BlockBounds = Callable[[NDArray[np.int32]], tuple[NDArray[np.int32], NDArray[np.int32]]]
 
 
 class RatingsByField(NamedTuple):
@@ -27,8 +28,8 @@ class RatingsByField(NamedTuple):
         Summed weight of the ratings of each row.
     starts, ends : arrays of shape (n_rows,), int32
         First rating of each row, and the end of its ratings; the last row of a block has the most.
-    bounds : array of shape (n_blocks + 1,), int32
-        First row of each block, and the end of the last.
+    segment_bounds, bounds : arrays of shape (n_blocks + 1,), int32
+        First row of each block of segments, and of each block of padded rows after them; the end of the last.
     """
 
     other_ids: Tensor
@@ -37,6 +38,7 @@ class RatingsByField(NamedTuple):
     row_weights: Tensor
     starts: Tensor
     ends: Tensor
+    segment_bounds: Tensor
     bounds: Tensor
 
 
@@ -101,6 +103,7 @@ def group_by_field(
     that only one is in memory twice.
     """
     order, starts = sorted_by(rows[field][ratings.codes[:, field]], len(ids[field]))
+    segment_bounds, row_bounds = bounds(np.diff(starts))
     mean_weight = ratings.mean_weight
     return RatingsByField(
         other_ids=convert(_other_ids(ratings, field, ids, rows, order)),
@@ -109,7 +112,8 @@ def group_by_field(
         row_weights=convert(row_weights_of(ratings, field, ids[field])),
         starts=convert(starts[:-1]),
         ends=convert(starts[1:]),
-        bounds=convert(bounds(np.diff(starts))),
+        segment_bounds=convert(segment_bounds),
+        bounds=convert(row_bounds),
     )
 
 

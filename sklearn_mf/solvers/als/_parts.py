@@ -210,6 +210,7 @@ class CellsOnDisk(NamedTuple):
         cells, ids = self.cells, self.ids[rows]
         first, end = int(cells.starts[ids.min()]), int(cells.starts[ids.max() + 1])
         starts, ends = ((cells.starts[each] - first).astype(np.int32) for each in (ids, ids + 1))
+        segment_bounds, row_bounds = self.block_bounds(ends - starts)
         return RatingsByField(
             other_ids=tensor(self.other_rows.take(cells.other_codes[first:end])[:, None]),
             targets=tensor(standardized(cells.targets[first:end], self.start)),
@@ -217,5 +218,6 @@ class CellsOnDisk(NamedTuple):
             row_weights=tensor(self.row_weights[rows]),
             starts=tensor(starts),
             ends=tensor(ends),
-            bounds=tensor(self.block_bounds(ends - starts)),
+            segment_bounds=tensor(segment_bounds),
+            bounds=tensor(row_bounds),
         )
