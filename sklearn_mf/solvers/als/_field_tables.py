@@ -15,10 +15,18 @@ from sklearn_mf.solvers._rated_ids import put_back
 from sklearn_mf.solvers._regression_prior import Priors, RegressionPrior
 from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
-from sklearn_mf.solvers.als._grouping import BlockBounds, block_bounds, group_by_field, rank_ids, rows_of
+from sklearn_mf.solvers.als._grouping import (
+    BlockCuts,
+    Blocks,
+    block_bounds,
+    group_by_field,
+    rank_ids,
+    round_size,
+    rows_of,
+)
 from sklearn_mf.solvers.als._least_squares import BLOCK
 from sklearn_mf.solvers.als._parts import CellsOnDisk, FieldParts, Part, PartSolver, part_bounds
-from sklearn_mf.solvers.als._segments import segment_bounds
+from sklearn_mf.solvers.als._segments import cut_into_segments, segment_bounds
 from sklearn_mf.solvers.als._sweep import ALSScalars, common_program, program
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
@@ -51,24 +59,25 @@ class FieldTables:
         self.tables = self._tables_of(start)
         self.fields = [self._parts(ratings, field, bounds[field]) for field in range(ratings.n_fields)]
 
-    def _block_bounds(self, n_fields: int) -> BlockBounds:
+    def _block_cuts(self, n_fields: int) -> BlockCuts:
         """Cuts rows into blocks."""
         method, width = self.method, self.tables[0].shape[1]
         solved_together = {"segments": 0, "gradient": 0, "blocks": min(BLOCK, width)}.get(method, width)
         max_cells = _BLOCK_FLOATS[method] // (width * max(n_fields - 1, 1))
         shortest = max(1, 2 * solved_together**2 // width)  # the normal equations need room too
 
-        def cut(counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-            """Bounds of the blocks of segments and of padded rows."""
+        def cut(starts: NDArray[np.int32], ends: NDArray[np.int32]) -> Blocks:
+            """Blocks of segments for one method, then of padded rows."""
+            counts = ends - starts
             first = segment_bounds(counts if method == "segments" else counts[:0])
             bounds = block_bounds(counts[first[-1] :], max_cells, shortest, _SPREAD[method])
-            return first, first[-1] + bounds
+            return Blocks(cut_into_segments(starts, ends, first), first, first[-1] + bounds)
 
         return cut
 
     def _parts(self, ratings: Ratings, field: int, bounds: list[int]) -> FieldParts:
         """The parts of a field: on disk where the ratings are, else one in memory."""
-        arguments = ratings, field, self.ids, self.rows, self.start, self._block_bounds(ratings.n_fields)
+        arguments = ratings, field, self.ids, self.rows, self.start, self._block_cuts(ratings.n_fields)
         if not ratings.field_cells:
             return FieldParts.in_memory(group_by_field(*arguments, tensor))
         cells = CellsOnDisk.of(*arguments)
@@ -156,6 +165,8 @@ class FieldTables:
         prepare = common_program(n_fields, self.method, bool(of_cells))
         solve = program(n_fields, self.method, bool(of_cells), bool(means))
         common = prepare(self.others(field), scalars.has_bias, *of_cells)
+        if self.method == "segments":  # tables of one size share a compilation
+            common = common.with_rows(round_size(max(map(len, self.ids))))
         bounds = lower_bounds(table.shape[1], penalty.positive)
 
         def solve_part(part: Part) -> tuple[Tensor, ...]:

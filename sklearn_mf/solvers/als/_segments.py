@@ -5,7 +5,6 @@ blocks have one shape and need one compilation; the design of a block stays in t
 numbers of a row do not depend on the other rows of its block.
 """
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +17,14 @@ from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import RowProblems, SegmentedRows, conjugate_gradient
 
-# Ratings in a segment, segments in a block (at most so many rows), and blocks in one call.
-_LENGTH, _SEGMENTS, _BLOCKS = 32, 128, 64
+# Ratings in a segment; segments and most rows in a block; blocks in one call.
+_LENGTH, _SEGMENTS, _ROWS, _BLOCKS = 32, 128, 64, 64
 #: Most ratings of a row.
 MOST_RATINGS = _LENGTH * _SEGMENTS
 # Floats in a cache line: rows of the design begin at one.
 _LINE = 16
+# Rows in one call, and those after the last.
+_ROWS_OF_CALL = _BLOCKS * _ROWS + _ROWS
 
 
 class RowTerms(NamedTuple):
@@ -35,7 +36,7 @@ class RowTerms(NamedTuple):
         Embedding and bias before.
     ridge, damping : tensors of shape (n_rows,), float32
         Ridge penalty, and penalty on the distance from the start.
-    prior_shift : tensor of shape (n_rows, width), float32
+    prior_shift : tensor of shape (n_rows, width), float32, or empty tuple
         As in `RowProblems`.
     """
 
@@ -44,9 +45,17 @@ class RowTerms(NamedTuple):
     damping: Tensor
     prior_shift: Tensor
 
-    def take(self, rows: Tensor) -> "RowTerms":
-        """Terms of some rows, in any shape."""
-        return RowTerms(*(tf.gather(values, rows) for values in self))
+    def padded_columns(self) -> "RowTerms":
+        """The same with a width of whole cache lines."""
+        return tf.nest.map_structure(lambda values: _padded_columns(values, 0.0), self)
+
+    def of_call(self, first: Tensor) -> "RowTerms":
+        """The rows of one call from the first on, and others or rows of 0 after them."""
+        return tf.nest.map_structure(lambda values: _slice(values, first, _ROWS_OF_CALL), self)
+
+    def of_block(self, first: Tensor) -> "RowTerms":
+        """The rows of a block, and others after them."""
+        return tf.nest.map_structure(lambda values: tf.gather(values, first + tf.range(_ROWS)), self)
 
 
 class FieldTerms(NamedTuple):
@@ -69,24 +78,25 @@ class FieldTerms(NamedTuple):
     scales: Tensor
     uncertainty: Tensor
 
+    def padded_columns(self) -> "FieldTerms":
+        """The same with a width of whole cache lines; the solution is 0 there."""
+        design, uncertainty = _padded_columns(self.design, 0.0), _padded_columns(self.uncertainty[None], 0.0)[0]
+        return FieldTerms(design, self.biases, _padded_columns(self.scales[None], 1.0)[0], uncertainty)
 
-class Segments(NamedTuple):
-    """The ratings of some blocks.
 
-    Parameters
-    ----------
-    other_ids : tensor of shape (n_blocks, n_segments, length), int32
-        Row of the other field.
-    targets, weights : tensors of shape (n_blocks, n_segments, length), float32
-        Ratings; their weights, 0 in padding.
-    owners : tensor of shape (n_blocks, n_segments), int32
-        Row of each segment within the block.
-    """
+class Cells(NamedTuple):
+    """The ratings of a field: `other_ids` (n_ratings,) int32, `targets` and `weights` (n_ratings,) float32."""
 
     other_ids: Tensor
     targets: Tensor
     weights: Tensor
-    owners: Tensor
+
+    def take(self, segments: Tensor) -> "Cells":
+        """The ratings of segments (n_segments, 3), -> (n_segments, length); weights of 0 in padding."""
+        places = segments[:, 1:2] + tf.range(_LENGTH)
+        inside = places < segments[:, 2:]
+        ids, targets, weights = (tf.gather(values, tf.where(inside, places, 0)) for values in self)
+        return Cells(ids, targets, tf.where(inside, weights, 0.0))
 
 
 def segment_bounds(counts: NDArray[np.integer]) -> NDArray[np.int32]:
@@ -95,28 +105,58 @@ def segment_bounds(counts: NDArray[np.integer]) -> NDArray[np.int32]:
     Rows with more than `MOST_RATINGS` are in no block.
     """
     n_rows = int(np.searchsorted(counts, MOST_RATINGS, "right"))
-    ends = np.cumsum(-(-counts[:n_rows] // _LENGTH), dtype=np.int64)
+    ends = np.cumsum(_n_segments(counts[:n_rows]), dtype=np.int64)
     bounds = [0]
     while bounds[-1] < n_rows:
-        before = ends[bounds[-1] - 1] if bounds[-1] else 0
-        bounds.append(int(np.searchsorted(ends, before + _SEGMENTS, "right")))
+        first = bounds[-1]
+        before = ends[first - 1] if first else 0
+        bounds.append(min(int(np.searchsorted(ends, before + _SEGMENTS, "right")), first + _ROWS))
     return np.array(bounds, dtype=np.int32)
+
+
+def cut_into_segments(
+    starts: NDArray[np.integer], ends: NDArray[np.integer], bounds: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Row within the block, first rating and end of the ratings of each segment, (n_blocks, n_segments, 3).
+
+    `starts` and `ends` are those of the ratings of each row, (n_rows,); segments beyond the last of a block
+    have no ratings.
+    """
+    n_rows, n_blocks = bounds[-1], len(bounds) - 1
+    counts = _n_segments((ends - starts)[:n_rows])
+    row, firsts = np.repeat(np.arange(n_rows), counts), np.cumsum(counts) - counts
+    block = np.repeat(np.arange(n_blocks), np.diff(bounds))
+    number = np.arange(len(row)) - firsts[row]
+    first = starts[row] + _LENGTH * number
+    segments = np.zeros((n_blocks, _SEGMENTS, 3), dtype=np.int32)
+    place = number + (firsts - firsts[bounds[block]])[row]
+    segments[block[row], place] = np.column_stack([row - bounds[block[row]], first, ends[row]])
+    return segments
+
+
+def _n_segments(counts: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Number of segments of rows with so many ratings."""
+    return -(-counts // _LENGTH)
 
 
 def solve_segments(terms: FieldTerms, ratings: RatingsByField, rows: RowTerms) -> tuple[Tensor, Tensor]:
     """Solve for the rows of all blocks of segments; (n_rows, width), and weighted squared errors (n_rows,)."""
     width = tf.shape(rows.start)[1]
-    terms, rows = _padded(terms, rows)
-    n_blocks = tf.shape(ratings.segment_bounds)[0] - 1
+    terms, rows = terms.padded_columns(), rows.padded_columns()
+    cells, bounds = Cells(ratings.other_ids[:, 0], ratings.targets, ratings.weights), ratings.blocks.segment_bounds
+    n_blocks = tf.shape(bounds)[0] - 1
     n_calls = tf.maximum((n_blocks + _BLOCKS - 1) // _BLOCKS, 1)  # TensorFlow joins no empty list
 
     def solve_blocks(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Append the rows of some blocks."""
-        slots, is_row = _slots(ratings, number)
-        segments, n_own = _segments(ratings, slots, is_row), tf.minimum(n_blocks - number * _BLOCKS, _BLOCKS)
-        found, losses = _compiled(terms, segments, rows.take(slots), n_own)
-        solved = solved.write(number, tf.boolean_mask(found, is_row)[:, :width])
-        return number + 1, solved, squares.write(number, tf.boolean_mask(losses, is_row))
+        block = number * _BLOCKS
+        n_own = tf.minimum(n_blocks - block, _BLOCKS)
+        firsts, ends = (_slice(bounds[place:], block, _BLOCKS) for place in (0, 1))
+        segments, own = _slice(ratings.blocks.segments, block, _BLOCKS), rows.of_call(firsts[0])
+        found, losses = _compiled(terms, cells, segments, firsts - firsts[0], own, n_own)
+        is_row = firsts[:, None] + tf.range(_ROWS) < ends[:, None]
+        found, losses = tf.boolean_mask(found, is_row)[:, :width], tf.boolean_mask(losses, is_row)
+        return number + 1, solved.write(number, found), squares.write(number, losses)
 
     solved = tf.TensorArray(tf.float32, n_calls, infer_shape=False, element_shape=[None, None])
     squares = tf.TensorArray(tf.float32, n_calls, infer_shape=False, element_shape=[None])
@@ -125,81 +165,48 @@ def solve_segments(terms: FieldTerms, ratings: RatingsByField, rows: RowTerms) -
     return solved.concat(), squares.concat()
 
 
-def _padded(terms: FieldTerms, rows: RowTerms) -> tuple[FieldTerms, RowTerms]:
-    """Columns up to a whole cache line, with a solution of 0, and rows of the other field up to a round number.
-
-    Numbers of rows that are about equal then share a compilation.
-    """
-    n_others, width = tf.unstack(tf.shape(terms.design))
-    missing, more = -width % _LINE, _rounded_up(n_others) - n_others
-    columns = [[0, 0], [0, missing]]
-    return FieldTerms(
-        tf.pad(terms.design, [[0, more], [0, missing]]),
-        tf.pad(terms.biases, [[0, more]]),
-        tf.pad(terms.scales, [[0, missing]], constant_values=1.0),
-        tf.pad(terms.uncertainty, [[0, missing]]),
-    ), rows._replace(start=tf.pad(rows.start, columns), prior_shift=tf.pad(rows.prior_shift, columns))
-
-
-def _rounded_up(size: Tensor) -> Tensor:
-    """Next quarter of an octave."""
-    octave = tf.cast(2.0 ** tf.math.floor(tf.math.log(tf.cast(size, tf.float64)) / np.log(2.0)), tf.int32)
-    quarter = tf.maximum(octave // 4, 1)
-    return -(-size // quarter) * quarter
-
-
-def _slots(ratings: RatingsByField, number: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the blocks of one call, and whether there is one, (n_blocks, most rows)."""
-    bounds = ratings.segment_bounds
-    blocks = tf.minimum(number * _BLOCKS + tf.range(_BLOCKS + 1), tf.shape(bounds)[0] - 1)
-    ends = tf.gather(bounds, blocks)
-    slots = ends[:-1, None] + tf.range(_SEGMENTS)
-    is_row = slots < ends[1:, None]
-    return tf.where(is_row, slots, 0), is_row
-
-
-def _segments(ratings: RatingsByField, slots: Tensor, is_row: Tensor) -> Segments:
-    """Cut the ratings of rows (n_blocks, most rows) into segments."""
-    starts, ends = tf.gather(ratings.starts, slots), tf.gather(ratings.ends, slots)
-    n_segments = tf.where(is_row, (ends - starts + _LENGTH - 1) // _LENGTH, 0)
-    last = tf.cumsum(n_segments, 1)
-    numbers = tf.broadcast_to(tf.range(_SEGMENTS), tf.shape(last))
-    owners = tf.minimum(tf.searchsorted(last, numbers, "right"), _SEGMENTS - 1)
-    first = tf.gather(starts - _LENGTH * (last - n_segments), owners, batch_dims=1) + _LENGTH * numbers
-    end = tf.where(numbers < last[:, -1:], tf.gather(ends, owners, batch_dims=1), 0)
-    places = first[..., None] + tf.range(_LENGTH)
-    inside = places < end[..., None]
-    places = tf.where(inside, places, 0)
-    weights = tf.where(inside, tf.gather(ratings.weights, places), 0.0)
-    return Segments(
-        tf.gather(ratings.other_ids[:, 0], places), tf.gather(ratings.targets, places), weights, owners
-    )
-
-
 def _solve_blocks(
-    terms: FieldTerms, segments: Segments, rows: RowTerms, n_blocks: Tensor
+    terms: FieldTerms, cells: Cells, segments: Tensor, firsts: Tensor, rows: RowTerms, n_blocks: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Solve for the rows of `n_blocks` blocks, one after another; the others stay, with errors of 0.
+    """Solve for the rows of the first `n_blocks` blocks, one after another.
 
-    Rows are (n_blocks, most rows, width) and errors (n_blocks, most rows).
+    Rows (n_blocks, most rows, width) and weighted squared errors (n_blocks, most rows). `firsts`, (n_blocks,),
+    are the first rows of the blocks; the rows after the last of a block are of no use.
     """
 
     def solve(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Replace the rows of one block."""
-        ids, y, w, owners = (each[number] for each in segments)
-        own = RowTerms(*(each[number] for each in rows))
-        X = tf.gather(terms.design, ids)
-        products = SegmentedRows(X, owners, _SEGMENTS)
-        problems = RowProblems(X, y - tf.gather(terms.biases, ids), w, **own._asdict())
-        problems = problems._replace(uncertainty=terms.uncertainty)
+        first, own = firsts[number], cells.take(segments[number])
+        start, ridge, damping, shift = rows.of_block(first)
+        products = SegmentedRows(tf.gather(terms.design, own.other_ids), segments[number, :, 0], _ROWS)
+        y, w = own.targets - tf.gather(terms.biases, own.other_ids), own.weights
+        prior = {} if isinstance(shift, tuple) else {"prior_shift": shift}
+        problems = RowProblems(
+            products.X, y, w, start, ridge=ridge, damping=damping, uncertainty=terms.uncertainty, **prior
+        )
         found, residuals = conjugate_gradient(problems, terms.scales, products)
         losses = products.totals(w * tf.square(residuals))
         place = [[number]]
         solved = tf.tensor_scatter_nd_update(solved, place, found[None])
         return number + 1, solved, tf.tensor_scatter_nd_update(squares, place, losses[None])
 
-    state = 0, rows.start, tf.zeros_like(rows.ridge)
+    width = tf.shape(rows.start)[1]
+    state = 0, tf.zeros([_BLOCKS, _ROWS, width]), tf.zeros([_BLOCKS, _ROWS])
     return tf.while_loop(lambda number, *_: number < n_blocks, solve, state)[1:]
 
 
 _compiled = Graph(_solve_blocks, jit_compile=True)
+
+
+def _slice(values: Tensor, first: Tensor, size: int) -> Tensor:
+    """So many rows from one on, with zeros after the last, (n, ...) -> (size, ...)."""
+    part = values[first : first + size]
+    missing = [[0, size - tf.shape(part)[0]], *[[0, 0]] * (part.shape.rank - 1)]
+    return tf.ensure_shape(tf.pad(part, missing), [size, *part.shape[1:]])
+
+
+def _padded_columns(values: Tensor, padding: float) -> Tensor:
+    """Columns up to whole cache lines, (n, width) -> (n, more); (n,) stays."""
+    if values.shape.rank == 1:
+        return values
+    return tf.pad(values, [[0, 0], [0, -tf.shape(values)[1] % _LINE]], constant_values=padding)

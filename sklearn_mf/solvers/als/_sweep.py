@@ -16,7 +16,7 @@ from sklearn_mf.solvers._objective import (
 )
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import Penalty
-from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
+from sklearn_mf.solvers.als._grouping import Blocks, HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
     around,
@@ -106,6 +106,13 @@ class CommonTerms(NamedTuple):
     linked_rows: LinkedRows
     prior: RowPrior | DiagonalPrior | tuple[()]
 
+    def with_rows(self, n_rows: int) -> Self:
+        """The same with so many rows of the other fields, the last ones 0."""
+        design, biases, _ = self.linked_rows
+        more = [0, n_rows - len(biases)]
+        padded = self.linked_rows._replace(design=tf.pad(design, [more, [0, 0]]), biases=tf.pad(biases, [more]))
+        return self._replace(linked_rows=padded)
+
 
 def _common_terms(
     is_rotated: bool, n_others: int, others: Tensor, has_bias: Tensor, prior: RowPrior | tuple[()] = ()
@@ -156,8 +163,10 @@ def _solve_part(
 
     before = []
     if method == "segments":
-        ridge, shift = scalars.l2 * row_weights, terms.get("prior_shift", 0.0)
-        shift += tf.zeros_like(table) if centres is None else ridge[:, None] * centres
+        ridge, shift = scalars.l2 * row_weights, ()
+        if terms or centres is not None:
+            shift = tf.zeros_like(table) + terms.get("prior_shift", 0.0)
+            shift += 0.0 if centres is None else ridge[:, None] * centres
         rows = RowTerms(table, ridge, damping, shift)
         before.append(solve_segments(_field_terms(linked_rows, terms), ratings, rows))
     solved, squares = solve_blocks(linked_rows, ratings, scalars.has_bias, solve, before=before)
@@ -205,7 +214,7 @@ def solve_blocks(
     The weight of a rating is multiplied by the factor of each of its ids in `weight_factors`, (n_others,).
     The results for the rows before those of the blocks are in `before`.
     """
-    bounds = ratings.bounds
+    bounds = ratings.blocks.bounds
     n_blocks = tf.shape(bounds)[0] - 1
 
     def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -305,7 +314,8 @@ def ratings_signature(n_fields: int) -> RatingsByField:
     """Signature of the ratings of a part, for any size."""
     whole = tf.TensorSpec([None], tf.int32)
     other_ids = tf.TensorSpec([None, n_fields - 1], tf.int32)
-    return RatingsByField(other_ids, _vector, _vector, _vector, whole, whole, whole, whole)
+    segments = tf.TensorSpec([None, None, 3], tf.int32)
+    return RatingsByField(other_ids, *[_vector] * 3, whole, whole, Blocks(segments, whole, whole))
 
 
 @functools.cache
