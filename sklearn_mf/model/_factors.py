@@ -94,15 +94,25 @@ def fill_unrated(model: Model, id_weights: list[NDArray[np.float64]], features: 
     model : Model
         The same with its averages and the rows of all ids.
     """
+    return with_unrated_rows(with_averages(model, id_weights), features)
+
+
+def with_averages(model: Model, id_weights: list[NDArray[np.float64]]) -> Model:
+    """Set the fallback of each field, given the summed weights of its ids, (n_ids[f],)."""
     apart = np.broadcast_to(model.apart, (len(model.biases), model.embeddings[0].shape[1] + 1))
-    averages = np.array(list(map(_average, model.embeddings, id_weights))) - apart[:, :-1]
-    bias_averages = np.array(list(map(_average, model.biases, id_weights))) - apart[:, -1]
+    return replace(
+        model,
+        average_embeddings=np.array(list(map(_average, model.embeddings, id_weights))) - apart[:, :-1],
+        average_biases=np.array(list(map(_average, model.biases, id_weights))) - apart[:, -1],
+    )
+
+
+def with_unrated_rows(model: Model, features: Features = ()) -> Model:
+    """Set the rows of ids without ratings: the prior means that features give, else the fallback."""
     filled = replace(
         model,
-        embeddings=list(map(_filled, model.embeddings, averages, model.epochs)),
-        biases=list(map(_filled, model.biases, bias_averages, model.epochs)),
-        average_embeddings=averages,
-        average_biases=bias_averages,
+        embeddings=list(map(_filled, model.embeddings, model.average_embeddings, model.epochs)),
+        biases=list(map(_filled, model.biases, model.average_biases, model.epochs)),
     )
     for field, table in enumerate(features):
         if table is not None:

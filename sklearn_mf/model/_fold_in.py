@@ -18,7 +18,7 @@ from sklearn_mf.model._posterior import Posterior
 from sklearn_mf.ratings._ratings import Ratings
 
 # Least ridge penalty, as a share of the curvature: fewer ratings than unknowns are solvable too.
-_LEAST = 1e-6
+LEAST = 1e-6
 # Least penalty of the squared distance from the average user, where the variance of the rows is not learnt.
 _SHRINKAGE = 3.0
 
@@ -199,7 +199,7 @@ def ridge_rows(fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: 
         X, z = _regression(model, items, _standardized(targets, model), fit_bias)
         of_prior, of_features = prior.pull(weights.sum(), means[number] if has_mean[number] else None)
         r = X.T @ (weights * z) + of_prior + of_features + of_pattern[number]
-        rows[number] = _solution(_curvature(X, weights, items, prior), r, positive)
+        rows[number] = solution(_curvature(X, weights, items, prior), r, positive)
     return rows[:, :dim], rows[:, dim]
 
 
@@ -242,7 +242,7 @@ def _curvature(
 ) -> NDArray[np.float64]:
     """Matrix G of the normal equations of ratings of items, (n, width), (n,), (n,) -> (width, width)."""
     G: NDArray[np.float64] = X.T @ (w[:, None] * X)
-    diagonal = prior.l2 * w.sum() + _LEAST * (np.trace(G) or 1.0)
+    diagonal = prior.l2 * w.sum() + LEAST * (np.trace(G) or 1.0)
     diagonal = diagonal + prior.mean_weight * (prior.l2 * prior.prior_ratings + prior.ridge)
     G[np.diag_indices(len(G))] += diagonal
     if prior.item_variances is not None:
@@ -250,7 +250,7 @@ def _curvature(
     return G + prior.mean_weight * prior.precision
 
 
-def _solution(G: NDArray[np.float64], r: NDArray[np.float64], positive: bool) -> NDArray[np.float64]:
+def solution(G: NDArray[np.float64], r: NDArray[np.float64], positive: bool) -> NDArray[np.float64]:
     """Row from normal equations, (width, width), (width,) -> (width,); the bias is last and has no sign."""
     if not positive:
         return np.linalg.solve(G, r).astype(np.float64, copy=False)

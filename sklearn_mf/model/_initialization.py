@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_mf.model._factors import Model
+from sklearn_mf.model._factors import Model, with_unrated_rows
+from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 
 # Non-negative embeddings can only add up, so they grow slowly and start larger.
@@ -97,6 +98,30 @@ def warm_start_model(
         embeddings = [np.maximum(array, 0) for array in embeddings]
     coefficients = tuple(_rescaled(each, ratio, shift) for each in previous.coefficients)
     return replace(start, embeddings=embeddings, biases=biases, epochs=epochs, coefficients=coefficients)
+
+
+def moved_model(
+    previous: Model,
+    known_codes: list[NDArray[np.int32]],
+    n_ids: tuple[int, ...],
+    centred: tuple[float, float],
+    features: Features = (),
+) -> Model:
+    """Trained rows over more ids, in units of another mean and scale; ids without ratings have prior means.
+
+    `known_codes` are as in `warm_start_model`, `n_ids` the numbers of all ids, `centred` the mean and scale.
+    """
+    (intercept, scale), dim = centred, previous.average_embeddings.shape[1]
+    blank = Model(
+        intercept,
+        scale,
+        [np.zeros((n, dim), dtype=np.float32) for n in n_ids],
+        [np.zeros(n, dtype=np.float32) for n in n_ids],
+        previous.average_embeddings * np.sqrt(previous.scale / scale),
+        (previous.average_biases * previous.scale + (previous.intercept - intercept) / len(n_ids)) / scale,
+        [np.zeros(n, dtype=np.int32) for n in n_ids],
+    )
+    return with_unrated_rows(warm_start_model(blank, previous, known_codes), features)
 
 
 def _rescaled(

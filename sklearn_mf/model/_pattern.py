@@ -5,8 +5,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
-from sklearn.utils.extmath import randomized_svd
+from scipy.sparse import csr_array
+
+from sklearn_mf.model._rated_cells import CellRows, scaled_operator
+from sklearn_mf.utils._sklearn_compat import _randomized_svd
 
 Floats = NDArray[np.float64]
 
@@ -42,19 +44,18 @@ class Pattern:
     least: tuple[float, float]
 
     @classmethod
-    def of(cls, cells: csr_array, n_features: int) -> Self:
-        """Find the principal components of the indicator matrix of the rated cells."""
-        of_items = cells.T.tocsr()
-        least = _least_number(cells), _least_number(of_items)
-        users, items = _divisors(cells, least[0]), _divisors(of_items, least[1])
-        scaled = csr_array(diags_array(1 / users) @ cells @ diags_array(1 / items))
-        U, _, V = randomized_svd(scaled, min(n_features, *scaled.shape), random_state=0)
+    def of(cls, cells: tuple[CellRows, CellRows], n_features: int) -> Self:
+        """Find the principal components of the indicator matrix of the rated cells, given by both fields."""
+        least = _least_number(cells[0]), _least_number(cells[1])
+        users, items = _divisors(cells[0], least[0]), _divisors(cells[1], least[1])
+        scaled = scaled_operator(*cells, 1 / users, 1 / items)
+        U, _, V = _randomized_svd(scaled, min(n_features, *scaled.shape), random_state=0)
         by_users, by_items = U / users[:, None], V.T / items[:, None]
-        item_loadings, user_centre = _standardized(by_items, cells, least[0])
-        user_loadings, item_centre = _standardized(by_users, of_items, least[1])
+        item_loadings, user_centre = _standardized(by_items, cells[0], least[0])
+        user_loadings, item_centre = _standardized(by_users, cells[1], least[1])
         return cls((user_loadings, item_loadings), (user_centre, item_centre), least)
 
-    def features(self, field: int, cells: csr_array) -> Floats:
+    def features(self, field: int, cells: CellRows | csr_array) -> Floats:
         """Features of ids of a field by their rated cells, (n, n_ids[other field]) -> (n, n_features).
 
         An id without ratings has the mean features of the others, which are 0.
@@ -72,38 +73,29 @@ class Pattern:
         return type(self)(loadings, (self.centres[0] @ coefficients,), self.least)
 
 
-def indicator(codes: NDArray[np.int32], n_ids: tuple[int, ...]) -> csr_array:
-    """Indicator matrix of the cells of the first two fields, (n, n_fields) -> (n_ids[0], n_ids[1])."""
-    places = codes[:, 0], codes[:, 1]
-    cells = csr_array((np.ones(len(codes)), places), shape=(n_ids[0], n_ids[1]))
-    cells.sum_duplicates()
-    cells.data[:] = 1.0
-    return cells
-
-
-def _least_number(cells: csr_array) -> float:
+def _least_number(cells: CellRows | csr_array) -> float:
     """Number of cells that nine in ten of the rows with cells reach, at least 1."""
     counts = np.diff(cells.indptr)
     return float(np.quantile(counts[counts > 0], 0.1, method="lower"))
 
 
-def _divisors(cells: csr_array, least: float) -> Floats:
+def _divisors(cells: CellRows | csr_array, least: float) -> Floats:
     """Power of the number of cells of each row, at least of the least number, (n, m) -> (n,)."""
     return np.maximum(np.diff(cells.indptr), least) ** _POWER
 
 
-def _shares(cells: csr_array, least: float) -> Floats:
+def _shares(cells: CellRows | csr_array, least: float) -> Floats:
     """Share of the least number of cells that each row has, at most 1, (n, m) -> (n,)."""
     return np.minimum(np.diff(cells.indptr) / least, 1.0)
 
 
-def _sums(cells: csr_array, loadings: Floats, least: float) -> Floats:
+def _sums(cells: CellRows | csr_array, loadings: Floats, least: float) -> Floats:
     """Sums of loadings over the cells of each row, scaled by their number, (n, m), (m, k) -> (n, k)."""
     sums: Floats = (cells @ loadings) / _divisors(cells, least)[:, None]
     return sums
 
 
-def _standardized(loadings: Floats, cells: csr_array, least: float) -> tuple[Floats, Floats]:
+def _standardized(loadings: Floats, cells: CellRows | csr_array, least: float) -> tuple[Floats, Floats]:
     """Loadings that give the features of rated rows mean square 1, and the centre that gives them mean 0.
 
     (m, n_features), (n, m) -> (m, n_features), (n_features,).

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
-from sklearn_mf.model._pattern import Pattern, indicator
+from sklearn_mf.model._pattern import Pattern
+from sklearn_mf.model._rated_cells import rated_cells
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 
@@ -50,9 +51,9 @@ class SideInformation(NamedTuple):
         """Find the features of the pattern; none with 0 components or one field."""
         if not n_components or ratings.n_fields < 2:
             return cls(features)
-        cells = indicator(ratings.codes, ratings.n_ids)
+        cells = rated_cells(ratings)
         pattern = Pattern.of(cells, n_components)
-        return cls(features, pattern, (pattern.features(0, cells), pattern.features(1, cells.T.tocsr())))
+        return cls(features, pattern, tuple(map(pattern.features, (0, 1), cells)))
 
     def blocks(self, field: int) -> list[csr_array | Floats]:
         """Blocks of features of all ids of a field, (n_ids, n_features) each."""

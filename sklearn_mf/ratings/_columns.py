@@ -4,7 +4,7 @@ import contextlib
 import math
 import reprlib
 from collections import deque
-from collections.abc import Iterator, Set, ValuesView
+from collections.abc import Callable, Iterator, Set, ValuesView
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, Self
@@ -19,6 +19,10 @@ from sklearn_mf.ratings._frames import as_pandas, object_array
 # Type of a column: its name in pandas, the arguments of a CategoricalDtype, or a serialised Arrow schema.
 IdType = str | dict[str, Any]
 Column = NDArray[np.generic] | pd.Series
+# Says where a row is, for errors.
+Place = Callable[[int], str]
+IN_ROW: Place = "in row {}".format
+AT_POSITION: Place = "at position {}".format
 
 # Ratings and weights beyond this have sums of squares that float64 cannot hold.
 _LARGEST = 1e100
@@ -69,18 +73,18 @@ def named_columns(X: NDArray[np.generic] | pd.DataFrame) -> list[tuple[object, C
     return [(place, X[:, place]) for place in range(X.shape[1])]
 
 
-def read_id_column(column: Column, label: str) -> tuple[IdColumn, IdType]:
+def read_id_column(column: Column, label: str, place: Place = IN_ROW) -> tuple[IdColumn, IdType]:
     """Check and factorize a column of hashable ids, (n_samples,); also its type, for :class:`Vocabulary`.
 
     Ids that Python calls equal (True, 1 and 1.0) are one id, spelled as it was first seen.
     """
     series = _as_series(column)
-    numbers, found = _factorized(series, label)
+    numbers, found = _factorized(series, label, place)
     if len(numbers) and numbers.min() < 0:
         row = int(np.argmin(numbers))
         value = column.iloc[row] if isinstance(column, pd.Series) else column[row]
         raise ValueError(
-            f"{label} contains a missing id (NaN, None or the like), {short_repr(value)} in row {row}: "
+            f"{label} contains a missing id (NaN, None or the like), {short_repr(value)} {place(row)}: "
             "drop such rows or give them an id."
         )
     if not isinstance(column, pd.Series):  # objects of NumPy or of a list
@@ -94,7 +98,7 @@ def read_id_column(column: Column, label: str) -> tuple[IdColumn, IdType]:
         }
         found = found.astype(categories.dtype)
     ids = _plain(found)
-    _check_ids(ids, numbers, label)
+    _check_ids(ids, numbers, label, place)
     return IdColumn(ids, numbers.astype(np.int32)), dtype
 
 
@@ -135,12 +139,12 @@ def _are_booleans(ids: Column) -> bool:
     return len(ids) > 0 and pd.api.types.infer_dtype(ids, skipna=False) == "boolean"
 
 
-def read_targets(y: object) -> NDArray[np.float64]:
+def read_targets(y: object, place: Place = AT_POSITION) -> NDArray[np.float64]:
     """Check ratings, (n_samples,): finite numbers; a column (n_samples, 1) is flattened with a warning."""
     column = _as_array(y, "Ratings")
     if column.ndim == 2 and column.shape[1] == 1:
         column = column_or_1d(column, warn=True)
-    return _finite_numbers(column, "Ratings")
+    return _finite_numbers(column, "Ratings", place)
 
 
 def read_weights(sample_weight: object, n_samples: int) -> NDArray[np.float64]:
@@ -149,16 +153,21 @@ def read_weights(sample_weight: object, n_samples: int) -> NDArray[np.float64]:
         return np.broadcast_to(1.0, n_samples)  # takes no memory
     if isinstance(sample_weight, Number):
         sample_weight = np.full(n_samples, sample_weight)
-    weights = _finite_numbers(_as_array(sample_weight, "Sample weights"), "Sample weights")
+    weights = read_weight_column(sample_weight)
     check_length(weights, n_samples, "sample weights")
-    if weights.min() < 0:
-        place = int(np.argmin(weights))
-        raise ValueError(
-            f"Sample weights must not be negative, got {weights[place]} at position {place}: "
-            "use 0 to drop a row."
-        )
     if not weights.any():
         raise ValueError("Sample weights are all zero: at least one row needs a weight above 0.")
+    return weights
+
+
+def read_weight_column(sample_weight: object, place: Place = AT_POSITION) -> NDArray[np.float64]:
+    """Check sample weights, (n_samples,): finite numbers of at least 0."""
+    weights = _finite_numbers(_as_array(sample_weight, "Sample weights"), "Sample weights", place)
+    if weights.min(initial=0) < 0:
+        row = int(np.argmin(weights))
+        raise ValueError(
+            f"Sample weights must not be negative, got {weights[row]} {place(row)}: use 0 to drop a row."
+        )
     return weights
 
 
@@ -168,22 +177,22 @@ def check_length(values: NDArray[np.float64], n_rows: int, what: str) -> None:
         raise ValueError(f"X has {n_rows} rows but there are {len(values)} {what}: pass one for each row.")
 
 
-def check_id(item: object, row: int, label: str) -> None:
+def check_id(item: object, row: int, label: str, place: Place = IN_ROW) -> None:
     """Refuse an id that cannot be hashed, is complex or infinite; `row` and `label` tell where it stands."""
     try:
         hash(item)
     except TypeError:
         raise TypeError(
-            f"{label}: argument must be a string or a number as an id, got {short_repr(item)} in row {row}."
+            f"{label}: argument must be a string or a number as an id, got {short_repr(item)} {place(row)}."
         ) from None
     if isinstance(item, (complex, np.complexfloating)):
         raise ValueError(
-            f"Complex data not supported: {label} contains {short_repr(item)} in row {row}, "
+            f"Complex data not supported: {label} contains {short_repr(item)} {place(row)}, "
             "make it a real number or text."
         )
     if isinstance(item, (float, np.floating)) and math.isinf(item):
         raise ValueError(
-            f"{label} contains infinity, {short_repr(item)} in row {row}: drop such rows or give them an id."
+            f"{label} contains infinity, {short_repr(item)} {place(row)}: drop such rows or give them an id."
         )
 
 
@@ -207,7 +216,7 @@ def _as_series(column: Column) -> pd.Series:
     return pd.Series(column, copy=False)
 
 
-def _factorized(series: pd.Series, label: str) -> tuple[NDArray[np.intp], pd.Series]:
+def _factorized(series: pd.Series, label: str, place: Place) -> tuple[NDArray[np.intp], pd.Series]:
     """Number of each row, -1 where the id is missing, and the distinct ids, (n,) -> (n,), (n_ids,)."""
     values = _plain(series) if isinstance(series.dtype, np.dtype) else series.array
     try:
@@ -215,7 +224,7 @@ def _factorized(series: pd.Series, label: str) -> tuple[NDArray[np.intp], pd.Ser
     except (TypeError, NotImplementedError):  # Arrow cannot hash lists, nor all that Python can
         items = series.to_numpy(dtype=object)
         for row, item in enumerate(items):
-            check_id(item, row, label)
+            check_id(item, row, label, place)
         numbers, found = pd.factorize(items)
     return numbers, pd.Series(found, dtype=found.dtype)
 
@@ -252,7 +261,7 @@ def _storable(dtype: object) -> IdType:
     return "object"
 
 
-def _check_ids(ids: NDArray[np.generic], numbers: NDArray[np.intp], label: str) -> None:
+def _check_ids(ids: NDArray[np.generic], numbers: NDArray[np.intp], label: str, place: Place) -> None:
     """Refuse ids that cannot be looked up or put in order, and infinity, (n_ids,), (n,)."""
     if ids.dtype.kind in "fc":
         suspects = np.flatnonzero(~np.isfinite(ids) | np.iscomplexobj(ids))[:1]
@@ -262,7 +271,7 @@ def _check_ids(ids: NDArray[np.generic], numbers: NDArray[np.intp], label: str) 
         return
     first_rows = np.searchsorted(np.maximum.accumulate(numbers), suspects)
     for number, row in zip(suspects, first_rows, strict=True):
-        check_id(ids[number], row, label)
+        check_id(ids[number], row, label, place)
 
 
 def _as_array(values: Any, what: str) -> NDArray[np.generic]:
@@ -279,7 +288,7 @@ def _as_array(values: Any, what: str) -> NDArray[np.generic]:
     )
 
 
-def _finite_numbers(column: NDArray[np.generic], what: str) -> NDArray[np.float64]:
+def _finite_numbers(column: NDArray[np.generic], what: str, place: Place) -> NDArray[np.float64]:
     """Finite float64 numbers, or an error about the first value that is none, (n,) -> (n,)."""
     if column.ndim != 1:
         raise ValueError(
@@ -287,17 +296,16 @@ def _finite_numbers(column: NDArray[np.generic], what: str) -> NDArray[np.float6
         )
     numbers = _as_floats(column)
     if numbers is None:
-        place = next((place for place, value in enumerate(column) if not _is_number(value)), 0)
+        row = next((row for row, value in enumerate(column) if not _is_number(value)), 0)
         raise ValueError(
-            f"{what} must be numbers, got {short_repr(column[place])} at position {place}: "
-            "convert or drop such rows."
+            f"{what} must be numbers, got {short_repr(column[row])} {place(row)}: convert or drop such rows."
         )
     bad = ~(np.abs(numbers) <= _LARGEST)
     if bad.any():
-        place = int(np.argmax(bad))
+        row = int(np.argmax(bad))
         raise ValueError(
-            f"{what} must be finite numbers of at most {_LARGEST:g} in size, got {numbers[place]} "
-            f"at position {place}: correct or drop such rows."
+            f"{what} must be finite numbers of at most {_LARGEST:g} in size, got {numbers[row]} "
+            f"{place(row)}: correct or drop such rows."
         )
     return numbers
 

@@ -26,7 +26,7 @@ class FieldCells(NamedTuple):
 
 
 class Exchange(Protocol):
-    """Several workers that hold the parts of each field among them, and call the same methods in turn.
+    """Several workers that hold the parts of each field among them, and call `gather` in the same order.
 
     `name` says which step of which sweep calls, such as "sweep 7, field 1": workers that are not at the same
     step raise an error instead of mixing their rows.
@@ -38,8 +38,4 @@ class Exchange(Protocol):
 
     def gather(self, rows: Any, name: str) -> Any:
         """Rows of all workers, one worker after another, (n_own_rows, width) -> (n_rows, width); tensors."""
-        ...
-
-    def sum(self, numbers: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-        """Sums of the numbers of all workers, in the shape of `numbers`."""
         ...

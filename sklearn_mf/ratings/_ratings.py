@@ -62,15 +62,15 @@ class Ratings:
         `how="sum"`, for counts, it has the sum of weights times ratings, and weight 1. The result does not
         depend on the order of the rows, and a row of whole-number weight w gives the same bits as w rows.
         """
-        order, repeated = _sort(codes, targets, weights, n_ids)
+        order = _order_by_ids(codes, n_ids)
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
             columns[:, field] = column[order]
+        same = _same_as_previous(list(columns.T))
+        _sort_repeated(order, same, targets, weights)
         weights = weights[order] if weights.strides[0] else weights
         ratings = cls(columns, targets[order], weights, n_ids, np.broadcast_to(0.0, len(order)))
-        if how == "sum":
-            return _summed_cells(ratings)
-        ratings = _averaged_cells(ratings) if repeated else ratings
+        ratings = _merged(ratings, same, how)
         return replace(ratings, weights=_compact(ratings.weights))
 
     @property
@@ -94,10 +94,10 @@ class Ratings:
         return float(self.within_squares.sum())
 
     def standardized(
-        self, intercept: float, scale: float, rows: NDArray[np.integer] | None = None
+        self, intercept: float, scale: float, rows: NDArray[np.integer] | slice = slice(None)
     ) -> NDArray[np.float64]:
         """z = (y - m) / s of all cells, or of some rows, (n_rows,)."""
-        z = (self.targets if rows is None else self.targets.take(rows)) - intercept
+        z = self.targets[rows] - intercept
         z /= scale
         return z
 
@@ -144,21 +144,30 @@ def sorted_by(numbers: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32],
     return by_number.indices, by_number.indptr
 
 
-def _sort(
-    codes: list[NDArray[np.int32]],
-    targets: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    n_ids: tuple[int, ...],
-) -> tuple[NDArray[np.integer], bool]:
-    """Order by ids, where cells repeat also by target and weight; and whether any cell repeats."""
+def _order_by_ids(codes: list[NDArray[np.int32]], n_ids: tuple[int, ...]) -> NDArray[np.integer]:
+    """Stable order of rows by their codes, (n_samples,) for each field -> (n_samples,)."""
     order: NDArray[np.integer] = sorted_by(codes[-1], n_ids[-1])[0]
     for column, n in zip(codes[-2::-1], n_ids[-2::-1], strict=True):
         order = order[sorted_by(column[order], n)[0]]
-    repeated = bool(_same_as_previous([column[order] for column in codes]).any())
-    if not repeated:
-        return order, False
-    keys: list[NDArray[np.generic]] = [weights, targets, *codes[::-1]]
-    return np.lexsort(keys), True
+    return order
+
+
+def _sort_repeated(
+    order: NDArray[np.integer],
+    same: NDArray[np.bool_],
+    targets: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> None:
+    """Sort the rows of each repeated cell by target and weight, in place; `same` as in :func:`_merged`."""
+    places = np.flatnonzero(_in_repeated(same))
+    rows = order[places]
+    cells = np.cumsum(~np.append(False, same)[places])
+    order[places] = rows[np.lexsort([weights[rows], targets[rows], cells])]
+
+
+def _in_repeated(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """For each row, whether its cell repeats, (n_rows - 1,) -> (n_rows,)."""
+    return np.append(False, same) | np.append(same, False)
 
 
 def _compact(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,6 +182,28 @@ def _same_as_previous(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.bool
     for column in columns:
         same &= column[1:] == column[:-1]
     return same
+
+
+def _merged(ratings: Ratings, same: NDArray[np.bool_], how: Literal["mean", "sum"]) -> Ratings:
+    """Merge sorted rows; `same`, (n_rows - 1,), says whether a row has the cell of the row before."""
+    repeated = _in_repeated(same)
+    cells = ratings.take(np.append(True, ~same)) if repeated.any() else ratings
+    cells = cells if how == "mean" else _as_sums(cells, cells.weights * cells.targets)
+    if not repeated.any():
+        return cells
+    merged = (_averaged_cells if how == "mean" else _summed_cells)(ratings.take(repeated))
+    places = np.append(same, False)[np.append(True, ~same)]
+    changed = {}
+    for name in ("targets", "weights", "within_squares") if how == "mean" else ("targets",):
+        changed[name] = getattr(cells, name).copy()
+        changed[name][places] = getattr(merged, name)
+    return replace(cells, **changed)
+
+
+def _as_sums(cells: Ratings, sums: NDArray[np.float64]) -> Ratings:
+    """The same cells with sums (n_ratings,) as targets, of weight 1."""
+    one, zero = np.broadcast_to(1.0, len(sums)), np.broadcast_to(0.0, len(sums))
+    return replace(cells, targets=sums, weights=one, within_squares=zero)
 
 
 def _averaged_cells(ratings: Ratings) -> Ratings:
@@ -199,8 +230,7 @@ def _summed_cells(ratings: Ratings) -> Ratings:
     rows, weights = _merge_runs([*ratings.codes.T, ratings.targets], ratings.weights)
     codes = ratings.codes[rows]
     cells, sums = _merge_runs(list(codes.T), weights * ratings.targets[rows])
-    one, zero = np.broadcast_to(1.0, len(cells)), np.broadcast_to(0.0, len(cells))
-    return replace(ratings, codes=codes[cells], targets=sums, weights=one, within_squares=zero)
+    return _as_sums(replace(ratings, codes=codes[cells]), sums)
 
 
 def _merge_runs(

@@ -7,9 +7,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sklearn_mf.ratings._columns import check_length, named_columns, read_targets, read_weights, short_repr
+from sklearn_mf.ratings._columns import (
+    AT_POSITION,
+    Place,
+    check_length,
+    named_columns,
+    read_targets,
+    read_weights,
+    short_repr,
+)
+from sklearn_mf.ratings._derived_cells import with_values
 from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._matrices import is_sparse
+from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._suspicions import time_column_hint, warn_of_implicit_feedback
 
 
@@ -17,6 +27,11 @@ class RowFormat:
     """Rows with a rating each; repeated rows are merged into their mean."""
 
     merging: Literal["mean", "sum"] = "mean"
+
+    @property
+    def merging_on_disk(self) -> Literal["mean", "sum"]:
+        """Merging of the cells of a store, where fit makes it."""
+        return self.merging
 
     def split(self, X: object, y: object, caller: str) -> tuple[Any, Any]:
         """Split a table of user, item, rating into X and y where y is None; errors name `caller`."""
@@ -29,6 +44,19 @@ class RowFormat:
         targets = read_targets(y)
         check_length(targets, n_rows, "ratings")
         return targets, read_weights(sample_weight, n_rows)
+
+    def range_of(self, target_range: NDArray[np.float64], how: Literal["mean", "sum"]) -> NDArray[np.float64]:
+        """Range of the values of the rows of a store, (2,) -> (2,); `how` says how it merged cells."""
+        if how != "mean":
+            raise ValueError(
+                f"The store has the sum of repeated ratings (repeated={how!r}), but this estimator takes "
+                "their mean: prepare it with repeated='mean'."
+            )
+        return target_range
+
+    def of_cells(self, ratings: Ratings, how: Literal["mean", "sum"]) -> Ratings:
+        """Make merged rows from the cells of a store."""
+        return ratings
 
     def warn_of_suspects(self, targets: NDArray[np.float64], caller: str) -> None:
         """Warn where training ratings look like anything else."""
@@ -48,6 +76,11 @@ class InteractionRows(RowFormat):
     has_strengths: bool
     merging: Literal["mean", "sum"] = "sum"
 
+    @property
+    def merging_on_disk(self) -> Literal["mean", "sum"]:
+        """As of ratings where strengths do not count: the weights of the cells are then their strengths."""
+        return "sum" if self.has_strengths else "mean"
+
     def split(self, X: object, y: object, caller: str) -> tuple[Any, Any]:
         """Split a table of user, item, strength where y is None; a table of ids alone has no y."""
         if y is not None or is_sparse(X):
@@ -65,12 +98,7 @@ class InteractionRows(RowFormat):
             return strengths, weights
         given = read_targets(y)
         check_length(given, n_rows, "strengths")
-        if given.min(initial=0) < 0:
-            place = int(np.argmin(given))
-            raise ValueError(
-                f"Strengths must not be negative, got {given[place]:g} at position {place}: "
-                "use 0 to drop a row."
-            )
+        check_strengths(given)
         if not (weights > 0)[given > 0].any():
             raise ValueError(
                 "No row has a strength and a weight above 0: at least one row needs both, "
@@ -79,11 +107,45 @@ class InteractionRows(RowFormat):
         weights = weights if given.all() else np.where(given > 0, weights, 0)
         return (given if self.has_strengths else strengths), weights
 
+    def range_of(self, target_range: NDArray[np.float64], how: Literal["mean", "sum"]) -> NDArray[np.float64]:
+        """Range of the strengths of the rows of a store, (2,) -> (2,)."""
+        if target_range[0] <= 0:
+            raise ValueError(
+                f"Strengths of a store must be above 0, got {target_range[0]:g}: prepare it without such "
+                "rows, as a row of strength 0 is no interaction."
+            )
+        if how == "sum" and not self.has_strengths and (target_range != 1).any():
+            raise ValueError(
+                "confidence=None counts the rows of a cell, but the store has the sum of their strengths "
+                "(repeated='sum'): prepare it with repeated='mean'."
+            )
+        return target_range if self.has_strengths else np.ones(2)
+
+    def of_cells(self, ratings: Ratings, how: Literal["mean", "sum"]) -> Ratings:
+        """Sum the strengths of each cell: its weight times their mean."""
+        if how == "sum":
+            return ratings
+        return with_values(ratings, np.multiply if self.has_strengths else _weights_of, None)
+
     def warn_of_suspects(self, targets: NDArray[np.float64], caller: str) -> None:
         """Do nothing: any strengths are fine."""
 
 
+def _weights_of(targets: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of cells whose rows count 1 each."""
+    return weights
+
+
 RATINGS = RowFormat()
+
+
+def check_strengths(strengths: NDArray[np.float64], place: Place = AT_POSITION) -> None:
+    """Refuse negative strengths, (n,)."""
+    if strengths.min(initial=0) < 0:
+        row = int(np.argmin(strengths))
+        raise ValueError(
+            f"Strengths must not be negative, got {strengths[row]:g} {place(row)}: use 0 to drop a row."
+        )
 
 
 def split_ratings(X: object, y: object, caller: str) -> tuple[Any, Any]:

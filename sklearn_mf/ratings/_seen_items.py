@@ -21,7 +21,8 @@ class SeenItems:
     starts : ndarray of shape (n_users + 1,), integer
         First place of each user in `items`, and the end of the last.
     items : ndarray of shape (n_ratings,), integer
-        Codes of the rated items; those of one user rise.
+        Codes of the rated items; those of one user rise. The methods that make seen items store them in the
+        smallest unsigned type.
     n_items : int
         Number of items.
     """
@@ -33,9 +34,8 @@ class SeenItems:
     @classmethod
     def of(cls, ratings: Ratings) -> Self:
         """Index merged ratings of two fields, which are sorted by user and item already."""
-        counts = np.bincount(ratings.codes[:, 0], minlength=ratings.n_ids[0])
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(starts, ratings.codes[:, 1].copy(), ratings.n_ids[1])
+        starts = np.concatenate([[0], np.cumsum(ratings.counts(0))])
+        return cls(starts, _compact(ratings.codes[:, 1], ratings.n_ids[1]), ratings.n_ids[1])
 
     @classmethod
     def of_cells(
@@ -44,7 +44,7 @@ class SeenItems:
         """Index cells (n_cells,), (n_cells,) in any order, which may repeat."""
         cells = np.ones(len(users), dtype=bool), (users, items)
         matrix = sp.csr_array(cells, shape=(n_users, n_items))
-        return cls(matrix.indptr, matrix.indices, n_items)
+        return cls(matrix.indptr, _compact(matrix.indices, n_items), n_items)
 
     def without(self, users: NDArray[np.bool_], items: NDArray[np.bool_]) -> "SeenItems":
         """The items of the users where the masks (n_users,), (n_items,) are False, with their new codes."""
@@ -85,3 +85,8 @@ class SeenItems:
     def counts(self, field: int) -> NDArray[np.intp]:
         """Number of rated cells of each user (field 0) or item (field 1), (n_ids,)."""
         return np.diff(self.starts) if field == 0 else np.bincount(self.items, minlength=self.n_items)
+
+
+def _compact(items: NDArray[np.integer], n_items: int) -> NDArray[np.unsignedinteger]:
+    """Copy of item codes in the smallest unsigned type that holds them, (n,) -> (n,)."""
+    return items.astype(np.min_scalar_type(max(n_items - 1, 0)))

@@ -1,12 +1,20 @@
 """Sums over ratings that can be added, chunk by chunk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sklearn_mf.ratings._ratings import Ratings
+
+#: Function of the targets of cells, (n,) -> (n,).
+TargetFunction = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+# Ratings that are summed at a time: bounds the memory.
+_CHUNK = 2**22
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,24 @@ class RatingStatistics:
     @classmethod
     def of(cls, ratings: Ratings) -> Self:
         """Statistics of some ratings."""
-        targets, weights, within = ratings.targets, ratings.weights, ratings.within_square_sum
-        weight = ratings.total_weight
+        first, weight, within = ratings.targets[0], ratings.total_weight, ratings.within_square_sum
         # Distances from the first rating: the mean of constant ratings is then exactly that rating.
-        mean = targets[0] + float(weights @ (targets - targets[0])) / weight
-        centred_squares = float(weights @ (targets - mean) ** 2) + within
-        squares = float(weights @ targets**2) + within
+        mean = first + _weighted_sum(ratings, lambda targets: targets - first) / weight
+        centred_squares = _weighted_sum(ratings, lambda targets: (targets - mean) ** 2) + within
+        squares = _weighted_sum(ratings, np.square) + within
         id_weights = [ratings.id_weights(field) for field in range(ratings.n_fields)]
         return cls(weight, float(mean), centred_squares, squares, id_weights)
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """The numbers that describe all ratings, in the order of the fields: (4,)."""
+        return np.array([self.weight, self.mean, self.centred_squares, self.squares])
+
+    @classmethod
+    def of_sums(cls, sums: NDArray[np.float64], id_weights: list[NDArray[np.float64]]) -> Self:
+        """Statistics from their `sums` and `id_weights`."""
+        weight, mean, centred_squares, squares = map(float, sums)
+        return cls(weight, mean, centred_squares, squares, id_weights)
 
     def __add__(self, other: Self) -> Self:
         """Statistics of both sets of ratings, over the same ids (Chan, Golub and LeVeque 1983)."""
@@ -66,3 +84,16 @@ class RatingStatistics:
         scale = float(np.sqrt(squares / self.weight))
         rounding = 8 * np.finfo(np.float64).eps * abs(intercept)
         return intercept, scale if scale > rounding else 1.0
+
+
+def weighted_mean(ratings: Ratings, function: TargetFunction) -> float:
+    """Weighted mean over the cells of a function of their targets."""
+    parts = gen_batches(len(ratings.targets), _CHUNK)
+    total = sum((function(ratings.targets[part]) * ratings.weights[part]).sum() for part in parts)
+    return float(total) / ratings.total_weight
+
+
+def _weighted_sum(ratings: Ratings, function: TargetFunction) -> float:
+    """Weighted sum over the cells of a function of their targets."""
+    parts = gen_batches(len(ratings.targets), _CHUNK)
+    return float(sum(ratings.weights[part] @ function(ratings.targets[part]) for part in parts))

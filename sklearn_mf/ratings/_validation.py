@@ -18,7 +18,9 @@ from sklearn_mf.ratings._columns import (
 )
 from sklearn_mf.ratings._frames import as_table
 from sklearn_mf.ratings._matrices import is_sparse, read_cells
+from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
+from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.ratings._suspicions import warn_of_third_column
 
 Table = NDArray[np.generic] | pd.DataFrame
@@ -69,6 +71,20 @@ class TrainingInput:
         metadata = {"sample_weight": self.weights} if weighted else None
         return {"X": self.X, "y": self.targets, "metadata": metadata}
 
+    def merged(self, codes: list[NDArray[np.int32]], n_ids: tuple[int, ...], rows: RowFormat) -> Ratings:
+        """The merged ratings of rows with codes (n_samples,) of each field."""
+        return Ratings.merge(codes, self.targets, self.weights, n_ids, rows.merging)
+
+    def statistics(
+        self, codes: list[NDArray[np.int32]], n_ids: tuple[int, ...], rows: RowFormat
+    ) -> RatingStatistics | None:
+        """Statistics of the merged ratings, where they are known already."""
+        return None
+
+    def folder_of_items(self, ratings: Ratings) -> str | None:
+        """Folder of a store that keeps the rated items for the fitted estimator, or None to copy them."""
+        return None
+
 
 @dataclass(frozen=True)
 class IdTable:
@@ -90,15 +106,19 @@ class IdTable:
 
 
 def read_ratings(
-    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat = RATINGS
+    X: object, y: object, sample_weight: object, caller: str, rows: RowFormat = RATINGS, suspect: bool = True
 ) -> TrainingInput:
-    """Check the input of fit and drop rows of weight 0; `caller` is the estimator's name, for errors."""
+    """Check the input of fit and drop rows of weight 0; `caller` is the estimator's name, for errors.
+
+    Where `suspect`, warn of ratings that look like anything else.
+    """
     if is_sparse(X):
         read = _read_matrix(X, y, sample_weight, rows)
     else:
         read = _read_rows(X, y, sample_weight, caller, rows)
     read = read.without_zero_weights()
-    rows.warn_of_suspects(read.targets, caller)
+    if suspect:
+        rows.warn_of_suspects(read.targets, caller)
     return read
 
 

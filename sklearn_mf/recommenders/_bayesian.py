@@ -10,7 +10,7 @@ from sklearn.callback import with_callbacks
 
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.model._posterior import Draw, posterior_of_draws
-from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.ratings._store_input import FitData
 from sklearn_mf.recommenders import _chain_state as chain
 from sklearn_mf.recommenders._chain_diagnostics import store_diagnostics
 from sklearn_mf.recommenders._chain_knowledge import check_same_knowledge
@@ -227,12 +227,13 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: FitData, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Sample the posterior distribution of embeddings and biases, given ratings.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor
+        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor, \
+                RatingsStore, pyarrow.dataset.Dataset or polars.LazyFrame
             One row of ids for each rating, in all forms that :meth:`MFRecommender.fit` takes.
         y : array-like of shape (n_samples,), default=None
             The ratings.
@@ -267,7 +268,7 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
         gibbs: Any = load_solver("gibbs")
         start = fresh_start(
             task.ratings,
-            *RatingStatistics.of(task.ratings).intercept_and_scale(True),
+            *task.statistics_of(task.ratings).intercept_and_scale(True),
             int(self.embedding_dim),
             task.seed,
             gibbs.start_std,

@@ -1,6 +1,7 @@
 """The interface between a fitted recommender and other rooms, which read no private member of it."""
 
-from collections.abc import Hashable
+import functools
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -12,24 +13,30 @@ from sklearn_mf.model._fold_in import Contributions, FoldInRatings
 from sklearn_mf.ratings._columns import IdType, read_id_list
 from sklearn_mf.ratings._row_formats import RowFormat
 from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._store_input import stored_items
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.retrieval._tables import check_length_of_lists, check_names
 
 
-class Fitted(Protocol):
-    """The members of a fitted recommender that its lists need."""
+class HasSeenItems(Protocol):
+    """The fitted attributes that hold the rated items of each user."""
 
     categories_: list[NDArray[np.generic]]
+    _seen_starts: NDArray[np.integer]
+    _seen_items: NDArray[np.integer] | str
+
+
+class Fitted(HasSeenItems, Protocol):
+    """The members of a fitted recommender that its lists need."""
+
     id_types_: list[IdType]
     intercept_: float
     scale_: float
     biases_: list[NDArray[np.float32]]
     average_embeddings_: NDArray[np.float64]
     _norm_bounds: list[float]
-    _seen_starts: NDArray[np.integer]
-    _seen_items: NDArray[np.integer]
     handle_unknown: str
 
     @property
@@ -50,13 +57,23 @@ class Catalog:
         Users, items.
     names : list of str, of length 2
         Their column names in tables.
-    seen : SeenItems
-        Items that each user has rated in fit.
+    read_seen : callable
+        Reads the items that each user has rated in fit; they may be in the store of the ratings.
     """
 
     vocabularies: list[Vocabulary]
     names: list[Hashable]
-    seen: SeenItems
+    read_seen: Callable[[], SeenItems]
+
+    @property
+    def seen(self) -> SeenItems:
+        """Items that each user has rated in fit."""
+        return self.read_seen()
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.vocabularies[1].ids)
 
     def known_codes(self, field: int, ids: object, label: str) -> NDArray[np.intp]:
         """Codes of one id or a list of ids, (n,); unknown ones raise."""
@@ -75,8 +92,14 @@ def catalog_of(recommender: Fitted, caller: str) -> Catalog:
             f"{len(recommender.categories_)}: use predict, which takes any number of fields."
         )
     vocabularies = [vocabulary_of(recommender, field) for field in (0, 1)]
-    seen = SeenItems(recommender._seen_starts, recommender._seen_items, len(recommender.categories_[1]))
-    return Catalog(vocabularies, column_names(recommender), seen)
+    return Catalog(vocabularies, column_names(recommender), functools.partial(seen_items_of, recommender))
+
+
+def seen_items_of(recommender: HasSeenItems) -> SeenItems:
+    """Items that each user has rated in fit; `_seen_items` are their codes, or the folder of the store."""
+    starts, items = recommender._seen_starts, recommender._seen_items
+    items = stored_items(items, starts) if isinstance(items, str) else items
+    return SeenItems(starts, items, len(recommender.categories_[1]))
 
 
 def column_names(recommender: object) -> list[Hashable]:

@@ -56,7 +56,7 @@ def read_choices(
     if banned_table is not None:
         excluded.append(_read_pairs(catalog, banned_table, ids, "exclude"))
     elif exclude is not None:
-        banned, n_items = _read_items(catalog, exclude), catalog.seen.n_items
+        banned, n_items = _read_items(catalog, exclude), catalog.n_items
         if items is None and len(banned) * _MOST_SHARE < n_items:
             list_of_all = SeenItems(np.array([0, len(banned)]), banned, n_items)
             excluded.append((list_of_all, np.zeros(len(ids), dtype=np.intp)))
@@ -64,7 +64,7 @@ def read_choices(
             items = np.setdiff1d(np.arange(n_items) if items is None else items, banned)
     if own is None:
         return Choices(items, excluded_cells(excluded, items), None)
-    cells = _remaining(own, items, excluded_cells(excluded, None), catalog.seen.n_items)
+    cells = _remaining(own, items, excluded_cells(excluded, None), catalog.n_items)
     return Choices(None, None, cells)
 
 
@@ -91,7 +91,7 @@ def _read_pairs(catalog: Catalog, table: Table, ids: NDArray[np.generic], label:
     _warn_of_other_types(catalog, users.ids, items.ids, rows, codes)
     rows, codes = rows.take(users.numbers), codes.take(items.numbers)
     kept = (rows >= 0) & (codes >= 0)
-    size = len(distinct.ids), catalog.seen.n_items
+    size = len(distinct.ids), catalog.n_items
     return SeenItems.of_cells(rows[kept], codes[kept], *size), numbers.astype(np.intp)
 
 

@@ -77,9 +77,15 @@ def with_features(values: dict[str, object], change: Callable[[object], object])
 
 
 def read_features(
-    features: dict[Hashable, object] | None, observed: TrainingInput, names: list[Hashable]
+    features: dict[Hashable, object] | None,
+    observed: TrainingInput,
+    names: list[Hashable],
+    known: list[NDArray[np.generic]] | None = None,
 ) -> list[FieldFeatures | None]:
-    """Read the tables of the fields, for the ids of the ratings; `names` are those of the columns of X."""
+    """Read the tables of the fields, for the ids of the ratings; `names` are those of the columns of X.
+
+    The ids `known`, (n_known[f],) of each field, need no row; with them, no other id needs one either.
+    """
     n_fields = len(observed.ids)
     names = list(observed.X.columns) if isinstance(observed.X, pd.DataFrame) else names
     read: list[FieldFeatures | None] = [None] * n_fields
@@ -88,7 +94,10 @@ def read_features(
         if read[field] is not None:
             raise ValueError(f"features has two tables for column {field} of X: pass one.")
         id_names = [key] if key in names else names[field : field + 1]
-        read[field] = _of_ratings(read_feature_table(table, id_names, label), observed, field, label)
+        of_field = None if known is None else known[field]
+        read[field] = _of_ratings(
+            read_feature_table(table, id_names, label), observed, field, label, of_field
+        )
     return read
 
 
@@ -104,24 +113,32 @@ def field_of(key: Hashable, names: Sequence[Hashable], n_fields: int) -> int:
     )
 
 
-def _of_ratings(table: FeatureTable, observed: TrainingInput, field: int, label: str) -> FieldFeatures:
+def _of_ratings(
+    table: FeatureTable,
+    observed: TrainingInput,
+    field: int,
+    label: str,
+    known: NDArray[np.generic] | None,
+) -> FieldFeatures:
     """Compare the ids of a table with those of the ratings."""
     ids = observed.ids[field].ids
     table = as_type_of(table, ids)
     vocabulary, _, _ = Vocabulary.learn(observed.ids[field], observed.dtypes[field])
     codes = vocabulary.codes(table.ids)
-    n_missing = len(ids) - np.count_nonzero(codes >= 0)
-    if n_missing == len(ids):
+    absent = np.ones(len(ids), dtype=bool)
+    absent[codes[codes >= 0]] = False
+    if absent.all() and known is None:
         raise ValueError(
             f"{label} has none of the {len(ids)} ids of its column of X, which holds {short_repr(ids[0])} "
             f"and others, while the table holds {_first_of(table.ids)}: use the index, or a column of the "
             "same name, for ids of the same type."
         )
-    if n_missing:
-        absent = np.ones(len(ids), dtype=bool)
-        absent[codes[codes >= 0]] = False
+    if known is not None:
+        known_codes = vocabulary.codes(known)
+        absent[known_codes[known_codes >= 0]] = False
+    if absent.any():
         warn_user(
-            f"{label} has no row for {n_missing} of the {len(ids)} ids of its column of X, the first is "
+            f"{label} has no row for {absent.sum()} of the {len(ids)} ids of its column of X, the first is "
             f"{short_repr(vocabulary.ids[absent][0])}: these ids are fitted without features."
         )
     return FieldFeatures(table, label, codes >= 0)
@@ -197,13 +214,14 @@ def _with_earlier(rows: csr_array, earlier: csr_array, codes: NDArray[np.int32])
 
 
 def _check_same_fields(previous: Featured, read: list[FieldFeatures | None]) -> None:
-    """Refuse a warm start with features of other columns than those of the last fit."""
+    """Refuse to continue a fit with features of other columns than it had."""
     before = getattr(previous, "_encoders", [None] * len(read))
     for field, (encoders, one) in enumerate(zip(before, read, strict=True)):
         if (encoders is None) != (one is None):
             what = "add" if encoders is None else "leave out"
             raise ValueError(
-                f"A warm start cannot {what} features of column {field}: set warm_start=False to start anew."
+                f"A warm start or partial_fit cannot {what} features of column {field}: set warm_start=False "
+                "and call fit to start anew."
             )
         if encoders is not None and one is not None:
             check_columns(one.table, encoders, one.label)

@@ -1,7 +1,6 @@
 """ImplicitMFRecommender: clicks, plays and purchases, learnt from all cells of users x items."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -15,15 +14,19 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._initialization import fresh_start, warm_start_model
+from sklearn_mf.ratings._derived_cells import with_values
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import InteractionRows, RowFormat
+from sklearn_mf.ratings._store_input import FitData
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._catalog import read_ids_of
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender, reads_one_fit
 from sklearn_mf.recommenders._held_out import ranking_accuracy, read_held_out, unseen_pairs
+from sklearn_mf.recommenders._partial_fit import PartialFitMixin
 from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._unobserved_cells import bounded_prior_ratings, with_unobserved_cells
+from sklearn_mf.recommenders._updates import update_interactions_model
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, History, Stopping, Unobserved
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
@@ -35,7 +38,7 @@ _START_NORM = 0.1
 _SCORED = 10
 
 
-class ImplicitMFRecommender(BaseRecommender):
+class ImplicitMFRecommender(PartialFitMixin, BaseRecommender):
     r"""Matrix factorization of interactions: clicks, plays or purchases, without ratings.
 
     The preference of user u for item i is modelled as :math:`\hat x_{ui} = b_u + b_i + \langle v_u, v_i
@@ -223,16 +226,18 @@ class ImplicitMFRecommender(BaseRecommender):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: FitData, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on interactions.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, 2), scipy.sparse matrix or tf.SparseTensor
+        X : array-like or DataFrame of shape (n_samples, 2), scipy.sparse matrix or tf.SparseTensor, \
+                RatingsStore, pyarrow.dataset.Dataset or polars.LazyFrame
             One row of ids, a user and an item, for each interaction: numbers, text, dates, categories or a
             mixture. Without `y` also a table of exactly three columns user, item, strength; or a sparse
-            matrix of users x items, whose stored cells hold the strengths. Any other number of id columns is
-            possible, three of them with `y`.
+            matrix of users x items, whose stored cells hold the strengths; or interactions on disk
+            (:ref:`larger_than_memory`), a store or a dataset of two or three such columns. Any other number
+            of id columns is possible, three of them with `y`.
         y : array-like of shape (n_samples,), default=None
             Strength of each interaction, such as a number of plays; 1 where None. A row of strength 0 is no
             interaction and is dropped.
@@ -360,10 +365,13 @@ class ImplicitMFRecommender(BaseRecommender):
             start = warm_start_model(start, task.previous._model, task.known_codes, self.positive)
         return solver(training, None, start, self._options(training, task.features)), Stopping(self.tol, 1)
 
+    def _update(self, task: FitTask) -> None:
+        update_interactions_model(self, task)
+
     def _options(self, training: Ratings, features: Features) -> ALSOptions:
         """Options of the solver; sets the weight of an unobserved cell, and the prior."""
         unobserved = None
-        self._n_prior = bounded_prior_ratings(self.prior_ratings, training)
+        self._n_prior = bounded_prior_ratings(self.prior_ratings, len(training.targets))
         if training.n_fields == 2 and self.unobserved_weight > 0:
             unobserved = Unobserved.of(training, self.unobserved_weight, 0.0)
         self._cell_weight = 0.0 if unobserved is None else unobserved.weight
@@ -379,11 +387,10 @@ class ImplicitMFRecommender(BaseRecommender):
 
     def _weigh(self, interactions: Ratings) -> Ratings:
         """Cells of target 1 whose weights come from their strengths."""
-        strengths = interactions.targets
-        self._mean_strength = float(strengths.mean())
-        weights = self._confidence(strengths)
-        self._mean_confidence = float(weights.mean())
-        return replace(interactions, targets=np.broadcast_to(1.0, len(weights)), weights=weights)
+        self._mean_strength = float(interactions.targets.mean())
+        weighed = with_values(interactions, None, lambda strengths, _: self._confidence(strengths))
+        self._mean_confidence = float(weighed.weights.mean())
+        return weighed
 
     def _confidence(self, strengths: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weights of cells by their strengths, (n,) -> (n,)."""

@@ -11,10 +11,11 @@ from sklearn.callback import with_callbacks
 from sklearn_mf.model._factors import Model
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings, RowPrior, ridge_contributions, ridge_rows
 from sklearn_mf.model._uncertain import TwoPhaseModel
-from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.ratings._store_input import FitData
 from sklearn_mf.recommenders import _phases as phases
 from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._fitting import FitTask, fit_recommender
+from sklearn_mf.recommenders._partial_fit import PartialFitMixin
 from sklearn_mf.recommenders._point_model import refuse_positive, store_model
 from sklearn_mf.recommenders._rating_options import (
     can_learn_alpha,
@@ -24,11 +25,12 @@ from sklearn_mf.recommenders._rating_options import (
     rating_solver,
 )
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
+from sklearn_mf.recommenders._updates import update_ratings_model
 from sklearn_mf.solvers._training import History, Stopping
 from sklearn_mf.utils._sklearn_compat import Interval, StrOptions, _fit_context
 
 
-class MFRecommender(RatingRegressorMixin, BaseRecommender):
+class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     r"""Matrix factorization of ratings, trained in TensorFlow: predicts ratings and recommends items.
 
     A rating of user u for item i is modelled as
@@ -338,15 +340,17 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: FitData, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn embeddings and biases from ratings.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor
+        X : array-like or DataFrame of shape (n_samples, n_fields), scipy.sparse matrix or tf.SparseTensor, \
+                RatingsStore, pyarrow.dataset.Dataset or polars.LazyFrame
             One row of ids for each rating: numbers, text, dates, categories or a mixture. Without `y`: a
             table of exactly three columns user, item, rating; or a sparse matrix of users x items, whose
-            stored cells are the ratings (zeros too) and whose row and column numbers are the ids.
+            stored cells are the ratings (zeros too) and whose row and column numbers are the ids; or ratings
+            on disk (:ref:`larger_than_memory`), a store or a dataset of these three columns.
         y : array-like of shape (n_samples,), default=None
             The ratings.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -376,8 +380,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
 
     def _make_solver(self, task: FitTask) -> tuple[Any, Stopping | None]:
         training, held_out = hold_out_for(self, task)
-        statistics = RatingStatistics.of(training)
+        statistics = task.statistics_of(training)
         self._id_weights, self._mean_weight = statistics.id_weights, training.mean_weight
+        self._rating_sums = statistics.sums
         centred = statistics.intercept_and_scale(self.fit_bias)
         phases.clear(self)
         refuse_positive(self, task.features)
@@ -389,6 +394,9 @@ class MFRecommender(RatingRegressorMixin, BaseRecommender):
         if unobserved is not None:
             phases.learn_relevance(self, task, training, centred, unobserved)
         return rating_solver(self, task, training, held_out, centred), self._stopping
+
+    def _update(self, task: FitTask) -> None:
+        update_ratings_model(self, task)
 
     @property
     def _stopping(self) -> Stopping:

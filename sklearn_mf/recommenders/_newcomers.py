@@ -21,6 +21,7 @@ from sklearn_mf.recommenders._catalog import (
     codes_of,
     column_names,
     read_ids_of,
+    seen_items_of,
     vocabulary_of,
 )
 from sklearn_mf.recommenders._features import as_type_of, coefficients_of, encoders_of, feature_rows
@@ -104,12 +105,12 @@ def _replace_part(recommender: Extensible, name: str, field: int, part: object) 
 
 def _insert_seen(recommender: Extensible, field: int, known: NDArray[np.int32], n_ids: int) -> None:
     """Number the rated items anew, with codes `known` (n_old_ids,) of the old ids of a field."""
-    if field == 1:
-        recommender._seen_items = known[recommender._seen_items]
-        return
-    counts = np.zeros(n_ids, dtype=np.intp)
-    counts[known] = np.diff(recommender._seen_starts)
-    recommender._seen_starts = np.concatenate([[0], np.cumsum(counts)])
+    seen = seen_items_of(recommender)
+    recommender._seen_items = seen.items if field == 0 else known[seen.items]
+    if field == 0:
+        counts = np.zeros(n_ids, dtype=np.intp)
+        counts[known] = seen.counts(0)
+        recommender._seen_starts = np.concatenate([[0], np.cumsum(counts)])
 
 
 def bound_norms(recommender: Fitted) -> None:
@@ -158,7 +159,7 @@ def read_fold_in(
     item_codes = codes_of(recommender, 1, items.ids).take(items.numbers)
     kept = (item_codes >= 0) & (weights > 0)
     codes = [user_codes[kept], item_codes[kept].astype(np.int32)]
-    sizes = len(vocabulary.ids), catalog.seen.n_items
+    sizes = len(vocabulary.ids), catalog.n_items
     ratings = Ratings.merge(codes, targets[kept], weights[kept], sizes, rows.merging)
     return FoldInRatings.of(vocabulary.ids, ratings, _features_of_users(recommender, vocabulary.ids, table))
 

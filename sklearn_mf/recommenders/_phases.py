@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sklearn_mf.model._factors import Model, fill_unrated
 from sklearn_mf.model._fold_in import RowPrior
@@ -15,6 +16,7 @@ from sklearn_mf.model._initialization import fresh_start, warm_start_model
 from sklearn_mf.model._uncertain import TwoPhaseModel, UncertainModel
 from sklearn_mf.ratings._features import Features
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._statistics import weighted_mean
 from sklearn_mf.recommenders._features import features_of
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.recommenders._point_model import model_of
@@ -25,7 +27,7 @@ from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, Unobserved, VariationalOptions, train
 
 # Penalty of a rating, and number of ratings that the penalty of each id counts beyond its own.
-_ALPHA, _PRIOR_RATINGS = 0.006, 1000.0
+ALPHA, PRIOR_RATINGS = 0.006, 1000.0
 # Total weight of the unobserved cells over that of the ratings, and their value in standard deviations.
 _RATIO, _VALUE = 10.0, -2.0
 # Sweeps where nothing else learns from the relevance rows, and expected norm of an embedding at the start.
@@ -51,6 +53,8 @@ _OTHERS = [
     "_n_sweeps",
 ]
 
+# Ratings of which a checksum is taken at a time: bounds the memory.
+_CHUNK = 2**20
 # Least number of ratings for each feature of the pattern of rated cells.
 _RATINGS_PER_FEATURE = 500
 
@@ -70,16 +74,21 @@ def id_arrays(recommender: Any) -> list[str]:
 
 def unobserved_cells(recommender: Any, ratings: Ratings, centred: tuple[float, float]) -> Unobserved | None:
     """The unobserved cells of a fit; None where it has none. `centred` are its intercept and scale."""
-    weight, value = recommender.unobserved_weight, recommender.unobserved_value
-    ratio = _RATIO if weight == "auto" else float(weight)
+    ratio, value = unobserved_ratio(recommender), recommender.unobserved_value
     if ratings.n_fields != 2 or ratio == 0 or recommender.embedding_dim == 0:
         return None
     if value is None:
-        mean = np.average(ratings.targets, weights=ratings.weights)
-        variance = np.average((ratings.targets - mean) ** 2, weights=ratings.weights)
+        mean = weighted_mean(ratings, np.positive)
+        variance = weighted_mean(ratings, lambda targets: (targets - mean) ** 2)
         value = float(mean + _VALUE * (np.sqrt(variance) or 1.0))
     intercept, scale = centred
     return Unobserved.of(ratings, ratio, (float(value) - intercept) / scale)
+
+
+def unobserved_ratio(recommender: Any) -> float:
+    """Total weight of the unobserved cells over that of the ratings."""
+    weight = recommender.unobserved_weight
+    return _RATIO if weight == "auto" else float(weight)
 
 
 def learn_relevance(
@@ -90,7 +99,7 @@ def learn_relevance(
     start, old = _start(recommender, task, ratings, centred)
     if old is not None:
         return store_relevance(recommender, *old)
-    penalty = 0.0, _ALPHA, recommender.positive, recommender.fit_bias
+    penalty = 0.0, ALPHA, recommender.positive, recommender.fit_bias
     options = ALSOptions(*penalty, prior_ratings=prior, unobserved=unobserved, features=task.features)
     with load_solver("als")(ratings, None, start, options) as solver:
         model, history = train(solver, _SWEEPS, _SweepReport(_report_of(recommender)), None)
@@ -117,7 +126,7 @@ def two_phase_solver(
         relevance, curve = None, []  # the second phase starts from the rows of the first
     options = VariationalOptions(
         unobserved,
-        _ALPHA,
+        ALPHA,
         prior,
         before,
         relevance,
@@ -133,7 +142,7 @@ def two_phase_solver(
 def _store_settings(recommender: Any, ratings: Ratings, unobserved: Unobserved) -> float:
     """Set what a fold-in and a warm start need; the number of prior ratings."""
     recommender._unobserved = unobserved.weight, unobserved.value
-    recommender._relevance_prior_ratings = bounded_prior_ratings(_PRIOR_RATINGS, ratings)
+    recommender._relevance_prior_ratings = bounded_prior_ratings(PRIOR_RATINGS, len(ratings.targets))
     recommender._fingerprint = _fingerprint(ratings, features_of(recommender))
     prior: float = recommender._relevance_prior_ratings
     return prior
@@ -144,7 +153,8 @@ def _fingerprint(ratings: Ratings, features: Features) -> int:
     checksum, tables = 0, [table for table in features if table is not None]
     of_features = [part for table in tables for part in (table.indptr, table.indices, table.data)]
     for array in (ratings.codes, ratings.targets, ratings.weights, *of_features):
-        checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
+        for part in gen_batches(len(array), _CHUNK):
+            checksum = zlib.crc32(np.ascontiguousarray(array[part]), checksum)
     return checksum
 
 
@@ -293,7 +303,7 @@ def prior_of(recommender: Any) -> RowPrior:
     """Prior of a user's row, as in fit: of the relevance rows in a copy made for them, else as learnt."""
     mean_weight = recommender._mean_weight
     if hasattr(recommender, "_is_relevance"):
-        prior = RowPrior(_ALPHA, recommender._relevance_prior_ratings, mean_weight)
+        prior = RowPrior(ALPHA, recommender._relevance_prior_ratings, mean_weight)
         return with_unobserved_cells(recommender, prior, *recommender._unobserved)
     return RowPrior(
         0.0,
@@ -309,13 +319,17 @@ def _continued(
     previous: UncertainModel, start: Model, known_codes: list[NDArray[np.int32]]
 ) -> UncertainModel:
     """The rating rows of the last fit, over the ids and in the units of this one."""
-    old = previous.rescaled(previous.model.scale / start.scale)
+    untrained = replace(start, epochs=[np.zeros_like(epochs) for epochs in start.epochs])
+    return over_ids(previous, warm_start_model(untrained, previous.model, known_codes), known_codes)
+
+
+def over_ids(previous: UncertainModel, model: Model, known_codes: list[NDArray[np.int32]]) -> UncertainModel:
+    """Rating rows over the ids and in the units of a model that has their means; new ids have no variance."""
+    old = previous.rescaled(previous.model.scale / model.scale)
     width = old.precisions.shape[1]
-    variances = [np.zeros((len(rows), width), dtype=np.float32) for rows in start.embeddings]
-    item_means = np.zeros_like(start.embeddings[1])
+    variances = [np.zeros((len(rows), width), dtype=np.float32) for rows in model.embeddings]
+    item_means = np.zeros_like(model.embeddings[1])
     for field, codes in enumerate(known_codes):
         variances[field][codes] = old.variances[field]
     item_means[known_codes[1]] = old.item_means
-    untrained = replace(start, epochs=[np.zeros_like(epochs) for epochs in start.epochs])
-    model = warm_start_model(untrained, previous.model, known_codes)
     return replace(old, model=model, variances=variances, item_means=item_means)

@@ -76,12 +76,13 @@ def read_query(
         known = recommender.categories_[0]
         ids = known if users is None else read_id_list(users, "users", known)
         codes = np.arange(len(ids)) if users is None else codes_of(recommender, 0, ids)
-        fold_in, seen = None, (catalog.seen, codes)
+        fold_in, seen = None, [(catalog.seen, codes)] if exclude_seen else []
     else:
         fold_in = read_fold_in(recommender, ratings, "recommend", features=features)
         ids, codes = fold_in.ids, np.full(len(fold_in.ids), -1)
-        seen = SeenItems(fold_in.starts, fold_in.items, catalog.seen.n_items), np.arange(len(ids))
-    choices = read_choices(catalog, ids, [seen] if exclude_seen else [], candidates, exclude)
+        rated = SeenItems(fold_in.starts, fold_in.items, catalog.n_items), np.arange(len(ids))
+        seen = [rated] if exclude_seen else []
+    choices = read_choices(catalog, ids, seen, candidates, exclude)
     return RecommendQuery(ids, codes, fold_in, int(n), *choices)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_mf.model._initialization import around_constant, fresh_start, warm_start_model
 from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.ratings._statistics import weighted_mean
 from sklearn_mf.recommenders._fitting import FitTask
 from sklearn_mf.solvers._registry import load_solver
 from sklearn_mf.solvers._training import ALSOptions, SGDOptions
@@ -112,8 +113,7 @@ def rating_solver(
     dim, positive = int(recommender.embedding_dim), recommender.positive
     start = fresh_start(training, *centred, dim, task.seed, solver.start_std, positive)
     if shrinks_to_mean(recommender):
-        mean = np.average(training.targets, weights=training.weights)
-        start = around_constant(start, float(mean) / start.scale)
+        start = around_constant(start, weighted_mean(training, np.positive) / start.scale)
     if task.previous is not None:
         start = warm_start_model(start, task.previous._model, task.known_codes, positive)
     return solver(training, held_out, start, rating_options(recommender, task))

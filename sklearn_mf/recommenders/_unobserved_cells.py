@@ -5,16 +5,15 @@ from typing import Any
 import numpy as np
 
 from sklearn_mf.model._fold_in import RowPrior
-from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.recommenders._point_model import model_of
 
 # Most prior ratings, as a share of the observed cells: with more, small data have embeddings of zeros.
 _MOST_PRIOR = 0.2
 
 
-def bounded_prior_ratings(prior_ratings: float, ratings: Ratings) -> float:
-    """Number of prior ratings that the size of the data allows."""
-    return min(float(prior_ratings), _MOST_PRIOR * len(ratings.targets))
+def bounded_prior_ratings(prior_ratings: float, n_ratings: float) -> float:
+    """Number of prior ratings that the number of observed cells allows."""
+    return min(float(prior_ratings), _MOST_PRIOR * n_ratings)
 
 
 def with_unobserved_cells(recommender: Any, prior: RowPrior, weight: float, value: float) -> RowPrior:

@@ -1,17 +1,20 @@
 """Ids with ratings: a solver's tables hold no others, so that a fit costs what the ratings cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 
 # Type of the numbers of an array.
 Scalar = TypeVar("Scalar", bound=np.generic)
+# Ratings that are read at a time: bounds the memory.
+_CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -32,30 +35,24 @@ class RatedIds:
     @classmethod
     def of(cls, ratings: Ratings, held_out: Ratings | None = None) -> Self:
         """Find the ids of the ratings of training and, where there are any, of those held out."""
-        codes = []
-        for field, n in enumerate(ratings.n_ids):
-            occurs = np.zeros(n, dtype=bool)
-            for source in (ratings, held_out):
-                if source is not None:
-                    occurs[source.codes[:, field]] = True
-            codes.append(np.flatnonzero(occurs))
-        return cls(codes, ratings.n_ids)
+        occurs = [np.zeros(n, dtype=bool) for n in ratings.n_ids]
+        for source in (ratings, held_out):
+            for rows in [] if source is None else chunks(source):
+                for mask, codes in zip(occurs, source.codes[rows].T, strict=True):
+                    mask[codes] = True
+        return cls(list(map(np.flatnonzero, occurs)), ratings.n_ids)
 
     @property
     def are_all(self) -> bool:
         """Whether every id has ratings."""
         return tuple(map(len, self.codes)) == self.n_ids
 
-    def renumber(self, ratings: Ratings) -> Ratings:
-        """The same ratings with codes that count the rated ids alone."""
-        if self.are_all:
-            return ratings
-        numbered = np.empty_like(ratings.codes)
-        for field, (codes, n) in enumerate(zip(self.codes, self.n_ids, strict=True)):
-            number = np.empty(n, dtype=np.int32)
+    def numbers(self) -> list[NDArray[np.int32]]:
+        """Number of each code among the rated ids of its field, (n_ids[f],); of no meaning for the others."""
+        numbers = [np.empty(n, dtype=np.int32) for n in self.n_ids]
+        for number, codes in zip(numbers, self.codes, strict=True):
             number[codes] = np.arange(len(codes), dtype=np.int32)
-            numbered[:, field] = number[ratings.codes[:, field]]
-        return replace(ratings, codes=numbered, n_ids=tuple(map(len, self.codes)))
+        return numbers
 
     def take(self, model: Model) -> Model:
         """The rows of the rated ids of a model."""
@@ -78,6 +75,36 @@ class RatedIds:
             biases=put_back(rated.biases, self.codes, model.biases),
             epochs=put_back(rated.epochs, self.codes, model.epochs),
         )
+
+
+class NumberedRatings:
+    """Ratings with codes that count the rated ids alone, read some rows at a time: nothing is copied."""
+
+    def __init__(self, ratings: Ratings, ids: RatedIds) -> None:
+        self.ratings = ratings
+        self.n_ids = tuple(map(len, ids.codes))
+        self._ids = ids
+        self._numbers = None if ids.are_all else ids.numbers()
+
+    def __len__(self) -> int:
+        return len(self.ratings.targets)
+
+    def codes(self, rows: slice) -> NDArray[np.int32]:
+        """Codes of some rows, (n_rows, n_fields); a view where all ids are rated."""
+        codes = self.ratings.codes[rows]
+        if self._numbers is None:
+            return codes
+        pairs = zip(self._numbers, codes.T, strict=True)
+        return np.column_stack([numbers.take(column) for numbers, column in pairs])
+
+    def id_weights(self) -> list[NDArray[np.float64]]:
+        """Summed weights of the ratings of each rated id of each field, (n_ids[f],)."""
+        return [self.ratings.id_weights(field)[codes] for field, codes in enumerate(self._ids.codes)]
+
+
+def chunks(ratings: Ratings) -> Iterator[slice]:
+    """Runs of rows, of a size that bounds the memory of work on one of them."""
+    return gen_batches(len(ratings.targets), _CHUNK)
 
 
 def put_back(

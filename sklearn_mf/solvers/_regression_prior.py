@@ -69,6 +69,10 @@ class RegressionPrior:
         product: Floats = self._weighted.T @ (self.features @ coefficients) + self.charge * coefficients
         return product
 
+    def restore(self, coefficients: Floats) -> None:
+        """Take coefficients that were learnt before, (n_features, width)."""
+        self.coefficients, self.means = coefficients, self.features @ coefficients
+
     def penalty(self) -> float:
         """charge / 2 |B|^2."""
         return 0.5 * self.charge * float(np.square(self.coefficients).sum())
@@ -104,6 +108,13 @@ def regressed(features: csr_array, rows: Floats, weights: Floats, charge: float)
     prior = RegressionPrior(features, weights, np.zeros((features.shape[1], rows.shape[1])), charge)
     prior.learn(rows)
     return prior.coefficients
+
+
+def restore_coefficients(priors: Priors, coefficients: Sequence[Floats | None]) -> None:
+    """Give priors the coefficients that :func:`coefficients_of` took from them."""
+    for prior, learnt in zip(priors, coefficients, strict=bool(coefficients)):
+        if prior is not None and learnt is not None:
+            prior.restore(learnt)
 
 
 def coefficients_of(priors: Priors) -> tuple[Floats | None, ...]:

@@ -7,7 +7,7 @@ import sys
 import threading
 
 
-def _has_started() -> bool:
+def has_started() -> bool:
     """Whether TensorFlow has run an operation in this process, or in one that it was forked from."""
     tf = sys.modules.get("tensorflow")
     if tf is None or not hasattr(tf, "config"):  # half imported
@@ -35,12 +35,12 @@ class _Fork:
     """Whether this process was forked from one in which TensorFlow had started."""
 
     # The fork may have preceded the import of this module: the threads of TensorFlow are then missing.
-    after_start = _has_started() and _lacks_threads()
+    after_start = has_started() and _lacks_threads()
 
     @classmethod
     def note(cls) -> None:
         """Called in each forked child: TensorFlow's threads do not survive a fork, so that it would hang."""
-        cls.after_start = cls.after_start or _has_started()
+        cls.after_start = cls.after_start or has_started()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

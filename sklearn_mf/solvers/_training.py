@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from sklearn_mf.ratings._ratings import Ratings
 
 # A solver's state outside TensorFlow: a Model, or a Draw of a chain.
 State = TypeVar("State", covariant=True)
+Saved = TypeVar("Saved")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,13 @@ class Unobserved:
 
         No cell weighs more than an observed one of mean weight.
         """
-        n_users, n_items = (len(np.unique(codes)) for codes in ratings.codes.T)
-        return cls(min(ratio * len(ratings.targets) / (n_users * n_items), 1.0), value)
+        n_users, n_items = (int(np.count_nonzero(ratings.counts(field))) for field in range(2))
+        return cls.of_counts(len(ratings.targets), (n_users, n_items), ratio, value)
+
+    @classmethod
+    def of_counts(cls, n_ratings: float, n_rated: tuple[int, int], ratio: float, value: float) -> Self:
+        """The same for a number of observed cells, and the numbers of users and items that have any."""
+        return cls(min(ratio * n_ratings / (n_rated[0] * n_rated[1]), 1.0), value)
 
 
 @dataclass(frozen=True)
@@ -278,9 +284,21 @@ class Solver(Protocol[State]):
     def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: object) -> None:
         """Take training ratings, perhaps ratings to stop on, the start, and the options of the solver."""
 
+    def begin(self) -> None:
+        """Do what comes before the first epoch of a new run."""
+        return None
+
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the data, counted from 0; the measure, and the RMSE of the held-out ratings if any."""
         ...
+
+    def checkpoint(self) -> object:
+        """Everything that `resume` needs, outside TensorFlow; None where a run cannot be continued."""
+        return None
+
+    def resume(self, checkpoint: Any) -> None:
+        """Continue where a solver of the same input has been at its `checkpoint`, in place of `begin`."""
+        return None
 
     def snapshot(self) -> State:
         """Copy of the present state, outside TensorFlow."""
@@ -307,28 +325,80 @@ class Report(Protocol):
         ...
 
 
+@dataclass
+class Course:
+    """Training up to some epoch.
+
+    Parameters
+    ----------
+    history : History
+        Its epochs.
+    best : state or None
+        State after the best epoch, where ratings are held out.
+    stalled : int
+        Number of epochs since the last improvement.
+    """
+
+    history: History = field(default_factory=History)
+    best: Any = None
+    stalled: int = 0
+
+    def add(
+        self, solver: Solver[object], value: float, rmse: float | None, stopping: Stopping | None
+    ) -> None:
+        """Add an epoch; without `stopping` nothing is compared."""
+        self.history.append(value, rmse)
+        if stopping is not None:
+            improved, is_best = _improvement(self.history, solver.warmup, stopping.tol)
+            self.best = solver.snapshot() if rmse is not None and is_best else self.best
+            self.stalled = 0 if improved else self.stalled + 1
+
+
+class Checkpoints(Protocol):
+    """Where a run is saved from time to time, so that another process can continue it."""
+
+    def load(self) -> tuple[Course, object] | None:
+        """The last course, and the checkpoint of its solver; None where there is none."""
+
+    def save(self, course: Course, solver: Solver[object]) -> None:
+        """Save a course after an epoch, if it is time."""
+
+
 def train(
-    solver: Solver[State], max_iter: int, report: Report, stopping: Stopping | None = None
-) -> tuple[State, History]:
+    solver: Solver[Saved],
+    max_iter: int,
+    report: Report,
+    stopping: Stopping | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> tuple[Saved, History]:
     """Run epochs until `max_iter`, until nothing improves (never with None), or until the report says stop.
 
     Returns the state after the last epoch, or after the best one where ratings are held out, and the history.
-    Raises a ValueError where the measure is not finite.
+    Raises a ValueError where the measure is not finite. A run that was saved in `checkpoints` is continued.
     """
-    history, best, stalled = History(), None, 0
-    for number in range(max_iter):
+    course = _begin(solver, checkpoints)
+    for number in range(course.history.n_iter, max_iter):
         report.begin(number, solver.snapshot)
         value, rmse = solver.run_epoch(number)
         _check_finite(value, number, solver)
-        history.append(value, rmse)
-        if stopping is not None:
-            improved, is_best = _improvement(history, solver.warmup, stopping.tol)
-            best = solver.snapshot() if rmse is not None and is_best else best
-            stalled = 0 if improved else stalled + 1
+        course.add(solver, value, rmse, stopping)
         stop = report.end(number, value, rmse, solver.snapshot)
-        if stop or (stopping is not None and stalled >= stopping.n_iter_no_change):
+        if stop or (stopping is not None and course.stalled >= stopping.n_iter_no_change):
             break
-    return solver.snapshot() if best is None else best, history
+        if checkpoints is not None:
+            checkpoints.save(course, solver)
+    return solver.snapshot() if course.best is None else course.best, course.history
+
+
+def _begin(solver: Solver[object], checkpoints: Checkpoints | None) -> Course:
+    """Begin a run, or continue one that was saved."""
+    saved = None if checkpoints is None else checkpoints.load()
+    if saved is None:
+        solver.begin()
+        return Course()
+    course, checkpoint = saved
+    solver.resume(checkpoint)
+    return course
 
 
 def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]:
@@ -346,7 +416,7 @@ def _improvement(history: History, warmup: int, tol: float) -> tuple[bool, bool]
     return min(before) - now > tol * abs(min(before)), now < min(before)
 
 
-def _check_finite(value: float, number: int, solver: Solver[State]) -> None:
+def _check_finite(value: float, number: int, solver: Solver[object]) -> None:
     if not np.isfinite(value):
         raise ValueError(
             f"{solver.subject} diverged in {solver.unit} {number + 1}, the {solver.measure} became {value}: "

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils._plotting import _interval_max_min_ratio, _validate_style_kwargs
+from sklearn.utils.extmath import _randomized_svd
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.validation import _check_feature_names_in, _num_samples
 
@@ -26,6 +27,7 @@ __all__ = [
     "_fit_context",
     "_interval_max_min_ratio",
     "_num_samples",
+    "_randomized_svd",
     "_routing_enabled",
     "_safe_indexing",
     "_validate_style_kwargs",

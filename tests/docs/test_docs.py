@@ -34,7 +34,7 @@ INTERNAL = {"utils", "ratings", "model", "retrieval", "solvers", "recommenders"}
 ROOMS = [
     importlib.import_module(f"sklearn_mf.{module.name}")
     for module in pkgutil.iter_modules(sklearn_mf.__path__)
-    if module.ispkg and module.name not in INTERNAL
+    if module.name not in INTERNAL
 ]
 PACKAGES = [sklearn_mf, *ROOMS]
 
@@ -95,7 +95,7 @@ def few_ratings(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Every id of")  # pages show unknown users
-@pytest.mark.usefixtures("data_home", "few_ratings")
+@pytest.mark.usefixtures("data_home", "few_ratings", "short_fits")
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_code_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -83,6 +83,7 @@ def test_read_ratings_names_the_file_that_it_refuses(read_ratings, tmp_path, nam
 
 
 @pytest.mark.parametrize("script", PLOTS, ids=lambda script: script.stem)
+@pytest.mark.usefixtures("short_fits")
 def test_example_runs(script, run_here):
     assert run_here(script)
     assert plt.get_fignums(), "an example shows a picture"

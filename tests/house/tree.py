@@ -79,9 +79,9 @@ class Import(NamedTuple):
 
 
 def room_of(name: str) -> str:
-    """Room of a dotted module name."""
+    """Room of a dotted module name; that of the package for a file outside of the rooms."""
     parts = name.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else parts[0]
 
 
 @functools.cache

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from sklearn_mf.model._pattern import Pattern, indicator
+from sklearn_mf.model import _rated_cells as rated
+from sklearn_mf.model._pattern import Pattern
+from sklearn_mf.model._rated_cells import indicator, rated_cells
 from sklearn_mf.ratings._ratings import Ratings
+from sklearn_mf.ratings._store_writing import write_store
 
 
 def ratings_of(cells, n_ids, n_fields=2):
@@ -17,7 +20,7 @@ def ratings_of(cells, n_ids, n_fields=2):
 
 
 def pattern_of(ratings, n_features):
-    return Pattern.of(indicator(ratings.codes, ratings.n_ids), n_features)
+    return Pattern.of(rated_cells(ratings), n_features)
 
 
 @pytest.fixture
@@ -89,3 +92,30 @@ def test_ids_with_the_same_pattern_have_no_features(shape):
     pattern = pattern_of(ratings_of(cells, shape), 5)
     for field in (0, 1):
         np.testing.assert_array_equal(features_of(pattern, cells, field), 0)
+
+
+def test_the_pattern_of_a_store_is_found_part_by_part_with_the_same_bits(two_groups, tmp_path, monkeypatch):
+    ratings = ratings_of(two_groups, two_groups.shape)
+    stored = write_store(ratings, [np.arange(n) for n in ratings.n_ids], tmp_path / "store").ratings()
+    expected = pattern_of(ratings, 3)
+    monkeypatch.setattr(rated, "_CHUNK", 5)
+    found = pattern_of(stored, 3)
+    for name in ("loadings", "centres"):
+        for part, other in zip(getattr(found, name), getattr(expected, name), strict=True):
+            np.testing.assert_array_equal(part, other)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 2**20])
+def test_products_with_the_cells_are_those_of_the_matrix(two_groups, chunk, monkeypatch):
+    monkeypatch.setattr(rated, "_CHUNK", chunk)
+    cells = rated_cells(ratings_of(two_groups, two_groups.shape))
+    rng = np.random.default_rng(0)
+    scales, matrices = (
+        [rng.random(n) for n in two_groups.shape],
+        [rng.random((n, 3)) for n in two_groups.shape],
+    )
+    scaled = two_groups * np.outer(*scales)
+    np.testing.assert_allclose(cells[0] @ matrices[1], two_groups @ matrices[1])
+    operator = rated.scaled_operator(*cells, *scales)
+    np.testing.assert_allclose(operator @ matrices[1], scaled @ matrices[1])
+    np.testing.assert_allclose(operator.T @ matrices[0], scaled.T @ matrices[0])

@@ -43,3 +43,13 @@ def test_the_items_of_an_earlier_fit_join_under_their_new_codes(seen):
     expected[1, [0, 2]] = True
     users, items = np.divmod(np.arange(9), 3)
     assert (joined.contains(users, items) == expected.ravel()).all()
+
+
+@pytest.mark.parametrize(("n_items", "dtype"), [(256, np.uint8), (257, np.uint16), (65537, np.uint32)])
+def test_items_have_the_smallest_type_that_holds_their_codes(n_items, dtype):
+    codes = [np.array([0, 1], np.int32), np.array([0, n_items - 1], np.int32)]
+    seen = SeenItems.of(Ratings.merge(codes, np.ones(2), np.ones(2), (2, n_items)))
+    joined = seen.joined(seen, [np.arange(2, dtype=np.int32), np.arange(n_items, dtype=np.int32)])
+    for each in (seen, joined, seen.without(np.array([True, False]), np.zeros(n_items, dtype=bool))):
+        assert each.items.dtype == dtype
+        assert each.items[-1] == n_items - 1

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sklearn_mf.ratings import _statistics
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.ratings._statistics import RatingStatistics, weighted_mean
 
 N_IDS = 4, 3
 rows = st.tuples(st.integers(0, 3), st.integers(0, 2), st.floats(-5, 5), st.integers(1, 9))
@@ -58,3 +59,17 @@ def test_without_centring_the_scale_is_the_root_mean_square():
     table = [(0, 0, 3.0, 1), (1, 1, 4.0, 1)]
     assert statistics(table).intercept_and_scale(False) == (0.0, np.sqrt(12.5))
     assert (statistics(table[:1]) + statistics(table[1:])).intercept_and_scale(False) == (0.0, np.sqrt(12.5))
+
+
+def test_chunks_change_no_statistic(monkeypatch):
+    rng = np.random.default_rng(0)
+    codes = [rng.integers(0, n, 50).astype(np.int32) for n in (9, 8)]
+    ratings = Ratings.merge(codes, rng.random(50), rng.integers(1, 4, 50) / 1.0, (9, 8))
+    whole, mean = RatingStatistics.of(ratings), weighted_mean(ratings, np.square)
+    monkeypatch.setattr(_statistics, "_CHUNK", 7)
+    np.testing.assert_allclose(weighted_mean(ratings, np.square), mean, rtol=1e-14)
+    np.testing.assert_allclose(mean, np.average(ratings.targets**2, weights=ratings.weights), rtol=1e-14)
+    for name in ("weight", "mean", "centred_squares", "squares"):
+        np.testing.assert_allclose(
+            getattr(RatingStatistics.of(ratings), name), getattr(whole, name), rtol=1e-13
+        )

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import (
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
 from sklearn_mf.ratings._feature_tables import FeatureTable
-from sklearn_mf.recommenders import _fitting
+from sklearn_mf.recommenders import _fitting, _partial_fit
 from sklearn_mf.recommenders._features import FieldFeatures
 from tests.conftest import OBSERVED_ALONE
 
@@ -37,7 +37,7 @@ class Untagged(MFRecommender):
         return tags
 
 
-def features_of_any_ids(features, observed, names):
+def features_of_any_ids(features, observed, names, known=None):
     """In the place of `read_features`: a number and a category for each id of the first column."""
     ids = observed.ids[0].ids
     ranks = pd.Series(pd.factorize(ids, sort=True)[0])
@@ -52,6 +52,10 @@ class Featured(MFRecommender):
     def fit(self, X, y=None, sample_weight=None):
         with mock.patch.object(_fitting, "read_features", features_of_any_ids):
             return super().fit(X, y, sample_weight)
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        with mock.patch.object(_partial_fit, "read_features", features_of_any_ids):
+            return super().partial_fit(X, y, sample_weight)
 
 
 def als(**parameters):

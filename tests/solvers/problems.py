@@ -10,8 +10,9 @@ from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._field_cells import FieldCells
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
+from sklearn_mf.solvers._rated_ids import NumberedRatings, RatedIds
 from sklearn_mf.solvers._training import SGDOptions
-from sklearn_mf.solvers.sgd import _partition
+from sklearn_mf.solvers.sgd import _packing, _partition
 from tests.conftest import low_rank_ratings
 from tests.solvers.reference import Reference
 
@@ -92,11 +93,15 @@ def spread_over_more_ids(ratings, start, factor):
 
 def visited(ratings, choice, epoch):
     """Rows of the ratings in the batches of an epoch of gradient descent, batch by batch."""
-    layout, segments = _partition.plan_layout([ratings], choice.batch_size, 5, choice.n_parts)
+    source = NumberedRatings(ratings, RatedIds.of(ratings))
+    layout, tilings = _partition.plan_layout([source], choice.batch_size, 5, choice.n_parts)
     row_of = np.full(layout.n_padded, -1)
-    for _, rows, place in segments:
-        row_of[place : place + len(rows)] = rows
-    order = row_of[layout.order(choice.seed, epoch)].reshape(-1, layout.batch_size)
-    for stratum in itertools.chain(*layout.rounds()):
-        for batch in order[slice(*layout.batches(stratum, held_out=False))]:
-            yield batch[batch >= 0]
+    for rows, order, places in _packing.places_of(layout, 0, source, tilings[0]):
+        row_of[places] = np.arange(rows.start, rows.stop)[order]
+    for number in layout.visits(choice.seed, epoch):
+        window = layout.windows[number]
+        order = row_of[window.first + layout.order(choice.seed, epoch, number)]
+        for block in itertools.chain(*window.rounds):
+            for batch in range(*block.batches(layout.batch_size, held_out=False)):
+                rows = order[batch * layout.batch_size : (batch + 1) * layout.batch_size]
+                yield rows[rows >= 0]

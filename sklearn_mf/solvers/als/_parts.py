@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._field_cells import Exchange, FieldCells
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.solvers._tensors import Tensor, tensor
+from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import (
     BlockCuts,
     Blocks,
@@ -215,11 +215,11 @@ class CellsOnDisk(NamedTuple):
         blocks = self.cut(starts, ends)
         fill = filled_up if len(blocks.segments) else np.asarray
         return RatingsByField(
-            other_ids=tensor(self.other_rows.take(fill(cells.other_codes[first:end]))[:, None]),
-            targets=tensor(standardized(fill(cells.targets[first:end]), self.start)),
-            weights=tensor((fill(cells.weights[first:end]) / self.mean_weight).astype(np.float32)),
-            row_weights=tensor(self.row_weights[rows]),
-            starts=tensor(starts),
-            ends=tensor(ends),
-            blocks=Blocks(*map(tensor, blocks)),
+            other_ids=tf.constant(self.other_rows.take(fill(cells.other_codes[first:end]))[:, None]),
+            targets=tf.constant(standardized(fill(cells.targets[first:end]), self.start)),
+            weights=tf.constant((fill(cells.weights[first:end]) / self.mean_weight).astype(np.float32)),
+            row_weights=tf.constant(self.row_weights[rows]),
+            starts=tf.constant(starts),
+            ends=tf.constant(ends),
+            blocks=Blocks(*map(tf.constant, blocks)),
         )

@@ -80,7 +80,10 @@ class FieldTerms(NamedTuple):
 
     def padded_columns(self) -> "FieldTerms":
         """The same with a width of whole cache lines; the solution is 0 there."""
-        design, uncertainty = _padded_columns(self.design, 0.0), _padded_columns(self.uncertainty[None], 0.0)[0]
+        design, uncertainty = (
+            _padded_columns(self.design, 0.0),
+            _padded_columns(self.uncertainty[None], 0.0)[0],
+        )
         return FieldTerms(design, self.biases, _padded_columns(self.scales[None], 1.0)[0], uncertainty)
 
 
@@ -143,7 +146,10 @@ def solve_segments(terms: FieldTerms, ratings: RatingsByField, rows: RowTerms) -
     """Solve for the rows of all blocks of segments; (n_rows, width), and weighted squared errors (n_rows,)."""
     width = tf.shape(rows.start)[1]
     terms, rows = terms.padded_columns(), rows.padded_columns()
-    cells, bounds = Cells(ratings.other_ids[:, 0], ratings.targets, ratings.weights), ratings.blocks.segment_bounds
+    cells, bounds = (
+        Cells(ratings.other_ids[:, 0], ratings.targets, ratings.weights),
+        ratings.blocks.segment_bounds,
+    )
     n_blocks = tf.shape(bounds)[0] - 1
     n_calls = tf.maximum((n_blocks + _BLOCKS - 1) // _BLOCKS, 1)  # TensorFlow joins no empty list
 

@@ -13,7 +13,9 @@ from sklearn_mf.solvers._regression_prior import (
     Priors,
     coefficients_of,
     regression_priors,
+    restore_coefficients,
 )
+from sklearn_mf.solvers._tensors import tensor
 from sklearn_mf.solvers._training import ALSOptions, ObjectiveScale, Penalty, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._held_out import HeldOutScore
@@ -28,6 +30,9 @@ _RIDGE_SWEEPS = 6
 _GRADIENT_FROM = 32
 # From this number of ratings on, the compilation of the conjugate gradient takes less time than it saves.
 _SEGMENTS_FROM = 2**20
+
+#: Number of sweeps, rows (n_rows[f], width) and coefficients of the features of each field.
+ALSCheckpoint = tuple[int, list[NDArray[np.float32]], tuple[NDArray[np.float64] | None, ...]]
 
 
 def damping(ages: NDArray[np.int32], undamped: bool) -> NDArray[np.float32]:
@@ -103,6 +108,20 @@ class ALS(Solver[Model]):
         return self.objective_scale.loss(
             self.field_tables.minimise(f"{unit} {number + 1}", dampings, penalty, self.cells, self.priors)
         )
+
+    def checkpoint(self) -> ALSCheckpoint:
+        """Number of sweeps, rows and coefficients."""
+        tables = [table.numpy() for table in self.field_tables.tables]
+        return self.n_sweeps, tables, coefficients_of(self.priors)
+
+    def resume(self, checkpoint: ALSCheckpoint) -> None:
+        """Continue after the sweeps of a checkpoint."""
+        self.n_sweeps, tables, coefficients = checkpoint
+        for field, table in enumerate(map(tensor, tables)):
+            self.field_tables.tables[field] = table
+            if self.cells is not None:
+                self.cells.update(field, table)
+        restore_coefficients(self.priors, coefficients)
 
     def snapshot(self) -> Model:
         """Copy of the present embeddings and biases, outside TensorFlow."""

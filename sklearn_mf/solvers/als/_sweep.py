@@ -110,7 +110,9 @@ class CommonTerms(NamedTuple):
         """The same with so many rows of the other fields, the last ones 0."""
         design, biases, _ = self.linked_rows
         more = [0, n_rows - len(biases)]
-        padded = self.linked_rows._replace(design=tf.pad(design, [more, [0, 0]]), biases=tf.pad(biases, [more]))
+        padded = self.linked_rows._replace(
+            design=tf.pad(design, [more, [0, 0]]), biases=tf.pad(biases, [more])
+        )
         return self._replace(linked_rows=padded)
 
 
@@ -298,9 +300,7 @@ def program(
     n_fields: int, method: str, has_prior: bool, has_means: bool
 ) -> SingleGraph[tuple[Tensor, Tensor, Tensor]]:
     """`_solve_part` as a graph: one for each number of fields and method, for every field and size."""
-    diagonal, given = DiagonalPrior(_vector, _vector, _table, _scalar), RowPrior(_table, _vector)
-    prior = diagonal if method in _ROTATED else given
-    common = CommonTerms(linked_signature, prior if has_prior else ())
+    common = CommonTerms(linked_signature, _prior_signature(method) if has_prior else ())
     given = [_table, ratings_signature(n_fields), _vector, _vector, ALSScalars(*[_scalar] * 4)]
 
     def solve(*arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -308,6 +308,12 @@ def program(
         return _solve_part(method, *arguments, *[] if has_means else [None])
 
     return SingleGraph(solve, [common, *given, *[_table] * has_means])
+
+
+def _prior_signature(method: str) -> RowPrior | DiagonalPrior:
+    if method in _ROTATED:
+        return DiagonalPrior(_vector, _vector, _table, _scalar)
+    return RowPrior(_table, _vector)
 
 
 def ratings_signature(n_fields: int) -> RatingsByField:

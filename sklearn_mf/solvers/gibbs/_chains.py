@@ -12,7 +12,7 @@ from sklearn_mf.solvers._training import GibbsOptions, Solver
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.gibbs._knowledge import Knowledge
 from sklearn_mf.solvers.gibbs._noise import ChainState
-from sklearn_mf.solvers.gibbs._sampler import Gibbs
+from sklearn_mf.solvers.gibbs._sampler import ChainCheckpoint, Gibbs
 from sklearn_mf.solvers.gibbs._start import new_state
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS, n_threads
 
@@ -59,6 +59,16 @@ class GibbsChains(Solver[tuple[Draw, ...]]):
         if np.isfinite(values).all() and number in self.options.kept_after:
             self.sample_store.add(self.snapshot())
         return float(np.mean(values)), None
+
+    def checkpoint(self) -> tuple[SampleStore, list[ChainCheckpoint]]:
+        """The draws that are kept, and the states of all chains."""
+        return self.sample_store, [chain.checkpoint() for chain in self.chains]
+
+    def resume(self, checkpoint: tuple[SampleStore, list[ChainCheckpoint]]) -> None:
+        """Continue where the same chains were at their checkpoint."""
+        self.sample_store, states = checkpoint
+        for chain, state in zip(self.chains, states, strict=True):
+            chain.resume(state)
 
     def snapshot(self) -> tuple[Draw, ...]:
         """Copies of the present draws of all chains, outside TensorFlow."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn_mf.model._posterior import Draw, Noise
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._graph import SingleGraph
-from sklearn_mf.solvers._tensors import Tensor
+from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import GibbsOptions
 from sklearn_mf.solvers.als._field_tables import FieldTables
 from sklearn_mf.solvers.als._grouping import RatingsByField
@@ -43,6 +43,17 @@ from sklearn_mf.solvers.gibbs._priors import (
 from sklearn_mf.solvers.gibbs._regression import draw_regression_prior
 
 _vector, _table = tf.TensorSpec([None]), tf.TensorSpec([None, None])
+
+
+#: Rows (n_rows[f], width), noise, precisions of coefficients, priors, number of sweeps, thresholds.
+ChainCheckpoint = tuple[
+    list[NDArray[np.float32]],
+    Noise,
+    list[NDArray[np.float64]],
+    list[Prior],
+    int,
+    NDArray[np.float64] | None,
+]
 
 
 class ConditionalPrior(NamedTuple):
@@ -249,6 +260,19 @@ class Gibbs:
         sums = [self.mean_weight * part.numpy().astype(np.float64) for part in errors]
         sums[0] += self.within_cells.by_row(field, noise.factors)
         return SquaresByScale(*sums)
+
+    def checkpoint(self) -> ChainCheckpoint:
+        """Everything that `resume` needs, outside TensorFlow."""
+        tables = [table.numpy() for table in self.field_tables.tables]
+        thresholds = None if self.likelihood is None else self.likelihood.thresholds
+        return tables, self.noise, self.precisions, self.priors, self.n_sweeps, thresholds
+
+    def resume(self, checkpoint: ChainCheckpoint) -> None:
+        """Continue where the same chain was at its checkpoint."""
+        tables, self.noise, self.precisions, self.priors, self.n_sweeps, thresholds = checkpoint
+        self.field_tables.tables = list(map(tensor, tables))
+        if self.likelihood is not None and thresholds is not None:
+            self.likelihood.thresholds = thresholds
 
     def snapshot(self) -> Draw:
         """Copy of the present draw, outside TensorFlow, over all ids."""

@@ -1,7 +1,7 @@
-"""Stochastic gradient descent over the batches of a stratum, and its scores, as TensorFlow programs."""
+"""Stochastic gradient descent over the batches of a block, and its scores, as TensorFlow programs."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import tensorflow as tf
 
@@ -89,9 +89,9 @@ def _learn(
     batch_size: int,
     proximal: bool,
 ) -> list[Tensor]:
-    """Tables, F times (n_table, width), after a step over each batch of a stratum.
+    """Tables, F times (n_table, width), after a step over each batch of a block.
 
-    `ratings`, (n_padded, n_fields + 2), are packed by `pack_ratings`; `order`, (n_padded,), is the visiting
+    `ratings`, (n_window, n_fields + 2), are packed by `pack_ratings`; `order`, (n_window,), is the visiting
     order; `batches`, (2,), is the first batch and the one after the last; `proximal` says whether there is a
     lasso penalty or a lower bound.
     """
@@ -106,32 +106,32 @@ def _learn(
 
 
 def _score(
-    tables: list[Tensor],
-    ratings: Tensor,
-    charged_weights: list[Tensor],
-    means: list[Tensor | None],
-    batches: Tensor,
-    scalars: SGDScalars,
-    batch_size: int,
+    tables: list[Tensor], ratings: Tensor, batches: Tensor, has_bias: Tensor, batch_size: int
 ) -> Tensor:
-    """Weighted squared errors of a stratum, in training and held out, and its penalty: (3,), float64.
-
-    `charged_weights`, F times (n_table,), are the summed weights of the training ratings of each id, prior
-    ratings included, and `means` the prior means; the other arguments are those of `_learn`.
-    """
+    """Weighted squared errors of a block, in training and held out, (2,), float64; as `_learn`."""
 
     def score(number: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Add the squared errors of one batch."""
         ids, z, w = _unpacked(tf.slice(ratings, [number * batch_size, 0], [batch_size, ratings.shape[1]]))
-        errors = prediction_errors(_rows(tables, ids), z, scalars.has_bias)
+        errors = prediction_errors(_rows(tables, ids), z, has_bias)
         sums = [squared_loss(tf.maximum(sign * w, 0.0), errors) for sign in (1.0, -1.0)]
         return number + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
     state = [batches[0], tf.zeros(2, tf.float64)]
     _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
+    return squares
+
+
+def _penalty(
+    tables: list[Tensor], charged_weights: list[Tensor], means: list[Tensor | None], scalars: SGDScalars
+) -> Tensor:
+    """Penalty of the tables, float64, F times (n_table, width).
+
+    `charged_weights`, F times (n_table,), are the summed weights of the training ratings of each id, prior
+    ratings included, and `means` the prior means.
+    """
     pairs = zip(_less(tables, means), charged_weights, strict=True)
-    penalties = [elastic_net(*pair, scalars.l1, scalars.l2) for pair in pairs]
-    return tf.concat([squares, tf.add_n(penalties)[None]], 0)
+    return tf.add_n([elastic_net(*pair, scalars.l1, scalars.l2) for pair in pairs])
 
 
 def _unpacked(packed: Tensor) -> Batch:
@@ -240,14 +240,20 @@ def _sums_by_id(tables: Sequence[Tensor], ids: list[Tensor], values: list[Tensor
 
 
 class CompiledSteps(NamedTuple):
-    """The two programs that run over a stratum."""
+    """The programs that run over a block, and over the tables of a stratum."""
 
     learn: Graph[list[Tensor]]
     score: Graph[Tensor]
+    penalty: Graph[Tensor]
+
+    @classmethod
+    def graphs(cls, **options: bool) -> Self:
+        """The programs as graphs."""
+        return cls(Graph(_learn, **options), Graph(_score, **options), Graph(_penalty, **options))
 
 
-_compiled = CompiledSteps(Graph(_learn, jit_compile=True), Graph(_score, jit_compile=True))
-_any_shape = CompiledSteps(Graph(_learn, reduce_retracing=True), Graph(_score, reduce_retracing=True))
+_compiled = CompiledSteps.graphs(jit_compile=True)
+_any_shape = CompiledSteps.graphs(reduce_retracing=True)
 
 
 def programs(n_padded: int, batch_size: int, n_table_bytes: int) -> CompiledSteps:

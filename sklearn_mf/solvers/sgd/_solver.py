@@ -1,9 +1,9 @@
-"""Mini-batch stochastic gradient descent, stratum by stratum."""
+"""Mini-batch stochastic gradient descent, window by window."""
 
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +13,13 @@ from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._executor import ThreadExecutor
 from sklearn_mf.solvers._objective import lower_bounds
-from sklearn_mf.solvers._rated_ids import RatedIds
+from sklearn_mf.solvers._rated_ids import NumberedRatings, RatedIds
 from sklearn_mf.solvers._regression_prior import CHARGE_IN_RATINGS, coefficients_of, regression_priors
 from sklearn_mf.solvers._tensors import Tensor, shared, tensor
 from sklearn_mf.solvers._training import ObjectiveScale, SGDOptions, Solver
-from sklearn_mf.solvers.sgd._partition import Layout, Stratum, pack_ratings, plan_layout
+from sklearn_mf.solvers.sgd._layout import Block, Layout, rounds_of
+from sklearn_mf.solvers.sgd._packing import pack_ratings
+from sklearn_mf.solvers.sgd._partition import plan_layout
 from sklearn_mf.solvers.sgd._programs import IdSteps, SGDScalars, programs
 from sklearn_mf.utils._threads import n_threads
 
@@ -66,7 +68,9 @@ class SGD(Solver[Model]):
         self.first_epoch = max(int(ages.max()) for ages in start.epochs)
         self.rated_ids = RatedIds.of(ratings, held_out)
         self.start = self.rated_ids.take(start)
-        sources = [self.rated_ids.renumber(source) for source in (ratings, held_out) if source is not None]
+        sources = [
+            NumberedRatings(source, self.rated_ids) for source in (ratings, held_out) if source is not None
+        ]
         self._set_up_tensors(sources)
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
         self.remedy = (
@@ -74,20 +78,23 @@ class SGD(Solver[Model]):
         )
         self.warmup = max(0, _RAMP - self.first_epoch) if options.l1 > 0 else 0
         self.executor = ThreadExecutor(n_threads(self.layout.n_parts))
-        self.next_order: Future[NDArray[np.int32]] | None = None
+        epochs = count() if options.max_iter is None else range(options.max_iter)
+        self.orders = self._draw_orders(self.first_epoch + epoch for epoch in epochs)
 
-    def _set_up_tensors(self, sources: list[Ratings]) -> None:
+    def _set_up_tensors(self, sources: list[NumberedRatings]) -> None:
         """Lay out ratings, tables and weights of the ids, and choose the programs."""
         options, start, training = self.options, self.start, sources[0]
         width = table_width(start)
-        self.layout, segments = plan_layout(sources, options.batch_size, width, options.n_parts)
-        self.ratings = shared(pack_ratings(self.layout, segments, sources, start.intercept, start.scale))
-        del segments
+        self.layout, tilings = plan_layout(sources, options.batch_size, width, options.n_parts)
+        packed = pack_ratings(self.layout, tilings, sources, start.intercept, start.scale)
+        n_window, windows = self.layout.n_window, self.layout.windows
+        #: Packed ratings of each window.
+        self.windows = [shared(packed[window.first : window.first + n_window]) for window in windows]
         self.tables = [[tensor(part) for part in parts] for parts in pack_tables(start, self.layout)]
         table_bytes = 4 * width * sum(self.layout.n_tables)
-        self.programs = programs(self.layout.n_padded, self.layout.batch_size, table_bytes)
-        mean_weight = training.mean_weight
-        by_id = [training.id_weights(field) / mean_weight for field in range(training.n_fields)]
+        self.programs = programs(n_window, self.layout.batch_size, table_bytes)
+        mean_weight = training.ratings.mean_weight
+        by_id = [weights / mean_weight for weights in training.id_weights()]
         self.is_trained = [weights > 0 for weights in by_id]
         charged = [charged_weights(weights, options.prior_ratings) for weights in by_id]
         charges = list(map(penalty_factors, by_id, charged))
@@ -98,22 +105,44 @@ class SGD(Solver[Model]):
 
     def run_epoch(self, number: int) -> tuple[float, float | None]:
         """Pass over the training ratings once; J, and the RMSE of the held-out ratings if any."""
-        order, scalars, rounds = self._take_order(number), self._scalars(number), list(self.layout.rounds())
-        means = self._learn_prior_means(number)
+        scalars, means = self._scalars(number), self._learn_prior_means(number)
         steps = [rates(self.options.learning_rate, ages + number) for ages in self.start.epochs]
-        learn = partial(self._learn, order, self._scattered(steps), means, scalars)
-        for strata in rounds:
-            for stratum, tables in zip(strata, self.executor.map(learn, strata), strict=True):
-                for field, part in enumerate(stratum.parts):
-                    self.tables[field][part] = tables[field]
+        self._visit_windows(number, self._scattered(steps), means, scalars)
         self.n_epochs += 1
-        score = partial(self._score, means, scalars)
-        sums = np.array([part.numpy() for part in self.executor.map(score, chain.from_iterable(rounds))])
-        squares, held_out_squares, _ = sums.sum(axis=0)
-        penalty = sums[: len(rounds[0]), 2].sum()  # a round has every table once
-        alpha = self.options.l1 + self.options.l2
-        penalty += alpha * sum(prior.penalty() for prior in self.priors if prior is not None)
+        squares, held_out_squares = self._squares(scalars)
+        penalty = self._penalty(means, scalars)
         return self.objective_scale.loss(0.5 * squares + penalty), self.objective_scale.rmse(held_out_squares)
+
+    def _visit_windows(
+        self, number: int, steps: list[list[Tensor]], means: list[list[Tensor | None]], scalars: SGDScalars
+    ) -> None:
+        """Take steps over all batches, window by window; the blocks of a round side by side."""
+        for window in self.layout.visits(self.options.seed, self.first_epoch + number):
+            learn = partial(self._learn, self.windows[window], next(self.orders), steps, means, scalars)
+            for blocks in self.layout.windows[window].rounds:
+                for block, tables in zip(blocks, self.executor.map(learn, blocks), strict=True):
+                    for field, part in enumerate(block.stratum.parts):
+                        self.tables[field][part] = tables[field]
+
+    def _squares(self, scalars: SGDScalars) -> NDArray[np.float64]:
+        """Weighted squared errors in training and held out, (2,)."""
+        blocks = [
+            (ratings, block)
+            for ratings, window in zip(self.windows, self.layout.windows, strict=True)
+            for block in chain.from_iterable(window.rounds)
+        ]
+        sums = self.executor.map(lambda each: self._score(scalars, *each), blocks)
+        squares: NDArray[np.float64] = np.array([each.numpy() for each in sums]).sum(axis=0)
+        return squares
+
+    def _penalty(self, means: list[list[Tensor | None]], scalars: SGDScalars) -> float:
+        """Penalty of all tables and of the coefficients of the features."""
+        arguments = self.tables, self.charged_weights, means
+        strata = rounds_of(self.layout.n_parts, len(self.tables))[0]  # a round has every table once
+        of_tables = [self.programs.penalty(*map(stratum.pick, arguments), scalars) for stratum in strata]
+        alpha = self.options.l1 + self.options.l2
+        of_coefficients = alpha * sum(prior.penalty() for prior in self.priors if prior is not None)
+        return float(np.sum([each.numpy() for each in of_tables])) + of_coefficients
 
     def _learn_prior_means(self, number: int) -> list[list[Tensor | None]]:
         """Prior means by field and part, from a ridge regression of the present rows on the features.
@@ -134,15 +163,16 @@ class SGD(Solver[Model]):
             for field, prior in enumerate(self.priors)
         ]
 
-    def _take_order(self, number: int) -> Tensor:
-        """Visiting order of an epoch; the next one is drawn while TensorFlow is busy with this one."""
-        order = self.next_order or self._draw_order(number)
-        is_last = self.options.max_iter is not None and number + 1 >= self.options.max_iter
-        self.next_order = None if is_last else self._draw_order(number + 1)
-        return shared(order.result())
-
-    def _draw_order(self, number: int) -> Future[NDArray[np.int32]]:
-        return self.executor.submit(self.layout.order, self.options.seed, self.first_epoch + number)
+    def _draw_orders(self, epochs: Iterable[int]) -> Iterator[Tensor]:
+        """Visiting orders of the windows of the epochs; the next is drawn while TensorFlow visits one."""
+        seed, ahead = self.options.seed, None
+        for epoch in epochs:
+            for window in self.layout.visits(seed, epoch):
+                drawn, ahead = ahead, self.executor.submit(self.layout.order, seed, epoch, window)
+                if drawn is not None:
+                    yield shared(drawn.result())
+        if ahead is not None:
+            yield shared(ahead.result())
 
     def _scattered(self, values: list[NDArray[np.float32]]) -> list[list[Tensor]]:
         """Tensors, by field and part, of numbers of the ids."""
@@ -159,40 +189,34 @@ class SGD(Solver[Model]):
 
     def _learn(
         self,
+        ratings: Tensor,
         order: Tensor,
         rates: list[list[Tensor]],
         means: list[list[Tensor | None]],
         scalars: SGDScalars,
-        stratum: Stratum,
+        block: Block,
     ) -> list[Tensor]:
-        """Tables of a stratum after steps over its batches, F times (n_table, width)."""
-        tables = stratum.pick(self.tables)
-        id_steps = IdSteps(*map(stratum.pick, (rates, self.charges, means)))
+        """Tables of a stratum after steps over the batches of a block, F times (n_table, width)."""
+        tables = block.stratum.pick(self.tables)
+        id_steps = IdSteps(*map(block.stratum.pick, (rates, self.charges, means)))
         with tf.device(tables[0].device):  # a device that the user chose is not known to this thread
             return self.programs.learn(
                 tables,
-                self.ratings,
+                ratings,
                 order,
                 id_steps,
-                tf.constant(self.layout.batches(stratum, held_out=False), tf.int32),
+                tf.constant(block.batches(self.layout.batch_size, held_out=False), tf.int32),
                 scalars,
                 batch_size=self.layout.batch_size,
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 
-    def _score(self, means: list[list[Tensor | None]], scalars: SGDScalars, stratum: Stratum) -> Tensor:
-        """Squared errors in training and held out, and penalty, of a stratum, (3,)."""
-        tables = stratum.pick(self.tables)
+    def _score(self, scalars: SGDScalars, ratings: Tensor, block: Block) -> Tensor:
+        """Squared errors of a block in training and held out, (2,)."""
+        tables, size = block.stratum.pick(self.tables), self.layout.batch_size
         with tf.device(tables[0].device):
-            return self.programs.score(
-                tables,
-                self.ratings,
-                stratum.pick(self.charged_weights),
-                stratum.pick(means),
-                tf.constant(self.layout.batches(stratum, held_out=True), tf.int32),
-                scalars,
-                batch_size=self.layout.batch_size,
-            )
+            batches = tf.constant(block.batches(size, held_out=True), tf.int32)
+            return self.programs.score(tables, ratings, batches, scalars.has_bias, batch_size=size)
 
     def snapshot(self) -> Model:
         """Model of the present embeddings and biases."""
@@ -205,8 +229,9 @@ class SGD(Solver[Model]):
         return self.rated_ids.put_back(model, self.whole_start)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and free the ratings: the temporary file, where they are in one."""
         self.executor.close()
+        self.windows = []
 
 
 def table_width(model: Model) -> int:

@@ -58,8 +58,11 @@ class Variational(Solver[TwoPhaseModel]):
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
         self.held_out = HeldOutScore(held_out, self.tables.field_tables, self.objective_scale, fit_bias=True)
         self.relevance, self.relevance_curve = options.relevance, list(options.relevance_curve)
-        fresh = None if self.relevance is not None else self._learn_relevance(options.report)
         self.side = SideInformation.of(ratings, options.features, options.implicit_features)
+
+    def begin(self) -> None:
+        """Run the first phase, unless a warm start has its rows."""
+        fresh = None if self.relevance is not None else self._learn_relevance(self.options.report)
         self.ratings_start = self._begin(fresh)
 
     def _learn_relevance(self, report: Callable[[int, float], None] | None) -> UncertainModel:
@@ -116,19 +119,22 @@ class Variational(Solver[TwoPhaseModel]):
         assert begin is not None
         if self.options.ratings is not None and fresh is not None:
             begin = self._continued(self.options.ratings, fresh)
-        self.tables.set_rows(begin.model, begin.variances)
-        self.noise, self.precisions = begin.noise, begin.precisions.copy()
-        self.user_mean = begin.user_mean.copy()
-        self.item_means = begin.item_means[self.tables.ids[1]].astype(np.float64)
-        equal_weights = list(map(np.ones, self.tables.sizes))
         has_other_ratings = self.options.ratings is None or fresh is not None
-        coefficients = () if has_other_ratings else begin.coefficients
-        first = replace(begin.model, coefficients=coefficients)
-        features = joined_features(self.side, _PATTERN_SCALE)
-        self.priors = regression_priors(features, self.tables.ids, equal_weights, first, CHARGE_IN_IDS)
+        self._take(replace(begin, coefficients=()) if has_other_ratings else begin)
         if self.options.ratings is not None and has_other_ratings:
             self._regress_rows()
         return begin
+
+    def _take(self, rows: UncertainModel) -> None:
+        """Take rows, variances and priors."""
+        self.tables.set_rows(rows.model, rows.variances)
+        self.noise, self.precisions = rows.noise, rows.precisions.copy()
+        self.user_mean = rows.user_mean.copy()
+        self.item_means = rows.item_means[self.tables.ids[1]].astype(np.float64)
+        equal_weights = list(map(np.ones, self.tables.sizes))
+        first = replace(rows.model, coefficients=rows.coefficients)
+        features = joined_features(self.side, _PATTERN_SCALE)
+        self.priors = regression_priors(features, self.tables.ids, equal_weights, first, CHARGE_IN_IDS)
 
     def _regress_rows(self) -> None:
         """Learn the coefficients of the features from the rows of the last fit."""
@@ -226,6 +232,17 @@ class Variational(Solver[TwoPhaseModel]):
         """Means and variances of a field, float64, (n_rows, width) each."""
         means, variances = (np.asarray(part, dtype=np.float64) for part in self.tables.rows[field])
         return means, variances
+
+    def checkpoint(self) -> tuple[UncertainModel, TwoPhaseModel]:
+        """The start of the second phase, and its present state."""
+        return self.ratings_start, self.snapshot()
+
+    def resume(self, checkpoint: tuple[UncertainModel, TwoPhaseModel]) -> None:
+        """Continue the second phase after the sweeps of a checkpoint."""
+        self.ratings_start, last = checkpoint
+        self.relevance, self.relevance_curve = last.relevance, list(last.relevance_curve)
+        self.n_sweeps = last.n_sweeps
+        self._take(last.ratings)
 
     def snapshot(self) -> TwoPhaseModel:
         """Copy of the present rows of both phases, outside TensorFlow."""

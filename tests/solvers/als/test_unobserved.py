@@ -97,7 +97,8 @@ def exact(monkeypatch):
     monkeypatch.setattr(least_squares, "_STEPS", 20)
     monkeypatch.setattr(least_squares, "_PASSES", 1000)
     monkeypatch.setattr(least_squares, "_CHANGE", 1e-6)
-    monkeypatch.setattr(field_tables, "program", functools.cache(sweep.program.__wrapped__))
+    for name in ("program", "common_program"):
+        monkeypatch.setattr(field_tables, name, functools.cache(getattr(sweep, name).__wrapped__))
 
 
 def solve(ratings, start, options, max_iter=1):

@@ -97,9 +97,9 @@ def test_latent_values_replace_the_targets_of_every_field(ratings, tables, order
     by_cell = dict(zip(map(tuple, ratings.codes), latent.astype(np.float32), strict=True))
     ordered.put(latent, tables)
     for field in (0, 1):
-        ratings_by_field = tables.fields[field]
-        starts, other = ratings_by_field.starts.numpy(), ratings_by_field.other_ids.numpy()[:, 0]
-        rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        ratings_by_field = tables.fields[field].read(slice(None))
+        counts = (ratings_by_field.ends - ratings_by_field.starts).numpy()
+        rows, other = np.repeat(np.arange(len(counts)), counts), ratings_by_field.other_ids.numpy()[:, 0]
         cells = [tables.ids[field][rows], tables.ids[1 - field][other]][:: 1 if field == 0 else -1]
         expected = [by_cell[cell] for cell in zip(*cells, strict=True)]
         np.testing.assert_array_equal(ratings_by_field.targets.numpy(), expected)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.solvers import _rated_ids
+from sklearn_mf.solvers._rated_ids import NumberedRatings, RatedIds
 from sklearn_mf.solvers._tensors import shared
-from sklearn_mf.solvers.sgd import _partition
+from sklearn_mf.solvers.sgd import _memory, _packing, _partition
 
 
 def ratings_of(n, n_ids=(9, 5)):
@@ -47,13 +49,17 @@ def ratings_of_sizes(n, *n_ids):
 
 
 def arranged(*sources, batch_size="auto", width=10, n_parts=None):
-    layout, segments = _partition.plan_layout(list(sources), batch_size, width, n_parts)
-    packed = _partition.pack_ratings(layout, segments, list(sources), 0.0, 1.0)
+    n_ids = sources[0].n_ids
+    ids = RatedIds(list(map(np.arange, n_ids)), n_ids)
+    numbered = [NumberedRatings(source, ids) for source in sources]
+    layout, tilings = _partition.plan_layout(numbered, batch_size, width, n_parts)
+    packed = _packing.pack_ratings(layout, tilings, numbered, 0.0, 1.0)
     return layout, packed[:, :-2], *packed[:, -2:].view(np.float32).T
 
 
-def strata_of(layout):
-    return list(itertools.chain(*layout.rounds()))
+def blocks_of(layout):
+    """Each block with the padded row where its window begins."""
+    return [(window.first, block) for window in layout.windows for block in window.blocks]
 
 
 def test_padding_has_no_weight_and_points_to_a_row_of_no_id():
@@ -70,7 +76,7 @@ def test_padding_has_no_weight_and_points_to_a_row_of_no_id():
 def test_held_out_ratings_are_scored_and_not_visited():
     train, held_out = hold_out(ratings_of(40), 0.25, seed=0)
     layout, codes, _, weights = arranged(train, held_out)
-    assert layout.places.tolist() == [[0, 30, 40]]
+    assert [block.places.tolist() for _, block in blocks_of(layout)] == [[0, 30, 40]]
     assert (weights[:30] > 0).all()
     np.testing.assert_array_equal(codes[30:40], held_out.codes)
     np.testing.assert_allclose(weights[30:40], -held_out.weights)
@@ -85,29 +91,44 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert (layout.order(1, 2) != layout.order(2, 2)).any()
 
 
+def in_small_windows(monkeypatch, n_rows):
+    monkeypatch.setattr(_partition, "_WINDOW", n_rows)
+    monkeypatch.setattr(_partition, "_VISITS_OF_A_ROW", 0)
+
+
+@pytest.mark.parametrize("n_window", [10**6, 400])
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("n_ids", [(500,), (41, 30), (20, 11, 7)])
-def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(n_ids, n_parts):
+def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(
+    n_ids, n_parts, n_window, monkeypatch
+):
+    in_small_windows(monkeypatch, n_window)
+    monkeypatch.setattr(_partition, "_BATCHES", 1)
     ratings = ratings_of_sizes(900, *n_ids)
     is_held_out = np.random.default_rng(0).random(len(ratings.targets)) < 0.2
     train, held_out = ratings.take(~is_held_out), ratings.take(is_held_out)
     layout, codes, targets, weights = arranged(train, held_out, batch_size=16, n_parts=n_parts)
-    rounds = list(layout.rounds())
-    assert sorted(stratum.number for stratum in strata_of(layout)) == list(range(n_parts ** len(n_ids)))
-    for strata in rounds:
+    assert (len(layout.windows) > 1) == (n_window == 400)
+    met = [block.stratum.number for _, block in blocks_of(layout)]
+    assert set(met) == set(range(n_parts ** len(n_ids)))
+    for strata in itertools.chain(*(window.rounds for window in layout.windows)):
         for field in range(len(n_ids)):
-            assert len({stratum.parts[field] for stratum in strata}) == n_parts
+            assert len({block.stratum.parts[field] for block in strata}) == n_parts
     learnt, scored = [], []
-    for stratum in strata_of(layout):
-        for seen, held in ((learnt, False), (scored, True)):
-            rows = np.arange(layout.n_padded).reshape(-1, 16)[slice(*layout.batches(stratum, held))].ravel()
-            rows = layout.order(0, 0)[rows] if not held else rows
-            rows = rows[weights[rows] != 0]
-            ids = codes[rows] * n_parts + stratum.parts
-            seen.extend(
-                (*cell, target, weight > 0)
-                for cell, target, weight in zip(ids.tolist(), targets[rows], weights[rows], strict=True)
-            )
+    for number, window in enumerate(layout.windows):
+        order = window.first + layout.order(0, 0, number)
+        for block in window.blocks:
+            for seen, held in ((learnt, False), (scored, True)):
+                first, last = block.batches(16, held)
+                rows = np.arange(16 * first, 16 * last)
+                assert len(rows) == 0 or rows[-1] < layout.n_window
+                rows = window.first + rows if held else order[rows]
+                rows = rows[weights[rows] != 0]
+                ids = codes[rows] * n_parts + block.stratum.parts
+                seen.extend(
+                    (*cell, target, weight > 0)
+                    for cell, target, weight in zip(ids.tolist(), targets[rows], weights[rows], strict=True)
+                )
     cells = [
         {
             (*code, np.float32(target), trained)
@@ -147,32 +168,81 @@ def test_scattered_values_lie_in_the_row_and_part_of_their_id():
     assert not odd[20:].any()
 
 
+@pytest.mark.parametrize("n_window", [10**6, 700])
 @pytest.mark.parametrize("n_parts", [1, 2])
-def test_tiles_touch_few_rows_and_are_visited_one_after_another(n_parts, monkeypatch):
+def test_tiles_touch_few_rows_and_are_visited_one_after_another(n_parts, n_window, monkeypatch):
+    in_small_windows(monkeypatch, n_window)
     monkeypatch.setattr(_partition, "_CACHED_BYTES", 0)
     monkeypatch.setattr(_partition, "_TILE_BYTES", 400)  # ten rows of ten floats
-    layout, codes, _, weights = arranged(ratings_of_sizes(2000, 40 * n_parts, 25 * n_parts), n_parts=n_parts)
-    assert layout.places.shape == (n_parts**2, 4 * 3 + 2)
-    order = layout.order(seed=0, epoch=0)
-    for places in layout.places:
-        for first, last in itertools.pairwise(places[:-1]):
-            assert (np.ptp(codes[first:last], axis=0) < 10).all()
-        visited = order[places[0] : places[-2]]
-        tiles = np.searchsorted(places[:-2], visited, "right")
-        assert np.sort(visited).tolist() == list(range(places[0], places[-2]))
-        assert (np.diff(tiles) != 0).sum() == 4 * 3 - 1
-        assert not np.array_equal(visited, np.sort(visited))
-    assert (weights[order[order != layout.n_padded - 1]] > 0).all()
+    ratings = ratings_of_sizes(2000, 40 * n_parts, 25 * n_parts)
+    layout, codes, _, weights = arranged(ratings, n_parts=n_parts, batch_size=16)
+    n_tiles = [len(block.places) - 2 for _, block in blocks_of(layout)]
+    assert sum(n_tiles) >= n_parts**2 * 4 * 3
+    for number, window in enumerate(layout.windows):
+        order = layout.order(0, 0, number)
+        for block in window.blocks:
+            places = block.places
+            for first, last in itertools.pairwise(places[:-1]):
+                assert first == last or (np.ptp(codes[window.first :][first:last], axis=0) < 10).all()
+            visited = order[places[0] : places[-2]]
+            tiles = np.searchsorted(places[:-2], visited, "right")
+            assert np.sort(visited).tolist() == list(range(places[0], places[-2]))
+            assert (np.diff(tiles) != 0).sum() == (np.diff(places[:-1]) > 0).sum() - 1
+            assert not np.array_equal(visited, np.sort(visited))
+        own = order[order != layout.ends()[number] - 1]
+        assert (weights[window.first + own] > 0).all()
 
 
 def test_tables_in_the_cache_are_one_tile():
     layout, *_ = arranged(ratings_of_sizes(300, 41, 30))
-    assert layout.places.shape == (1, 3)
+    assert [block.places.shape for _, block in blocks_of(layout)] == [(3,)]
+
+
+def test_windows_hold_equal_shares_in_random_order(monkeypatch):
+    in_small_windows(monkeypatch, 400)
+    layout, *_ = arranged(ratings_of_sizes(2000, 80, 60), n_parts=2, batch_size=16)
+    sizes = np.array([[block.places[-2] - block.places[0] for block in w.blocks] for w in layout.windows])
+    assert len(sizes) == 6
+    assert np.ptp(sizes) < 0.2 * sizes.mean()
+    assert max(layout.ends()[:-1]) <= layout.n_window == 400
+    assert all(window.first * 4 * 4 % 64 == 0 for window in layout.windows), "TensorFlow needs aligned memory"
+    visits = [layout.visits(0, epoch) for epoch in range(5)]
+    assert all(sorted(each) == list(range(len(sizes))) for each in visits)
+    assert len(set(map(tuple, visits))) == 5
+    assert layout.visits(0, 3) == visits[3]
+    orders = [layout.order(0, 0, number) for number in (0, 1)]
+    assert not np.array_equal(*orders)
+
+
+def test_row_numbers_of_many_ratings_stay_below_the_limit(monkeypatch):
+    monkeypatch.setattr(_partition, "_LARGEST_WINDOW", 512)
+    layout, *_ = arranged(ratings_of_sizes(3000, 41, 30), n_parts=2, batch_size=10**9)
+    assert layout.n_padded > 2 * 512 == 2 * layout.n_window
+    assert layout.batch_size == 512 // 32
+    for number in range(len(layout.windows)):
+        assert layout.order(0, 0, number).max() < 512
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_the_places_do_not_depend_on_the_number_of_rows_read_at_a_time(n_parts, monkeypatch):
+    in_small_windows(monkeypatch, 400)
+    monkeypatch.setattr(_partition, "_CACHED_BYTES", 0)
+    monkeypatch.setattr(_partition, "_TILE_BYTES", 400)
+    ratings = ratings_of_sizes(1000, 41, 30)
+    train, held_out = hold_out(ratings, 0.2, seed=0)
+    _, *whole = arranged(train, held_out, n_parts=n_parts, batch_size=16)
+    monkeypatch.setattr(_rated_ids, "_CHUNK", 77)
+    layout, *parts = arranged(train, held_out, n_parts=n_parts, batch_size=16)
+    filled = np.zeros(layout.n_padded, dtype=bool)
+    for window, end in zip(layout.windows, layout.ends(), strict=True):
+        filled[window.first : window.first + end] = True
+    for ours, theirs in zip(parts, whole, strict=True):
+        np.testing.assert_array_equal(ours[filled], theirs[filled])
 
 
 @pytest.mark.parametrize("shape", [(1,), (7, 3), (1000, 4)])
 def test_tensorflow_takes_over_aligned_memory(shape):
-    array = _partition.aligned(shape)
+    array = _memory.aligned(shape)
     array[:] = 5
     assert array.ctypes.data % 64 == 0
     tensor = shared(array)

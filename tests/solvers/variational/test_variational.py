@@ -171,6 +171,7 @@ def test_a_sweep_of_the_relevance_phase_equals_the_dense_reference(noise, has_fe
 def test_a_sweep_of_the_rating_phase_equals_the_dense_reference(has_features):
     ratings, start = problem()
     solver = Variational(ratings, None, start, with_features(ratings) if has_features else OPTIONS)
+    solver.begin()
     solver.run_epoch(0)
     dense, n = Dense(ratings, solver.tables), ratings.n_ids
     anchors = np.zeros((n[1], DIM + 1))
