@@ -15,7 +15,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Blocks(NamedTuple):
-    """Rows in blocks: first those in blocks of segments, then those in blocks of padded rows; arrays or tensors.
+    """Rows in blocks: first those in blocks of segments, then in blocks of padded rows; arrays or tensors.
 
     Parameters
     ----------

@@ -12,7 +12,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from sklearn_mf.solvers._graph import Graph
-from sklearn_mf.solvers._objective import squared_loss
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import RowProblems, SegmentedRows, conjugate_gradient
@@ -88,7 +87,7 @@ class FieldTerms(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """The ratings of a field: `other_ids` (n_ratings,) int32, `targets` and `weights` (n_ratings,) float32."""
+    """Ratings of a field: `other_ids` (n_ratings,) int32, `targets` and `weights` (n_ratings,) float32."""
 
     other_ids: Tensor
     targets: Tensor
@@ -143,7 +142,7 @@ def _n_segments(counts: NDArray[np.integer]) -> NDArray[np.integer]:
 
 
 def solve_segments(terms: FieldTerms, ratings: RatingsByField, rows: RowTerms) -> tuple[Tensor, Tensor]:
-    """Solve for the rows of all blocks of segments; (n_rows, width), and weighted squared errors (n_rows,)."""
+    """Solve for the rows in blocks of segments, (n_rows, width); also their weighted squared errors."""
     width = tf.shape(rows.start)[1]
     terms, rows = terms.padded_columns(), rows.padded_columns()
     cells, bounds = (
@@ -176,8 +175,8 @@ def _solve_blocks(
 ) -> tuple[Tensor, Tensor]:
     """Solve for the rows of the first `n_blocks` blocks, one after another.
 
-    Rows (n_blocks, most rows, width) and weighted squared errors (n_blocks, most rows). `firsts`, (n_blocks,),
-    are the first rows of the blocks; the rows after the last of a block are of no use.
+    Rows (n_blocks, most rows, width) and weighted squared errors (n_blocks, most rows). `firsts`,
+    (n_blocks,), are the first rows of the blocks; the rows after the last of a block are of no use.
     """
 
     def solve(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -321,7 +321,8 @@ def ratings_signature(n_fields: int) -> RatingsByField:
     whole = tf.TensorSpec([None], tf.int32)
     other_ids = tf.TensorSpec([None, n_fields - 1], tf.int32)
     segments = tf.TensorSpec([None, None, 3], tf.int32)
-    return RatingsByField(other_ids, *[_vector] * 3, whole, whole, Blocks(segments, whole, whole))
+    blocks = Blocks(segments, whole, whole)
+    return RatingsByField(other_ids, _vector, _vector, _vector, whole, whole, blocks)
 
 
 @functools.cache
