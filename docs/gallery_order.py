@@ -12,6 +12,7 @@ FIRST = [
     "plot_few_ratings.py",
     "plot_diverse_lists.py",
     "plot_newcomer.py",
+    "plot_every_night.py",
     "plot_new_films.py",
     "plot_map_of_films.py",
     "plot_bayesian_uncertainty.py",

@@ -30,7 +30,7 @@ from sklearn_mf import (
     RatingsStore,
     prepare_ratings,
 )
-from sklearn_mf.recommenders._workers_command import _environment, free_ports
+from sklearn_mf.recommenders._workers_command import free_ports, worker_environment
 
 ALS = {"solver": "als", "tol": 0, "n_iter_no_change": 10**6, "verbose": 1, "random_state": 0, **OBSERVED}
 #: Data, and estimators fitted on them.
@@ -166,7 +166,7 @@ def exchange_of(n_workers):
     addresses = [f"127.0.0.1:{port}" for port in free_ports(n_workers)]
     words = [sys.executable, __file__, "worker"]
     workers = [
-        subprocess.Popen(words, env=_environment(addresses, number), stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(words, env=worker_environment(addresses, number), stdout=subprocess.PIPE, text=True)
         for number in range(n_workers)
     ]
     outputs = [worker.communicate()[0] for worker in workers]

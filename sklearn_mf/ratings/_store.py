@@ -129,7 +129,26 @@ class RatingsStore:
         return RatingStatistics(**self._contents.sums, id_weights=weights)
 
     def ratings(self) -> Ratings:
-        """Ratings as the solvers read them; the arrays are memory maps."""
+        """Open the merged ratings as memory maps, which the solvers read.
+
+        Returns
+        -------
+        Ratings
+            Has the attributes `codes` of shape (n_ratings, 2), the places of user and item in `ids`, sorted;
+            `targets` and `weights` of shape (n_ratings,); and `field_cells`, the same ratings in the order of
+            the users and in that of the items. Weights that are all equal are a view of one number.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pyarrow as pa
+        >>> from sklearn_mf import prepare_ratings
+        >>> ratings = pa.table({"user": ["bob", "ann"], "film": [7, 9], "stars": [4.0, 2.0]})
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     found = prepare_ratings(ratings, f"{parent}/ratings").ratings()
+        ...     found.codes.tolist(), found.targets.tolist()
+        ([[0, 1], [1, 0]], [2.0, 4.0])
+        """
         return open_ratings(self.folder, self._contents.n_ids, self._contents.equal)
 
     def __len__(self) -> int:

@@ -160,7 +160,7 @@ def _check_target(folder: Path, overwrite: bool, is_ours: bool) -> None:
 
 def _needed(error: OSError, folder: Path, n_bytes: int) -> str:
     """Sentence about a full disk with the space needed."""
-    needed = f"about {n_bytes / 1e9:.2f} GB ({n_bytes} bytes)" if n_bytes else "more space than there is"
+    needed = f"up to {n_bytes / 1e9:.2f} GB ({n_bytes} bytes)" if n_bytes else "more space than there is"
     return (
         f"No space left for the ratings store {folder} ({error.strerror}): the preparation needs {needed} in "
         f"{folder.parent}; free space or pass a folder on another disk."

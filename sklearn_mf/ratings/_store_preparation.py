@@ -21,14 +21,15 @@ from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._store import RatingsStore, Repeated, holds_store
 from sklearn_mf.ratings._store_files import Workplace, new_folder
 from sklearn_mf.ratings._store_rows import IdRows, Rows, open_rows
-from sklearn_mf.ratings._store_shuffle import Buckets
+from sklearn_mf.ratings._store_shuffle import Bucket, Buckets, in_order
 from sklearn_mf.ratings._store_writing import About, write_files
 from sklearn_mf.ratings._vocabulary import Vocabulary
 
 # Rows that are read at a time.
 _CHUNK = 2**20
-# Bytes a row on disk at the peak: the files of a store and the scratch file of the second grouping.
-_BYTES, _WEIGHT_BYTES = 48, 32
+# Bytes a row on disk at the peak, with weights or repeated cells: the files of a store, and the scratch file
+# of the second grouping.
+_ROW_BYTES = 80
 
 
 def prepare_ratings(
@@ -175,6 +176,11 @@ class FieldIds:
             self._tables[-2:] = [pd.Index(joined, dtype=joined.dtype)]
 
 
+def _number(pair: tuple[FieldIds, IdRows]) -> NDArray[np.int32]:
+    field, rows = pair
+    return field.number(rows)
+
+
 def _values(tables: list[pd.Index]) -> NDArray[np.generic]:
     return np.concatenate([table.to_numpy() for table in tables])
 
@@ -196,12 +202,16 @@ def _prepare(rows: Rows, work: Workplace, stages: Stages) -> None:
     ids, id_types = [one.ids for one, _ in learnt], [one.dtype for one, _ in learnt]
     stages.done(f"Read {fields[0].counts.sum()} ratings of {len(ids[0])} users and {len(ids[1])} items")
     counts = fields[0].counts[np.argsort(learnt[0][1])]
-    with Buckets(work.scratch / "rows.by_user", dtype, "users", counts) as buckets:
-        _group_by_user(path, buckets, [codes for _, codes in learnt])
-        stages.done("Grouped them by user")
-        parts = (_merge(part, users, len(ids[1]), rows.repeated) for users, part in buckets)
-        about = About(ids, id_types, rows.ids, target_range, rows.repeated)
-        write_files(work.path, work.scratch, parts, about)
+    del fields  # and their tables of ids
+    buckets = Buckets(work.scratch / "rows.by_user", dtype, "users", counts)
+    with path.open("rb") as file:
+        _group_by_user(file, buckets, [codes for _, codes in learnt])
+    path.unlink()
+    del learnt
+    stages.done("Grouped them by user")
+    parts = _merged_parts(buckets, len(ids[1]), rows.repeated)
+    about = About(ids, id_types, rows.ids, target_range, rows.repeated)
+    write_files(work.path, work.scratch, parts, about)
     stages.done("Sorted and merged them")
 
 
@@ -213,9 +223,9 @@ def _number_rows(
     with path.open("wb") as file:
         for batch in rows:
             n_rows += batch.n_read
-            work.n_bytes = n_rows * (_BYTES + (_WEIGHT_BYTES if rows.weight else 0))
+            work.n_bytes = n_rows * _ROW_BYTES
             if len(batch.targets):
-                numbers = [field.number(ids) for field, ids in zip(fields, batch.ids, strict=True)]
+                numbers = list(in_order(_number, zip(fields, batch.ids, strict=True)))
                 records = _records(numbers, batch.targets, batch.weights)
                 file.write(records.data)
                 lowest, highest = min(lowest, batch.targets.min()), max(highest, batch.targets.max())
@@ -238,14 +248,18 @@ def _records(
     return records
 
 
-def _group_by_user(path: Path, buckets: Buckets, codes: list[NDArray[np.int32]]) -> None:
+def _group_by_user(file: BinaryIO, buckets: Buckets, codes: list[NDArray[np.int32]]) -> None:
     """Replace the numbers of ids by their codes, (n_ids,) for each field, and group the rows by user."""
-    with path.open("rb") as file:
-        for rows in _chunks(file, buckets.dtype):
-            for name, of_numbers in zip(("users", "items"), codes, strict=True):
-                rows[name] = of_numbers[rows[name]]
-            buckets.add(rows)
-    path.unlink()
+    for rows in _chunks(file, buckets.dtype):
+        for name, of_numbers in zip(("users", "items"), codes, strict=True):
+            rows[name] = of_numbers[rows[name]]
+        buckets.add(rows)
+
+
+def _merged_parts(buckets: Buckets, n_items: int, repeated: Repeated) -> Iterator[Ratings]:
+    """Merged ratings of one range of users after another; at the end the file of the buckets is removed."""
+    with buckets:
+        yield from in_order(lambda bucket: _merge(bucket, n_items, repeated), buckets)
 
 
 def _chunks(file: BinaryIO, dtype: np.dtype) -> Iterator[NDArray[np.void]]:
@@ -253,8 +267,9 @@ def _chunks(file: BinaryIO, dtype: np.dtype) -> Iterator[NDArray[np.void]]:
         yield rows
 
 
-def _merge(rows: NDArray[np.void], users: range, n_items: int, repeated: Repeated) -> Ratings:
-    """Merge the rows (n,) of a range of users."""
+def _merge(bucket: Bucket, n_items: int, repeated: Repeated) -> Ratings:
+    """Merge the rows of a range of users."""
+    users, rows = bucket.codes, bucket.rows
     codes = [rows["users"] - np.int32(users.start), np.ascontiguousarray(rows["items"])]
     has_weights = "weights" in (rows.dtype.names or ())
     weights = rows["weights"].copy() if has_weights else np.broadcast_to(1.0, len(rows))

@@ -1,16 +1,23 @@
 """Rows grouped by ranges of codes, on disk: each range is then sorted in memory."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_mf.ratings._ratings import sorted_by
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 # Rows of a bucket, but for an id with more; bounds the memory.
 _BUCKET_ROWS = 2**19
+# Buckets that are sorted at the same time.
+_THREADS = 2
 
 
 class Bucket(NamedTuple):
@@ -79,3 +86,15 @@ class Buckets:
     def __exit__(self, *error: object) -> None:
         self._file.close()
         self._path.unlink()
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a function in the order of the items; a few are computed at the same time."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -23,7 +23,7 @@ from sklearn_mf.ratings._store import (
     open_ratings,
 )
 from sklearn_mf.ratings._store_files import ArrayFile, CompactFile, new_folder, read_array, save_array
-from sklearn_mf.ratings._store_shuffle import Bucket, Buckets
+from sklearn_mf.ratings._store_shuffle import Bucket, Buckets, in_order
 
 # Rows that are read at a time.
 _CHUNK = 2**20
@@ -132,13 +132,19 @@ def _write_buckets(folder: Path, buckets: Iterable[Bucket], names: list[str]) ->
     types = [np.int32 if name == "users" else np.float64 for name in names]
     files = [ArrayFile(folder / f"item_{name}.npy", dtype) for name, dtype in zip(names, types, strict=True)]
     try:
-        for items, rows in buckets:
-            order = sorted_by(rows["items"] - np.int32(items.start), len(items))[0]
-            for name, file in zip(names, files, strict=True):
-                file.append(rows[name][order])
+        for columns in in_order(lambda bucket: _sorted_by_item(bucket, names), buckets):
+            for column, file in zip(columns, files, strict=True):
+                file.append(column)
     finally:
         for file in files:
             file.__exit__()
+
+
+def _sorted_by_item(bucket: Bucket, names: list[str]) -> list[NDArray[np.generic]]:
+    """Columns of a bucket in the order of the items, (n_rows,) each."""
+    items, rows = bucket
+    order = sorted_by(rows["items"] - np.int32(items.start), len(items))[0]
+    return [rows[name][order] for name in names]
 
 
 def _write_ids(folder: Path, field: int, ids: NDArray[np.generic]) -> None:

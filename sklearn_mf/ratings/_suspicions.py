@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sklearn_mf.ratings._columns import Column, IdColumn, short_repr
 from sklearn_mf.utils._warnings import warn_user
@@ -14,6 +15,8 @@ from sklearn_mf.utils._warnings import warn_user
 _MOST_TIMES_MEDIAN = 100
 # Powers of ten in which values lie. A scale of 1 to 5 with a mistyped 999 fills two.
 _FEWEST_POWERS = 3
+# Ratings that are compared at a time: bounds the memory.
+_CHUNK = 2**20
 # 1990 to 2100 in seconds since 1970.
 _UNIX_SECONDS = 631_152_000, 4_102_444_800
 _TIME_WORDS = {"time", "timestamp", "datetime", "date", "day", "ts", "when", "year"}
@@ -76,7 +79,10 @@ def time_column_hint(table: object, columns: dict[object, Column]) -> str:
 
 def _are_counts(targets: NDArray[np.float64]) -> bool:
     """Whether ratings are whole, not negative, and spread over powers of ten with few large ones, (n,)."""
-    if targets.min() < 0 or targets.max() <= _MOST_TIMES_MEDIAN or (targets != np.floor(targets)).any():
+    parts = (targets[part] for part in gen_batches(len(targets), _CHUNK))
+    if targets.min() < 0 or targets.max() <= _MOST_TIMES_MEDIAN:
+        return False
+    if any((part != np.floor(part)).any() for part in parts):
         return False
     positive = targets[targets > 0]
     powers = np.unique(np.floor(np.log10(positive)))

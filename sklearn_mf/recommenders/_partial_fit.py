@@ -25,6 +25,8 @@ from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS
 class Updatable(Recommender, Protocol):
     """The members of a recommender that `partial_fit` needs beyond those of the fit."""
 
+    scale_: float
+
     def fit(self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self: ...
     def _update(self, task: FitTask) -> None: ...
 
@@ -116,7 +118,7 @@ def _prepare(
     return FitTask(ratings, 0, previous, known_codes, features)
 
 
-def _check_finite(fitted: Recommender) -> None:
+def _check_finite(fitted: Updatable) -> None:
     """Refuse an update that is not finite."""
     for numbers in (*fitted.embeddings_, *fitted.biases_, fitted.scale_):
         if not np.isfinite(numbers).all():

@@ -131,7 +131,7 @@ def _updated_phases(
     return TwoPhaseModel(ratings, relevance, previous.relevance_loss_curve_, previous._n_sweeps)
 
 
-def _apart(previous: Any, model: Model) -> NDArray[np.float64]:
+def _apart(previous: Updated, model: Model) -> NDArray[np.float64]:
     """Part of the average rows that the fallback leaves out, (n_fields, width)."""
     averages = with_averages(model, previous._id_weights)
     return np.column_stack(

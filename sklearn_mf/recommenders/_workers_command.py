@@ -89,7 +89,7 @@ def _start_all(n_workers: int, arguments: list[str]) -> int:
     try:
         for number in range(n_workers):
             # In a session of their own they do not get the Ctrl-C of the terminal, which TensorFlow ignores.
-            environment = _environment(addresses, number)
+            environment = worker_environment(addresses, number)
             workers.append(subprocess.Popen(command, env=environment, start_new_session=True))
         return _wait(workers)
     except KeyboardInterrupt:
@@ -111,7 +111,7 @@ def free_ports(n: int) -> list[int]:
     return ports
 
 
-def _environment(addresses: list[str], worker: int) -> dict[str, str]:
+def worker_environment(addresses: list[str], worker: int) -> dict[str, str]:
     """Environment of a worker: its place among the others, and its share of the cores."""
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
     n_threads = str(max((os.cpu_count() or 1) // len(addresses), 1))

@@ -1,5 +1,6 @@
 """The parts of the objective J as functions of tensors: predictions, squared loss and elastic net."""
 
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -78,6 +79,7 @@ def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:
     return tf.sign(values) * tf.maximum(tf.abs(values) - threshold, 0.0)
 
 
+@functools.cache
 def lower_bounds(width: int, positive: bool) -> Tensor:
     """Lower bound of each column, (width,): 0 for embeddings that must be positive, no bound for the bias."""
     unbounded = tf.float32.min  # finite, since TensorFlow can be set to reject infinite numbers

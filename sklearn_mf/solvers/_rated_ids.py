@@ -36,8 +36,8 @@ class RatedIds:
     def of(cls, ratings: Ratings, held_out: Ratings | None = None) -> Self:
         """Find the ids of the ratings of training and, where there are any, of those held out."""
         occurs = [np.zeros(n, dtype=bool) for n in ratings.n_ids]
-        for source in (ratings, held_out):
-            for rows in [] if source is None else chunks(source):
+        for source in [ratings] if held_out is None else [ratings, held_out]:
+            for rows in chunks(source):  # assignment by codes copies them as int64
                 for mask, codes in zip(occurs, source.codes[rows].T, strict=True):
                     mask[codes] = True
         return cls(list(map(np.flatnonzero, occurs)), ratings.n_ids)

@@ -264,7 +264,7 @@ def test_a_full_disk_is_explained_with_the_space_needed(limit, tmp_path):
     dataset, ends = shards(table(), tmp_path / "rows"), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, ends[1]))
     try:
-        with pytest.raises(OSError, match=r"No space left for .*store .* needs about .* GB \(\d+ bytes\)"):
+        with pytest.raises(OSError, match=r"No space left for .*store .* needs up to .* GB \(\d+ bytes\)"):
             prepare_ratings(dataset, tmp_path / "store", sample_weight="weight")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, ends)

@@ -5,6 +5,8 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
@@ -60,6 +62,11 @@ def model(request, fitted):
     return fitted(request.param)
 
 
+@pytest.fixture(params=["two phases", "als", "no bias", "implicit"])
+def some_model(request, fitted):
+    return fitted(request.param)
+
+
 def assert_equal(left, right, name=""):
     """Equal attributes, arrays to the bit."""
     if isinstance(left, dict):
@@ -78,15 +85,15 @@ def rmse(model, ratings):
     return float(np.sqrt(np.mean((model.predict(ratings[COLUMNS]) - ratings.iloc[:, 2]) ** 2)))
 
 
-def test_new_ids_take_their_sorted_places(model, parts, ratings):
-    old = model.categories_
+def test_new_ids_take_their_sorted_places(some_model, parts, ratings):
+    old = some_model.categories_
     assert not {"u00", "u17"} & set(old[0])
-    assert model.partial_fit(parts[1]) is model
+    assert some_model.partial_fit(parts[1]) is some_model
     for field, column in enumerate(COLUMNS):
-        np.testing.assert_array_equal(model.categories_[field], np.unique(ratings[column]))
-    sizes = {len(ids) for ids in old} - {len(ids) for ids in model.categories_}
+        np.testing.assert_array_equal(some_model.categories_[field], np.unique(ratings[column]))
+    sizes = {len(ids) for ids in old} - {len(ids) for ids in some_model.categories_}
     assert not any(
-        len(array) in sizes for value in vars(model).values() if isinstance(value, list)
+        len(array) in sizes for value in vars(some_model).values() if isinstance(value, list)
         for array in value if isinstance(array, np.ndarray) and array.ndim
     )  # fmt: skip
 
@@ -121,20 +128,20 @@ def test_mean_scale_and_weights_are_those_of_all_ratings(fitted, parts, ratings)
         np.testing.assert_allclose(one, other)
 
 
-def test_the_order_of_the_rows_and_rows_of_weight_0_do_not_matter(model, parts):
+def test_the_order_of_the_rows_and_rows_of_weight_0_do_not_matter(some_model, parts):
     chunk = parts[1]
-    other = copy.deepcopy(model).partial_fit(chunk)
+    other = copy.deepcopy(some_model).partial_fit(chunk)
     extra = pd.concat([chunk.sample(frac=1, random_state=0), chunk.iloc[:3].assign(stars=4.0)])
     weights = np.append(np.ones(len(chunk)), np.zeros(3))
-    model.partial_fit(extra[COLUMNS], extra.iloc[:, 2], weights)
-    assert_equal(vars(model), vars(other))
+    some_model.partial_fit(extra[COLUMNS], extra.iloc[:, 2], weights)
+    assert_equal(vars(some_model), vars(other))
 
 
-def test_a_row_of_weight_2_is_the_row_twice(model, parts):
+def test_a_row_of_weight_2_is_the_row_twice(some_model, parts):
     chunk = parts[1]
-    other = copy.deepcopy(model).partial_fit(pd.concat([chunk, chunk.iloc[:7]]))
-    model.partial_fit(chunk[COLUMNS], chunk.iloc[:, 2], 1.0 + (np.arange(len(chunk)) < 7))
-    assert_equal(vars(model), vars(other))
+    other = copy.deepcopy(some_model).partial_fit(pd.concat([chunk, chunk.iloc[:7]]))
+    some_model.partial_fit(chunk[COLUMNS], chunk.iloc[:, 2], 1.0 + (np.arange(len(chunk)) < 7))
+    assert_equal(vars(some_model), vars(other))
 
 
 @pytest.mark.parametrize("kind", ["two phases", "implicit"])
@@ -161,7 +168,7 @@ def test_one_rating_at_first_is_enough(kind, ratings):
 def test_odd_chunks_do_not_make_it_diverge(kind, change, fitted, parts):
     model, chunk = fitted(kind), parts[1]
     y = change(chunk.iloc[:, 2].to_numpy())
-    for _ in range(15):
+    for _ in range(8):
         model.partial_fit(chunk[COLUMNS], y)
     low, high = model.target_range_
     model.clip = False
@@ -180,16 +187,16 @@ def test_an_update_that_overflows_is_refused_and_keeps_the_state(fitted, parts, 
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_call_leaves_the_estimator_as_it_was(model, parts, monkeypatch, error):
-    before = copy.deepcopy(vars(model))
+def test_an_interrupted_call_leaves_the_estimator_as_it_was(some_model, parts, monkeypatch, error):
+    before = copy.deepcopy(vars(some_model))
 
     def stop(*_, **__):
         raise error
 
     monkeypatch.setattr("sklearn_mf.recommenders._partial_fit.replace_attributes", stop)
     with pytest.raises(error):
-        model.partial_fit(parts[1])
-    assert_equal(vars(model), before)
+        some_model.partial_fit(parts[1])
+    assert_equal(vars(some_model), before)
 
 
 @pytest.mark.parametrize(("X", "y", "match"), [
@@ -257,9 +264,9 @@ def test_standard_deviations_fall_with_more_ratings(fitted, parts):
     assert model.predict(rows, return_std=True)[1].mean() < first.mean()
 
 
-def test_it_needs_no_tensorflow(model, parts, monkeypatch):
+def test_it_needs_no_tensorflow(some_model, parts, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
-    assert "u17" in model.partial_fit(parts[1]).user_ids_
+    assert "u17" in some_model.partial_fit(parts[1]).user_ids_
 
 
 @pytest.mark.parametrize("n_fields", [1, 3])
@@ -270,6 +277,14 @@ def test_any_number_of_fields(n_fields):
     before = np.mean((model.predict(X[~early]) - y[~early]) ** 2)
     model.partial_fit(X[~early], y[~early])
     assert np.mean((model.predict(X[~early]) - y[~early]) ** 2) < before
+
+
+@pytest.mark.parametrize("kind", ["two phases", "implicit"])
+def test_a_dataset_on_disk_gives_the_bits_of_memory(kind, fitted, parts):
+    model, chunk = fitted(kind), parts[1]
+    in_memory = copy.deepcopy(model).partial_fit(chunk)
+    model.partial_fit(ds.dataset(pa.Table.from_pandas(chunk, preserve_index=False)))
+    assert_equal(vars(model), vars(in_memory))
 
 
 def test_a_matrix_may_have_more_rows_and_columns(parts):

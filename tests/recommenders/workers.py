@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
 from sklearn_mf.ratings._store import RatingsStore
-from sklearn_mf.recommenders._workers_command import _environment, free_ports
+from sklearn_mf.recommenders._workers_command import worker_environment, free_ports
 from sklearn_mf.solvers.distributed._cluster import Cluster
 from tests.conftest import OBSERVED_ALONE
 
@@ -116,7 +116,7 @@ def start(store, folder):
     """Start both workers, and wait for them; their exit statuses are printed."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     command = [sys.executable, "-m", "tests.recommenders.workers", store, folder]
-    environments = [_environment(addresses, worker) for worker in range(2)]
+    environments = [worker_environment(addresses, worker) for worker in range(2)]
     workers = [subprocess.Popen(command, env=environment) for environment in environments]
     print(*[worker.wait(SESSION) for worker in workers])
 

@@ -95,6 +95,8 @@ class FieldTables:
     def others(self, field: int) -> Tensor:
         """Stacked tables of all fields but one, (n_others, width)."""
         others = self.tables[:field] + self.tables[field + 1 :]
+        if len(others) == 1:
+            return others[0]
         return tf.concat(others, 0) if others else self.tables[0][:0]
 
     def minimise(

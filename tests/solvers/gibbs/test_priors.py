@@ -182,7 +182,7 @@ def test_slices_follow_a_density_with_two_modes():
     rng = np.random.default_rng(0)
 
     def log_density(x):
-        return np.logaddexp(stats.norm.logpdf(x, -1, 0.3), stats.norm.logpdf(x, 2, 0.6))
+        return np.logaddexp(-(((x + 1) / 0.3) ** 2) / 2 + np.log(2), -(((x - 2) / 0.6) ** 2) / 2)
 
     x, draws = 0.0, []
     for _ in range(20_000):

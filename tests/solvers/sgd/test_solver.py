@@ -72,9 +72,9 @@ def test_reference_gradient_is_the_derivative_of_J(n_fields):
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
 def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monkeypatch):
     monkeypatch.setattr(_programs, "_COMPILE_FROM", 0 if compiled else 2**30)
-    ratings, start = problem(n_fields)
+    ratings, start = problem(n_fields, n_ratings=300)
     l1, l2 = PENALTIES[penalty]
-    choice = options(l1, l2, n_parts=n_parts)
+    choice = options(l1, l2, n_parts=n_parts, max_iter=12)  # lasso takes over within 8 epochs
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
     for epoch in range(choice.max_iter):
@@ -91,7 +91,7 @@ def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monke
 def test_a_run_with_prior_ratings_follows_the_reference(penalty, n_parts):
     ratings, start = problem(n_ratings=300)
     l1, l2 = PENALTIES[penalty]
-    choice = options(l1, l2, n_parts=n_parts, prior_ratings=7.0)
+    choice = options(l1, l2, n_parts=n_parts, prior_ratings=7.0, max_iter=12)
     model, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2, prior_ratings=7.0)
     for epoch in range(choice.max_iter):
@@ -133,9 +133,9 @@ def test_many_prior_ratings_do_not_diverge_for_ids_with_one_rating(penalty):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_converged_objective_equals_the_reference(penalty):
-    ratings, start = problem(n_ratings=400)
+    ratings, start = problem(n_ratings=200)
     l1, l2 = PENALTIES[penalty]
-    choice = options(l1, l2, max_iter=150)
+    choice = options(l1, l2, max_iter=120)
     _, history = solve(ratings, start, choice)
     reference = reference_of(ratings, start, l1, l2)
     for epoch in range(choice.max_iter):
