@@ -4,9 +4,11 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
-# Each of two workers computes on one thread. TensorFlow reads these when it starts.
+# Each of two workers computes on one thread. TensorFlow and OpenBLAS read these when they start.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# Threads of OpenBLAS wait for each other by spinning: on shared cores that takes several times the CPU.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd

@@ -77,17 +77,11 @@ def sweep_seconds(text):
     return statistics.median(float(s) for s in re.findall(r"([\d.]+) s$", text, re.MULTILINE)[1:])
 
 
-def fit_alone(estimator, store):
-    """Fit in this process; the fitted estimator and the seconds of a sweep."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        estimator.fit(store)
-    return estimator, sweep_seconds(printed.getvalue())
-
-
-def fit_by_workers(folder, store, estimator, n_workers, *more):
-    """The same by some workers."""
+def fit_by_workers(folder, store, estimator, n_workers, *more, threads=1):
+    """Fit by some workers, each with so many threads of TensorFlow; the seconds of a sweep too."""
     words, fitted = command(folder, store, estimator, n_workers, *more)
-    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    environment = os.environ | {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    printed = subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
     return joblib.load(fitted), sweep_seconds(printed)
 
 
@@ -100,15 +94,23 @@ def difference(one, other):
 
 
 def compare(folder):
-    """Two workers against one process, from the same store."""
-    print("\nTwo workers against one process: largest difference, relative difference of J, seconds a sweep")
+    """Two workers of one thread each against one process of one thread, and of all cores."""
+    cores = os.cpu_count()
+    print(
+        "\nTwo workers of one thread each: largest difference and relative difference of J from one process"
+    )
+    print(f"of one thread, and of {cores} threads; median seconds of a sweep")
     for name, (read, estimator) in CASES.items():
         store = store_of(read, folder)
-        alone, seconds = fit_alone(estimator, store)
+        alone = {
+            threads: fit_by_workers(folder, store, estimator, 1, threads=threads) for threads in (1, cores)
+        }
         for dtype in ("float32", "float16") if "als" in name else ("float32",):
-            together, shared = fit_by_workers(folder, store, estimator, 2, "--exchange-dtype", dtype)
-            largest, relative = difference(together, alone)
-            print(f"{name}, {dtype}: {largest:.2g}, {relative:.2g}, {shared:.3f} s (one: {seconds:.3f} s)")
+            together, seconds = fit_by_workers(folder, store, estimator, 2, "--exchange-dtype", dtype)
+            found = [difference(together, one) for one, _ in alone.values()]
+            differences = "; ".join(f"{largest:.2g} and {relative:.2g}" for largest, relative in found)
+            others = ", ".join(f"{other:.3f}" for _, other in alone.values())
+            print(f"{name}, {dtype}: {differences}; {seconds:.3f} s (one process: {others} s)", flush=True)
 
 
 def kill_and_restart(folder):
@@ -128,14 +130,14 @@ def kill_and_restart(folder):
         status = launcher.wait()
     print(f"ended after {time.perf_counter() - started:.1f} s with status {status}: {message}")
     again, _ = fit_by_workers(folder, store, estimator, 2, *more)
-    alone, _ = fit_alone(estimator, store)
+    alone, _ = fit_by_workers(folder, store, estimator, 1)
     print(
         f"started again: largest difference from a fit without interruption {difference(again, alone)[0]:.2g}"
     )
 
 
 def measure_exchange():
-    """In a worker: seconds of the exchange of both tables, and megabytes received, by the chief."""
+    """In a worker: seconds and CPU seconds of the exchange of both tables, and megabytes received."""
     import tensorflow as tf
 
     from sklearn_mf.solvers.distributed._cluster import Cluster
@@ -146,15 +148,17 @@ def measure_exchange():
         exchange = connect(cluster, 300.0, half)
         for name, tables in TABLES.items():
             rows = [tf.random.normal([n // cluster.n_workers, width]) for n, width in tables]
-            seconds = []
+            seconds, processor = [], []
             for repeat in range(REPEATS + 2):
-                started = time.perf_counter()
+                started, used = time.perf_counter(), time.process_time()
                 for table in rows:
                     exchange.gather(table, f"{name}, {repeat}")
                 seconds.append(time.perf_counter() - started)
+                processor.append(time.process_time() - used)
             n_bytes = sum(n * width * 4 for n, width in tables) * (1 - 1 / cluster.n_workers) / (1 + half)
             found[f"{name}, {'float16' if half else 'float32'}"] = (
                 statistics.median(seconds[2:]),
+                statistics.median(processor[2:]),
                 n_bytes / 1e6,
             )
     if cluster.worker == 0:
@@ -162,7 +166,7 @@ def measure_exchange():
 
 
 def exchange_of(n_workers):
-    """Seconds and megabytes received of each exchange, measured by some local workers."""
+    """Seconds, CPU seconds and megabytes received of each exchange, measured by some local workers."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(n_workers)]
     words = [sys.executable, __file__, "worker"]
     workers = [
@@ -178,11 +182,12 @@ def grow():
     print(f"\nExchange of the rows of both fields, median of {REPEATS}: received by each worker")
     rates = {}
     for n_workers in (2, 4, 8):
-        for name, (seconds, megabytes) in exchange_of(n_workers).items():
-            rates[n_workers, name] = megabytes / seconds
+        for name, (seconds, processor, megabytes) in exchange_of(n_workers).items():
+            rates[n_workers, name] = megabytes / processor
             print(
-                f"{n_workers} workers, {name}: {megabytes:.1f} MB in {seconds:.3f} s, "
-                f"{megabytes / seconds:.0f} MB/s"
+                f"{n_workers} workers, {name}: {megabytes:.1f} MB in {seconds:.3f} s, the chief's CPU "
+                f"{processor:.3f} s, {megabytes / processor:.0f} MB a CPU second",
+                flush=True,
             )
     return rates
 
@@ -210,8 +215,8 @@ def billion(folder, rates):
     print(f"rows of both fields: {table:.1f} GB; received a sweep and machine: {received:.1f} GB")
     for name, per_second in (
         ("at 10 Gbit/s", 1250.0),
-        ("float32, at the rate of 2 local workers", rates.get((2, "20 M, 64, float32"))),
-        ("float16, at the rate of 2 local workers", rates.get((2, "20 M, 64, float16"))),
+        ("float32, at the MB a CPU second of 2 local workers", rates.get((2, "20 M, 64, float32"))),
+        ("float16, at the MB a CPU second of 2 local workers", rates.get((2, "20 M, 64, float16"))),
     ):
         if per_second is not None:
             share = 0.5 if "float16" in name else 1.0

@@ -136,7 +136,7 @@ class FieldIds:
         self.counts = np.zeros(0, dtype=np.int64)
         self._dtype: IdType | None = None
 
-    def number(self, rows: IdRows) -> NDArray[np.int32]:
+    def number(self, rows: IdRows) -> NDArray[np.integer]:
         """Number of the id of each row, (n_rows,), and count them."""
         self._dtype = rows.dtype
         numbers = self._number_ids(rows.ids)
@@ -154,18 +154,17 @@ class FieldIds:
         column = IdColumn(_values(self._tables), numbers)
         return Vocabulary.learn(column, self._dtype)[:2]
 
-    def _number_ids(self, ids: NDArray[np.generic]) -> NDArray[np.int32]:
-        """Number of each id, (n,), after new ones are added."""
-        numbers, unknown, start = np.full(len(ids), -1, dtype=np.int32), np.arange(len(ids)), 0
-        for table in self._tables:
-            found = table.get_indexer(pd.Index(ids, dtype=ids.dtype))
-            known = found >= 0
-            numbers[unknown[known]] = found[known] + start
-            unknown, ids, start = unknown[~known], ids[~known], start + len(table)
-        if len(unknown):
-            found, new = pd.factorize(ids)
-            numbers[unknown] = found + start
+    def _number_ids(self, ids: NDArray[np.generic], table: int = 0, start: int = 0) -> NDArray[np.integer]:
+        """Number of each id, (n,), from a table on, whose first id has number `start`; new ids are added."""
+        if table == len(self._tables):
+            numbers, new = pd.factorize(ids)
             self._add(new)
+            return numbers + start
+        numbers = self._tables[table].get_indexer(pd.Index(ids, dtype=ids.dtype))
+        unknown = np.flatnonzero(numbers < 0)
+        numbers += start
+        if len(unknown):
+            numbers[unknown] = self._number_ids(ids[unknown], table + 1, start + len(self._tables[table]))
         return numbers
 
     def _add(self, ids: NDArray[np.generic]) -> None:
@@ -174,11 +173,6 @@ class FieldIds:
         while len(self._tables) > 1 and len(self._tables[-2]) < 2 * len(self._tables[-1]):
             joined = _values(self._tables[-2:])
             self._tables[-2:] = [pd.Index(joined, dtype=joined.dtype)]
-
-
-def _number(pair: tuple[FieldIds, IdRows]) -> NDArray[np.int32]:
-    field, rows = pair
-    return field.number(rows)
 
 
 def _values(tables: list[pd.Index]) -> NDArray[np.generic]:
@@ -225,7 +219,7 @@ def _number_rows(
             n_rows += batch.n_read
             work.n_bytes = n_rows * _ROW_BYTES
             if len(batch.targets):
-                numbers = list(in_order(_number, zip(fields, batch.ids, strict=True)))
+                numbers = [field.number(ids) for field, ids in zip(fields, batch.ids, strict=True)]
                 records = _records(numbers, batch.targets, batch.weights)
                 file.write(records.data)
                 lowest, highest = min(lowest, batch.targets.min()), max(highest, batch.targets.max())
@@ -236,7 +230,7 @@ def _number_rows(
 
 
 def _records(
-    numbers: list[NDArray[np.int32]], targets: NDArray[np.generic], weights: NDArray[np.float64] | None
+    numbers: list[NDArray[np.integer]], targets: NDArray[np.generic], weights: NDArray[np.float64] | None
 ) -> NDArray[np.void]:
     """Structured rows, (n_rows,)."""
     columns = [("users", np.int32), ("items", np.int32), ("targets", targets.dtype)]

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-# Rows of a batch, and files and batches that are read ahead: bounds the memory.
+# Rows of a batch: bounds the memory.
 _BATCH = 2**20
-_FILES_AHEAD, _BATCHES_AHEAD = 1, 2
 
 
 class IdRows(NamedTuple):
@@ -283,15 +282,22 @@ def _scan(
 
 
 def _files(dataset: ds.Dataset, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
-    scanner = dataset.scanner(
-        columns=columns,
-        batch_size=_BATCH,
-        batch_readahead=_BATCHES_AHEAD,
-        fragment_readahead=_FILES_AHEAD,
-        cache_metadata=False,
-    )
-    for tagged in scanner.scan_batches():
-        yield getattr(tagged.fragment, "path", ""), tagged.record_batch
+    """Read one file after another: a scan of all files reads more of them ahead than it is told."""
+    scan = {"columns": columns, "batch_size": _BATCH, "batch_readahead": 1, "fragment_readahead": 1}
+    fragments = _fragments(dataset)
+    for fragment in fragments:
+        for batch in fragment.scanner(schema=dataset.schema, **scan).to_batches():
+            yield getattr(fragment, "path", ""), batch
+    if not fragments:
+        for tagged in dataset.scanner(**scan).scan_batches():
+            yield getattr(tagged.fragment, "path", ""), tagged.record_batch
+
+
+def _fragments(source: ds.Dataset | pa.RecordBatchReader) -> list[ds.Fragment]:
+    """The files of a data set; none of a stream or of a filtered data set."""
+    with contextlib.suppress(AttributeError, ValueError):
+        return list(source.get_fragments())
+    return []
 
 
 def _slices(reader: pa.RecordBatchReader, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -302,10 +308,7 @@ def _slices(reader: pa.RecordBatchReader, columns: list[str]) -> Iterator[tuple[
 
 def _reason(source: ds.Dataset | pa.RecordBatchReader, columns: list[str], error: Exception) -> str:
     """Sentence about a file that cannot be read, or that has a column of another type."""
-    fragments: list[ds.Fragment] = []
-    with contextlib.suppress(AttributeError, ValueError):  # streams, filtered data sets
-        fragments = list(source.get_fragments())
-    for fragment in fragments:
+    for fragment in _fragments(source):
         try:
             schema = fragment.physical_schema
         except (ValueError, OSError) as failure:

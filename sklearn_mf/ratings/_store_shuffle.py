@@ -65,7 +65,7 @@ class Buckets:
         """Write rows (n,) to their buckets."""
         buckets = self._bucket_of_code[rows[self._field]]
         order, starts = sorted_by(buckets, len(self._ends))
-        rows = rows.take(order)
+        rows = take_rows(rows, order)
         for bucket in np.flatnonzero(np.diff(starts)):
             part = rows[starts[bucket] : starts[bucket + 1]]
             self._file.seek(self._ends[bucket] * self.dtype.itemsize)
@@ -86,6 +86,12 @@ class Buckets:
     def __exit__(self, *error: object) -> None:
         self._file.close()
         self._path.unlink()
+
+
+def take_rows(rows: NDArray[np.void], order: NDArray[np.integer]) -> NDArray[np.void]:
+    """Structured rows (n,) in an order, (n,) -> (n,); as plain bytes, since NumPy copies these faster."""
+    plain = np.dtype((np.void, rows.dtype.itemsize))
+    return rows.view(plain).take(order).view(rows.dtype)
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

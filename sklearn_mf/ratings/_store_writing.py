@@ -23,7 +23,7 @@ from sklearn_mf.ratings._store import (
     open_ratings,
 )
 from sklearn_mf.ratings._store_files import ArrayFile, CompactFile, new_folder, read_array, save_array
-from sklearn_mf.ratings._store_shuffle import Bucket, Buckets, in_order
+from sklearn_mf.ratings._store_shuffle import Bucket, Buckets, in_order, take_rows
 
 # Rows that are read at a time.
 _CHUNK = 2**20
@@ -144,7 +144,8 @@ def _sorted_by_item(bucket: Bucket, names: list[str]) -> list[NDArray[np.generic
     """Columns of a bucket in the order of the items, (n_rows,) each."""
     items, rows = bucket
     order = sorted_by(rows["items"] - np.int32(items.start), len(items))[0]
-    return [rows[name][order] for name in names]
+    rows = take_rows(rows, order)
+    return [rows[name].copy() for name in names]
 
 
 def _write_ids(folder: Path, field: int, ids: NDArray[np.generic]) -> None:

@@ -32,7 +32,7 @@ def read_ratings(monkeypatch):
 def run_here(monkeypatch, capsys):
     """Run an example in this process, where TensorFlow has started already; what it prints."""
     monkeypatch.syspath_prepend(EXAMPLES)
-    monkeypatch.setenv("SKLEARN_MF_EXAMPLE_ROWS", "5000")
+    monkeypatch.setenv("SKLEARN_MF_EXAMPLE_ROWS", "3800")
     matplotlib.use("Agg")
 
     def run(script, *arguments):

@@ -206,6 +206,17 @@ def test_a_file_with_ids_of_another_type_is_named(tmp_path):
         prepare_ratings(dataset, tmp_path / "store", sample_weight="weight")
 
 
+def test_ids_may_be_names_of_folders(tmp_path):
+    rows = table()
+    ds.write_dataset(
+        rows, tmp_path / "rows", format="parquet", partitioning=["film"], partitioning_flavor="hive"
+    )
+    dataset = ds.dataset(tmp_path / "rows", partitioning="hive")
+    columns = ["user", "film", "stars"]
+    store = prepare_ratings(dataset, tmp_path / "store", columns=columns, sample_weight="weight")
+    check_same(store, *in_memory(rows, True, "mean"))
+
+
 def test_a_filtered_data_set_is_read_and_checked(tmp_path):
     dataset = shards(table(), tmp_path / "rows").filter(ds.field("weight") > 0)
     store = prepare_ratings(dataset, tmp_path / "store", sample_weight="weight")

@@ -58,6 +58,7 @@ def test_the_cells_of_a_field_are_in_its_order(store, field):
     assert cells.targets.tolist() == RATINGS.targets[order].tolist()
     assert cells.weights.tolist() == RATINGS.weights[order].tolist()
     assert np.diff(cells.starts).tolist() == RATINGS.counts(field).tolist()
+    assert cells.starts.dtype == np.int64
 
 
 def test_the_statistics_are_those_of_memory(store):
@@ -199,6 +200,22 @@ def test_ids_with_categories_are_refused(tmp_path):
     with pytest.raises(TypeError, match="ids of plain types, not categories"):
         write_store(RATINGS, IDS, tmp_path / "store", id_types=["int64", {"categories": IDS[1]}])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_holds_a_range_of_codes_with_few_rows(tmp_path):
+    dtype = np.dtype([("users", np.int32), ("place", np.int64)])
+    rows = np.zeros(100, dtype)
+    rows["users"], rows["place"] = np.random.default_rng(0).integers(0, 30, 100), np.arange(100)
+    counts = np.bincount(rows["users"], minlength=32)
+    with _store_shuffle.Buckets(tmp_path / "rows", dtype, "users", counts) as buckets:
+        for part in np.split(rows, [7, 40]):
+            buckets.add(part)
+        found = list(buckets)
+    assert not list(tmp_path.iterdir())
+    assert [code for bucket in found for code in bucket.codes] == list(range(32))
+    for codes, part in found:
+        assert len(part) < 17 + counts.max()
+        assert part.tolist() == [row for row in rows.tolist() if row[0] in codes]
 
 
 def test_an_id_may_have_more_ratings_than_a_bucket(tmp_path):

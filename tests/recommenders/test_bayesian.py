@@ -135,7 +135,7 @@ def test_intervals_hold_the_share_of_held_out_ratings_that_they_say(movielens, h
     train, test = train_test_split(movielens, test_size=0.1, random_state=0)
     pair = ["userId", "movieId"]
     model = BayesianMFRecommender(
-        8, max_iter=60, n_samples=40, heteroscedastic=heteroscedastic, random_state=0
+        8, max_iter=60, n_samples=40, n_chains=1, heteroscedastic=heteroscedastic, random_state=0
     )
     model.fit(train[pair], train["rating"])
     for coverage in (0.5, 0.9):
@@ -250,7 +250,7 @@ def test_warm_start_goes_on_with_the_chain(ratings):
 
 def test_warm_start_takes_new_ids_and_keeps_old_ones(ratings):
     old, new = ratings[ratings["user"] < 60], ratings[ratings["user"] >= 60]
-    model = BayesianMFRecommender(4, max_iter=30, warm_start=True, random_state=0).fit(old)
+    model = BayesianMFRecommender(4, max_iter=10, warm_start=True, random_state=0).fit(old)
     model.fit(pd.concat([old, new]))
     assert len(model.user_ids_) == ratings["user"].nunique()
     assert np.isfinite(model.predict(ratings[["user", "item"]])).all()
@@ -305,5 +305,5 @@ def test_verbose_prints_a_line_a_sweep(capsys, ratings):
 
 def test_a_search_over_the_dimension(ratings):
     grid = {"embedding_dim": [0, 4]}
-    search = GridSearchCV(BayesianMFRecommender(max_iter=40, random_state=0), grid, cv=2)
+    search = GridSearchCV(BayesianMFRecommender(max_iter=20, n_chains=1, random_state=0), grid, cv=2)
     assert search.fit(ratings[["user", "item"]], ratings["rating"]).best_params_ == {"embedding_dim": 4}

@@ -74,8 +74,10 @@ def test_the_scale_of_the_ratings_does_not_matter(scale):
     np.testing.assert_allclose(scaled.predict(X) - b, a * base.predict(X), rtol=1e-3, atol=1e-5 * a)
 
 
-@pytest.mark.parametrize("penalty", ["l2", "l1", None])
-@pytest.mark.parametrize("n_fields", [1, 2, 3, 10, 30])
+@pytest.mark.parametrize(
+    ("n_fields", "penalty"),
+    [*((n, penalty) for n in (1, 2, 3) for penalty in ("l2", "l1", None)), (10, "l2"), (30, "l1")],
+)
 def test_defaults_converge_for_any_number_of_fields(n_fields, penalty):
     X, y = low_rank_ratings(n_fields=n_fields)
     model = fit(X, y, penalty=penalty)
@@ -390,7 +392,8 @@ def hashes():
 def test_same_seed_same_bits_in_a_process_and_across_processes():
     here = hashes()
     code = "from tests.recommenders.test_mf import hashes; print(hashes())"
-    environment = os.environ | {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2"}
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, "2")
     other = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
@@ -456,7 +459,7 @@ def test_als_converges_for_any_number_of_fields(n_fields, penalty):
     assert model.score(X, y) > (0.1 if n_fields == 1 else 0.8)
 
 
-@pytest.mark.parametrize(("dim", "alpha"), [(3, 0.05), (3, 0.1), (33, 0.1)])
+@pytest.mark.parametrize(("dim", "alpha"), [(3, 0.05), (33, 0.1)])
 def test_ridge_of_both_solvers_ends_at_the_same_objective(dim, alpha):
     X, y = low_rank_ratings(n_ratings=900)
     parameters = {"embedding_dim": dim, "alpha": alpha, "max_iter": 300, "tol": 1e-8}

@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
 from sklearn_mf.ratings._store import RatingsStore
-from sklearn_mf.recommenders._workers_command import worker_environment, free_ports
+from sklearn_mf.recommenders._workers_command import free_ports, worker_environment
 from sklearn_mf.solvers.distributed._cluster import Cluster
 from tests.conftest import OBSERVED_ALONE
 

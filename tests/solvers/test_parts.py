@@ -20,6 +20,7 @@ from sklearn_mf.solvers._training import (
 )
 from sklearn_mf.solvers.als import _parts as parts
 from sklearn_mf.solvers.als._solver import ALS
+from sklearn_mf.solvers.gibbs import _sampler as sampler
 from sklearn_mf.solvers.gibbs._chains import GibbsChains
 from sklearn_mf.solvers.variational._solver import Variational
 from tests.solvers.problems import Silent, as_on_disk, features_of, problem
@@ -139,6 +140,14 @@ def test_any_number_of_workers_gives_the_same_bits(name, n_workers):
     assert len(set(names)) == len(names) >= 4
     for result in results:
         assert_same_bits(result, alone)
+
+
+def test_the_blocks_of_all_parts_are_drawn_from_different_seeds():
+    key, fold_in = tf.constant([3, 14], tf.int32), tf.random.experimental.stateless_fold_in
+    of_parts = [sampler._key_of_part(key, number) for number in range(20)]
+    assert of_parts[0] is key, "ratings in memory are one part"
+    seeds = {tuple(fold_in(each, block).numpy()) for each in of_parts for block in range(20)}
+    assert len(seeds) == 400
 
 
 def test_workers_read_their_own_parts_alone(monkeypatch):

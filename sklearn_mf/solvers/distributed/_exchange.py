@@ -45,9 +45,10 @@ class MultiWorkerExchange:
         largest = tf.reduce_max(tf.abs(rows), 0, keepdims=True) if n_rows else tf.zeros([1, rows.shape[1]])
         header = tf.concat([tf.cast(largest, tf.float64), tf.fill([1, 1], np.float64(n_rows))], 1)
         headers = self._gather(header)
-        shares = tf.cast(tf.math.divide_no_nan(rows, largest), tf.float16)
-        scales = tf.repeat(tf.cast(headers[:, :-1], tf.float32), tf.cast(headers[:, -1], tf.int32), axis=0)
-        return tf.cast(self._gather(shares), tf.float32) * scales
+        shares = self._gather(tf.cast(tf.math.divide_no_nan(rows, largest), tf.float16))
+        of_workers = tf.split(shares, tf.cast(headers[:, -1], tf.int32))
+        scales = tf.cast(headers[:, :-1], tf.float32)
+        return tf.concat([tf.cast(part, tf.float32) * scales[n] for n, part in enumerate(of_workers)], 0)
 
     def _guarded(self, operation: Callable[[], Result], name: str) -> Result:
         """The result of an operation; where it fails, an error that names the worker that has gone."""

@@ -43,16 +43,24 @@ class Tiling(NamedTuple):
         Parts of the ids of each field.
     n_ranges : list of int, of length n_fields
         Ranges of the ids of each part.
+    n_mixed : int
+        Tiles that each have ratings of all ids, where there is one range of each field.
     """
 
     n_ids: tuple[int, ...]
     n_parts: int
     n_ranges: list[int]
+    n_mixed: int = 1
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles of a stratum."""
+        return self.n_mixed * math.prod(self.n_ranges)
 
     @property
     def size(self) -> int:
         """Number of tiles of all strata."""
-        return self.n_parts ** len(self.n_ids) * math.prod(self.n_ranges)
+        return self.n_parts ** len(self.n_ids) * self.n_tiles
 
     def numbers(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
         """Tile of each rating, by stratum and then by tile of the stratum, (n, n_fields) -> (n,)."""
@@ -63,6 +71,9 @@ class Tiling(NamedTuple):
         for column, n, n_ranges in zip(codes.T, self.n_ids, self.n_ranges, strict=True):
             numbers *= n_ranges
             numbers += column // (self.n_parts * -(-n // (self.n_parts * n_ranges)))
+        if self.n_mixed > 1:
+            numbers *= self.n_mixed
+            numbers += (codes // self.n_parts).sum(axis=1) % self.n_mixed
         return numbers
 
     def counts(self, ratings: NumberedRatings) -> NDArray[np.int64]:
@@ -70,7 +81,7 @@ class Tiling(NamedTuple):
         counts = np.zeros(self.size, dtype=np.int64)
         for rows in chunks(ratings.ratings):
             counts += np.bincount(self.numbers(ratings.codes(rows)), minlength=self.size)
-        return counts.reshape(-1, math.prod(self.n_ranges))
+        return counts.reshape(-1, self.n_tiles)
 
 
 def rounded_up(size: int, large: int) -> int:
@@ -113,10 +124,11 @@ def plan_layout(
     rounded, largest = rounded_up(n_rows + 1, _LARGE), min(rounded_up(n_train, _LARGE), _largest_batch())
     size = choose_batch_size(n_train) if isinstance(batch_size, str) else min(batch_size, largest)
     n_parts = n_parts or choose_n_parts(len(n_ids), rounded, size)
-    ranges = [_n_ranges(n_ids, n_train, width, n_parts), [1] * len(n_ids)]
-    tilings = [Tiling(n_ids, n_parts, n) for n, _ in zip(ranges, sources, strict=False)]
+    n_window = _choose_window(sum(n_ids), n_parts, size)
+    tilings = [_tile_training(n_ids, n_train, width, n_parts, n_window)]
+    tilings += [Tiling(n_ids, n_parts, [1] * len(n_ids)) for _ in sources[1:]]
     counts = [tiling.counts(source) for tiling, source in zip(tilings, sources, strict=True)]
-    n_window, windows = _plan_windows(n_ids, n_parts, counts, size, rounded)
+    n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size, rounded, n_window)
     n_tables = tuple(rounded_up(-(-n // n_parts) + 1, _LARGE_TABLE) for n in n_ids)
     return Layout(n_parts, n_tables, size, n_window, windows), tilings
 
@@ -126,26 +138,38 @@ def _largest_batch() -> int:
     return _LARGEST_WINDOW // (2 * _BATCHES * _PARTS)
 
 
-def _n_ranges(n_ids: tuple[int, ...], n_ratings: int, width: int, n_parts: int) -> list[int]:
-    """Ranges of the ids of a part of each field; one each where all tables fit into a cache."""
-    n_bytes = [4 * width * n for n in n_ids]
+def _tile_training(n_ids: tuple[int, ...], n_ratings: int, width: int, n_parts: int, n_window: int) -> Tiling:
+    """Tiles of the training ratings: of few ids where the tables do not fit into a cache.
+
+    Otherwise a tile for each window that a round will have, with ratings of all ids: learning from one range
+    of the ids after another would take more epochs.
+    """
+    n_bytes, one_each = [4 * width * n for n in n_ids], [1] * len(n_ids)
     n_ranges = [-(-size // (n_parts * _TILE_BYTES)) for size in n_bytes]
     few = math.prod(n_ranges) * n_parts ** len(n_ids) <= n_ratings
-    return n_ranges if sum(n_bytes) > _CACHED_BYTES and few else [1] * len(n_ids)
+    if sum(n_bytes) > _CACHED_BYTES and few:
+        return Tiling(n_ids, n_parts, n_ranges)
+    if n_ratings < n_window:
+        return Tiling(n_ids, n_parts, one_each)
+    return Tiling(n_ids, n_parts, one_each, -(-n_ratings // (n_parts ** (len(n_ids) - 1) * n_window)))
 
 
 def _plan_windows(
-    n_ids: tuple[int, ...], n_parts: int, counts: list[NDArray[np.int64]], batch_size: int, rounded: int
+    n_parts: int,
+    n_fields: int,
+    counts: list[NDArray[np.int64]],
+    batch_size: int,
+    rounded: int,
+    n_window: int,
 ) -> tuple[int, tuple[Window, ...]]:
     """Rows of a window, and the windows: one where all ratings fit into it, else some for each round.
 
     `counts`, (n_strata, n_tiles) for each source, are the ratings of each tile; `rounded` is their number,
     rounded up.
     """
-    rounds, sizes = rounds_of(n_parts, len(n_ids)), sum(each.sum(1) for each in counts)
-    n_padded = -(-rounded // batch_size) * batch_size + (len(sizes) - 1) * batch_size
-    n_window = _choose_window(sum(n_ids), n_parts, batch_size)
-    if n_padded <= n_window:
+    rounds, sizes = rounds_of(n_parts, n_fields), sum(each.sum(1) for each in counts)
+    if rounded <= n_window:
+        n_padded = -(-rounded // batch_size) * batch_size + (len(sizes) - 1) * batch_size
         return n_padded, (_window(0, rounds, counts, (0, 1), batch_size)[0],)
     largest = max(int(sizes[[stratum.number for stratum in strata]].sum()) for strata in rounds)
     # A window needs a padding row, and each block may round its share of a stratum up.

@@ -75,7 +75,8 @@ def test_threads_change_no_bit(rows):
     with threadpool_limits(1):
         alone = fit(*rows)
     for _ in range(2):
-        together = fit(*rows)
+        with threadpool_limits(2):
+            together = fit(*rows)
         np.testing.assert_equal(together.embedding_samples_, alone.embedding_samples_)
         np.testing.assert_equal(together.noise_std_samples_, alone.noise_std_samples_)
 

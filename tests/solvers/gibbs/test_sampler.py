@@ -451,8 +451,9 @@ def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000, features=()):
     return (one.mean(0) - two.mean(0)) / np.sqrt((one.var(0, ddof=1) + two.var(0, ddof=1)) / 40)
 
 
-@pytest.mark.parametrize("heteroscedastic", [False, True])
-@pytest.mark.parametrize(("n_fields", "dim"), [(1, 1), (2, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("n_fields", "dim", "heteroscedastic"), [(1, 1, False), (2, 1, False), (2, 1, True), (3, 2, True)]
+)
 def test_sweeps_and_new_ratings_in_turn_leave_the_prior(n_fields, dim, heteroscedastic, tame):
     z = geweke(n_fields, dim, heteroscedastic, 1000)
     assert np.abs(z).max() < LARGEST_Z

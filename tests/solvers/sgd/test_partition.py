@@ -214,6 +214,18 @@ def test_windows_hold_equal_shares_in_random_order(monkeypatch):
     assert not np.array_equal(*orders)
 
 
+def test_windows_of_small_tables_have_ratings_of_all_ids(monkeypatch):
+    in_small_windows(monkeypatch, 1000)
+    layout, codes, _, weights = arranged(ratings_of_sizes(5000, 80, 60), n_parts=2, batch_size=16)
+    assert len(layout.windows) == 4
+    for window in layout.windows:
+        for block in window.blocks:
+            rows = window.first + np.arange(block.places[0], block.places[-2])
+            assert weights[rows].all()
+            for column, n_ids in zip(codes[rows].T, (80, 60), strict=True):
+                assert len(np.unique(column)) == n_ids / 2
+
+
 def test_row_numbers_of_many_ratings_stay_below_the_limit(monkeypatch):
     monkeypatch.setattr(_partition, "_LARGEST_WINDOW", 512)
     layout, *_ = arranged(ratings_of_sizes(3000, 41, 30), n_parts=2, batch_size=10**9)
