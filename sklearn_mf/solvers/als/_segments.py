@@ -79,11 +79,9 @@ class FieldTerms(NamedTuple):
 
     def padded_columns(self) -> "FieldTerms":
         """The same with a width of whole cache lines; the solution is 0 there."""
-        design, uncertainty = (
-            _padded_columns(self.design, 0.0),
-            _padded_columns(self.uncertainty[None], 0.0)[0],
-        )
-        return FieldTerms(design, self.biases, _padded_columns(self.scales[None], 1.0)[0], uncertainty)
+        scales = _padded_columns(self.scales[None], 1.0)[0]
+        uncertainty = _padded_columns(self.uncertainty[None], 0.0)[0]
+        return FieldTerms(_padded_columns(self.design, 0.0), self.biases, scales, uncertainty)
 
 
 class Cells(NamedTuple):
