@@ -110,6 +110,7 @@ def fit(case: str, source: Path, from_store: bool, dim: int, passes: int) -> dic
         "fit_cpu": total,
         "added_mb": peak.stop() - base - (0 if from_store else columns),
         "columns_mb": 0.0 if from_store else columns,
+        "seen_mb": model._seen_items.nbytes / 2**20,
         "end": curve[-1],
         "bits": zlib.crc32(b"".join(rows.tobytes() for rows in model.embeddings_)),
     }
@@ -137,7 +138,8 @@ def report(case: str, source: Path, dim: int, passes: int, write: Callable[[str]
         columns = f" + {figures['columns_mb']:.0f} MB of columns" if figures["columns_mb"] else ""
         write(
             f"{case}, {name}: {figures['pass_cpu']:.1f} s of CPU a pass, {figures['fit_cpu']:.1f} s in all, "
-            f"{figures['added_mb']:.0f} MB{columns}, objective {figures['end']:.8g}"
+            f"{figures['added_mb']:.0f} MB{columns}, the model keeps {figures['seen_mb']:.0f} MB of seen items, "
+            f"objective {figures['end']:.8g}"
         )
     bits = "the same bits" if memory["bits"] == store["bits"] else "other bits"
     change = abs(store["end"] - memory["end"]) / abs(memory["end"])

@@ -35,7 +35,7 @@ class SeenItems:
     def of(cls, ratings: Ratings) -> Self:
         """Index merged ratings of two fields, which are sorted by user and item already."""
         starts = np.concatenate([[0], np.cumsum(ratings.counts(0))])
-        return cls(starts, _compact(ratings.codes[:, 1], ratings.n_ids[1]), ratings.n_ids[1])
+        return cls(starts, compact(ratings.codes[:, 1], ratings.n_ids[1]), ratings.n_ids[1])
 
     @classmethod
     def of_cells(
@@ -44,7 +44,7 @@ class SeenItems:
         """Index cells (n_cells,), (n_cells,) in any order, which may repeat."""
         cells = np.ones(len(users), dtype=bool), (users, items)
         matrix = sp.csr_array(cells, shape=(n_users, n_items))
-        return cls(matrix.indptr, _compact(matrix.indices, n_items), n_items)
+        return cls(matrix.indptr, compact(matrix.indices, n_items), n_items)
 
     def without(self, users: NDArray[np.bool_], items: NDArray[np.bool_]) -> "SeenItems":
         """The items of the users where the masks (n_users,), (n_items,) are False, with their new codes."""
@@ -87,6 +87,6 @@ class SeenItems:
         return np.diff(self.starts) if field == 0 else np.bincount(self.items, minlength=self.n_items)
 
 
-def _compact(items: NDArray[np.integer], n_items: int) -> NDArray[np.unsignedinteger]:
+def compact(items: NDArray[np.integer], n_items: int) -> NDArray[np.unsignedinteger]:
     """Copy of item codes in the smallest unsigned type that holds them, (n,) -> (n,)."""
     return items.astype(np.min_scalar_type(max(n_items - 1, 0)))

@@ -66,9 +66,9 @@ class StoreInput(TrainingInput):
         return replace(stored, id_weights=[_placed(*triple) for triple in triples])
 
     def folder_of_items(self, ratings: Ratings) -> str | None:
-        """Folder of the store where it keeps the rated items, unless ids have other codes than there."""
+        """Folder of the store, which has the rated items, unless ids have other codes than there."""
         has_stored_codes = ratings.n_ids == tuple(map(len, self.store.ids))
-        return None if self.store.keep_seen_items or not has_stored_codes else str(self.store.folder)
+        return str(self.store.folder) if has_stored_codes else None
 
 
 @contextlib.contextmanager
@@ -100,6 +100,11 @@ def read_input(
     if isinstance(X, RatingsStore):
         return StoreInput.of(X, rows, caller, suspect)
     return read_ratings(X, y, sample_weight, caller, rows, suspect)
+
+
+def keeps_seen_items(X: object) -> bool:
+    """Whether an estimator fitted on X holds the rated items itself."""
+    return not isinstance(X, RatingsStore) or X.keep_seen_items
 
 
 def stored_items(folder: str, starts: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -82,7 +82,7 @@ class TrainingInput:
         return None
 
     def folder_of_items(self, ratings: Ratings) -> str | None:
-        """Folder of a store that keeps the rated items for the fitted estimator, or None to copy them."""
+        """Folder of a store that has the rated items during training, or None to copy them before."""
         return None
 
 

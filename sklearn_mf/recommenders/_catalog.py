@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_mf.model._fold_in import Contributions, FoldInRatings
 from sklearn_mf.ratings._columns import IdType, read_id_list
 from sklearn_mf.ratings._row_formats import RowFormat
-from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._seen_items import SeenItems, compact
 from sklearn_mf.ratings._store_input import stored_items
 from sklearn_mf.ratings._suspicions import warn_if_all_unknown
 from sklearn_mf.ratings._validation import IdTable, check_known, read_ids, read_table
@@ -100,6 +100,13 @@ def seen_items_of(recommender: HasSeenItems) -> SeenItems:
     starts, items = recommender._seen_starts, recommender._seen_items
     items = stored_items(items, starts) if isinstance(items, str) else items
     return SeenItems(starts, items, len(recommender.categories_[1]))
+
+
+def copy_seen_items(recommender: HasSeenItems) -> None:
+    """Copy the rated items into the recommender, where they are in the folder of a store."""
+    if isinstance(getattr(recommender, "_seen_items", None), str):
+        seen = seen_items_of(recommender)
+        recommender._seen_items = compact(seen.items, seen.n_items)
 
 
 def column_names(recommender: object) -> list[Hashable]:

@@ -26,11 +26,11 @@ from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._row_formats import RowFormat
 from sklearn_mf.ratings._seen_items import SeenItems
 from sklearn_mf.ratings._statistics import RatingStatistics
-from sklearn_mf.ratings._store_input import read_input, stored
+from sklearn_mf.ratings._store_input import keeps_seen_items, read_input, stored
 from sklearn_mf.ratings._validation import TrainingInput
 from sklearn_mf.ratings._vocabulary import Vocabulary
 from sklearn_mf.recommenders._callbacks import Progress
-from sklearn_mf.recommenders._catalog import column_names, seen_items_of
+from sklearn_mf.recommenders._catalog import column_names, copy_seen_items, seen_items_of
 from sklearn_mf.recommenders._features import FieldFeatures, read_features, store_features
 from sklearn_mf.solvers._training import Checkpoints, History, Solver, Stopping, train
 
@@ -137,6 +137,21 @@ def _fit(
     checkpoints: Checkpoints | None,
 ) -> None:
     """Fit an estimator on ratings in memory or in a store."""
+    fitted = _trained(estimator, X, y, sample_weight, exchange, checkpoints)
+    if keeps_seen_items(X):
+        copy_seen_items(fitted)  # after training, where memory peaks
+    replace_attributes(estimator, fitted)
+
+
+def _trained(
+    estimator: Recommender,
+    X: object,
+    y: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    exchange: Exchange | None,
+    checkpoints: Checkpoints | None,
+) -> Recommender:
+    """Fitted copy of an estimator; its rated items may still be in the store."""
     fitted = copy.copy(estimator)
     # Free the input before training: memory peaks there.
     solver, stopping, arguments = _prepare(fitted, estimator, X, y, sample_weight, exchange)
@@ -150,7 +165,7 @@ def _fit(
         context.call_on_fit_task_end(
             estimator=estimator, **arguments, reconstruction_attributes=lambda: vars(fitted)
         )
-    replace_attributes(estimator, fitted)
+    return fitted
 
 
 def _prepare(
