@@ -75,12 +75,16 @@ def follow(ratings, start, choice, n_sweeps):
     return reference.tables, coefficients
 
 
+# Traced under `converged` alone.
+converged_program = functools.cache(sweep.program.__wrapped__)
+
+
 @pytest.fixture
 def converged(monkeypatch):
-    """Conjugate gradient to convergence from dimension 6 on, traced anew."""
+    """Conjugate gradient to convergence from dimension 6 on."""
     monkeypatch.setattr(least_squares, "_STEPS", 12)
     monkeypatch.setattr(als, "_GRADIENT_FROM", 6)
-    monkeypatch.setattr(field_tables, "program", functools.cache(sweep.program.__wrapped__))
+    monkeypatch.setattr(field_tables, "program", converged_program)
 
 
 @pytest.mark.parametrize("n_fields", [1, 2, 3])

@@ -96,11 +96,15 @@ def uncertain_tables(ratings, start, seed=1):
     return tables
 
 
+# Traced under `converged` alone.
+converged_program = functools.cache(rows_module.program.__wrapped__)
+
+
 @pytest.fixture
 def converged(monkeypatch):
-    """Conjugate gradient to convergence, traced anew."""
+    """Conjugate gradient to convergence."""
     monkeypatch.setattr(least_squares, "_STEPS", 30)
-    monkeypatch.setattr(tables_module, "program", functools.cache(rows_module.program.__wrapped__))
+    monkeypatch.setattr(tables_module, "program", converged_program)
 
 
 @pytest.mark.parametrize("method", ["cholesky", "gradient"])
