@@ -77,7 +77,7 @@ def squared_errors(model: BaseEstimator, chunk: pd.DataFrame) -> np.ndarray:
 
 def ndcg(model: BaseEstimator, chunk: pd.DataFrame) -> np.ndarray:
     """NDCG@10, (1,)."""
-    scorer = make_ranking_scorer("ndcg", k=10, threshold=-np.inf)
+    scorer = make_ranking_scorer("ndcg", k=10)
     return np.array([scorer(model, chunk[PAIR], chunk["rating"])])
 
 

@@ -80,13 +80,14 @@ def prepare(source: str, target: str) -> None:
 
     pa.set_cpu_count(2)
     store = prepare_ratings(ds.dataset(source), f"{target}/store", verbose=True)
-    print(store)
+    print(f"pyarrow {pa.__version__}, {len(store)} ratings after merging")
 
 
 def duckdb_sorts(source: str, target: str) -> None:
     """DuckDB: codes in sorted order of the ids, and both orders of the rows."""
     import duckdb
 
+    print(f"duckdb {duckdb.__version__}", flush=True)
     db = duckdb.connect()
     db.execute(f"SET memory_limit='{LIMIT}'; SET threads=2; SET temp_directory='{target}/temporary'")
     db.execute("SET preserve_insertion_order=false")
@@ -138,6 +139,9 @@ def measure(python: str, task: str, source: Path) -> tuple[float, float, float]:
 
 def run(source: Path, duckdb: str, repeats: int) -> None:
     """Both in turn; their ratio round by round."""
+    from data import environment
+
+    print(environment(), flush=True)
     ratios = []
     for _ in range(repeats):
         figures = {

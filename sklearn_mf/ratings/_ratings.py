@@ -136,10 +136,13 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
 
 
 def sorted_by(numbers: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Stable order of numbers (n,) from 0 to size - 1, and where each number starts in it, (size + 1,)."""
+    """Stable order of numbers (n,) from 0 to size - 1, and where each number starts in it, (size + 1,).
+
+    Both are int64 from 2^31 numbers on.
+    """
     n = len(numbers)
     # SciPy's conversion is a counting sort: several times as fast as sorting by comparison.
-    cells = np.empty(n, dtype=bool), numbers, np.arange(n + 1, dtype=np.int32)
+    cells = np.empty(n, dtype=bool), numbers, np.arange(n + 1, dtype=sp.get_index_dtype(maxval=n))
     by_number = sp.csr_array(cells, shape=(n, size)).tocsc()
     return by_number.indices, by_number.indptr
 

@@ -120,7 +120,7 @@ def _prepare(
 
 def _check_finite(fitted: Updatable) -> None:
     """Refuse an update that is not finite."""
-    for numbers in (*fitted.embeddings_, *fitted.biases_, fitted.scale_):
+    for numbers in (*fitted.embeddings_, *fitted.biases_, np.asarray(fitted.scale_)):
         if not np.isfinite(numbers).all():
             raise ValueError(
                 "partial_fit diverged: the ratings or the sample weights are too large, so scale them down."

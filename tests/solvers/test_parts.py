@@ -82,6 +82,14 @@ def test_one_part_on_disk_gives_the_bits_of_memory(name, monkeypatch):
     assert_same_bits(run(name, as_on_disk(ratings)), run(name, ratings))
 
 
+def test_reading_ahead_gives_the_same_bits(monkeypatch):
+    ratings, results = as_on_disk(problem()[0]), []
+    for n_cores in (2, 3):
+        monkeypatch.setattr(parts, "n_threads", lambda most, n_cores=n_cores: min(most, n_cores))
+        results.append(run("cholesky", ratings))
+    assert_same_bits(*results)
+
+
 @pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith("gibbs")])
 def test_parts_on_disk_give_the_numbers_of_memory(name):
     ratings, _ = problem()
@@ -198,10 +206,12 @@ def test_parts_cover_all_rated_ids_and_are_bounded(counts):
         assert last == len(rated) or rated[first : last + 1].sum() > most
 
 
-def test_an_error_of_a_part_is_raised(monkeypatch):
+@pytest.mark.parametrize("n_cores", [2, 3])
+def test_an_error_of_a_part_is_raised(n_cores, monkeypatch):
     def fail(*_):
         raise OSError("The disk is gone.")
 
     monkeypatch.setattr(parts.CellsOnDisk, "read", fail)
+    monkeypatch.setattr(parts, "n_threads", lambda most: min(most, n_cores))
     with pytest.raises(OSError, match="disk is gone"):
         run("cholesky", as_on_disk(problem()[0]))

@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from functools import partial
 from typing import Self, TypeVar
 
 import numpy as np
@@ -16,9 +15,18 @@ from sklearn_mf.solvers._rated_ids import put_back
 from sklearn_mf.solvers._regression_prior import Priors, RegressionPrior
 from sklearn_mf.solvers._tensors import Tensor, tensor
 from sklearn_mf.solvers._training import Penalty
-from sklearn_mf.solvers.als._grouping import BlockBounds, block_bounds, group_by_field, rank_ids, rows_of
+from sklearn_mf.solvers.als._grouping import (
+    BlockCuts,
+    Blocks,
+    block_bounds,
+    group_by_field,
+    rank_ids,
+    round_size,
+    rows_of,
+)
 from sklearn_mf.solvers.als._least_squares import BLOCK
 from sklearn_mf.solvers.als._parts import CellsOnDisk, FieldParts, Part, PartSolver, part_bounds
+from sklearn_mf.solvers.als._segments import cut_into_segments, segment_bounds
 from sklearn_mf.solvers.als._sweep import ALSScalars, common_program, program
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
 
@@ -27,16 +35,16 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
-_BLOCK_FLOATS = {"gradient": 2**21, "blocks": 2**21, "cholesky": 2**21, "descent": 2**23}
-_SPREAD = {"gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
+_BLOCK_FLOATS = {"segments": 2**21, "gradient": 2**21, "blocks": 2**21, "cholesky": 2**21, "descent": 2**23}
+_SPREAD = {"segments": 1.1, "gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
 
 
 class FieldTables:
     """The ratings, grouped by the ids of each field, and the embeddings and biases.
 
     The table of a field has the ids with ratings alone, in order of their number of ratings, and the bias in
-    the last column. `method` ("gradient", "blocks", "cholesky" or "descent") solves for the rows of a field,
-    and its arrays set the size of the blocks of rows.
+    the last column. `method` ("segments", "gradient", "blocks", "cholesky" or "descent") solves for the rows
+    of a field, and its arrays set the size of the blocks of rows.
     """
 
     def __init__(self, ratings: Ratings, start: Model, method: str) -> None:
@@ -49,20 +57,25 @@ class FieldTables:
         self.tables = self._tables_of(start)
         self.fields = [self._parts(ratings, field, bounds[field]) for field in range(ratings.n_fields)]
 
-    def _block_bounds(self, n_fields: int) -> BlockBounds:
+    def _block_cuts(self, n_fields: int) -> BlockCuts:
         """Cuts rows into blocks."""
         method, width = self.method, self.tables[0].shape[1]
-        solved_together = {"gradient": 0, "blocks": min(BLOCK, width)}.get(method, width)
-        return partial(
-            block_bounds,
-            max_cells=_BLOCK_FLOATS[method] // (width * max(n_fields - 1, 1)),
-            shortest=max(1, 2 * solved_together**2 // width),  # the normal equations need room too
-            spread=_SPREAD[method],
-        )
+        solved_together = {"segments": 0, "gradient": 0, "blocks": min(BLOCK, width)}.get(method, width)
+        max_cells = _BLOCK_FLOATS[method] // (width * max(n_fields - 1, 1))
+        shortest = max(1, 2 * solved_together**2 // width)  # the normal equations need room too
+
+        def cut(starts: NDArray[np.int32], ends: NDArray[np.int32]) -> Blocks:
+            """Blocks of segments for one method, then of padded rows."""
+            counts = ends - starts
+            first = segment_bounds(counts if method == "segments" else counts[:0])
+            bounds = block_bounds(counts[first[-1] :], max_cells, shortest, _SPREAD[method])
+            return Blocks(cut_into_segments(starts, ends, first), first, first[-1] + bounds)
+
+        return cut
 
     def _parts(self, ratings: Ratings, field: int, bounds: list[int]) -> FieldParts:
         """The parts of a field: on disk where the ratings are, else one in memory."""
-        arguments = ratings, field, self.ids, self.rows, self.start, self._block_bounds(ratings.n_fields)
+        arguments = ratings, field, self.ids, self.rows, self.start, self._block_cuts(ratings.n_fields)
         if not ratings.field_cells:
             return FieldParts.in_memory(group_by_field(*arguments, tensor))
         cells = CellsOnDisk.of(*arguments)
@@ -152,6 +165,8 @@ class FieldTables:
         prepare = common_program(n_fields, self.method, bool(of_cells))
         solve = program(n_fields, self.method, bool(of_cells), bool(means))
         common = prepare(self.others(field), scalars.has_bias, *of_cells)
+        if self.method == "segments":  # tables of one size share a compilation
+            common = common.with_rows(round_size(max(map(len, self.ids))))
         bounds = lower_bounds(table.shape[1], penalty.positive)
 
         def solve_part(part: Part) -> tuple[Tensor, ...]:

@@ -1,7 +1,7 @@
 """Ratings grouped by the ids of a field, and blocks of ids with about as many ratings."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,29 @@ from numpy.typing import NDArray
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
 from sklearn_mf.solvers._tensors import Tensor
+from sklearn_mf.solvers.sgd._partition import rounded_up
 
-#: First row of each block and the end of the last, (n_blocks + 1,), from the number of ratings of each row.
-BlockBounds = Callable[[NDArray[np.int32]], NDArray[np.int32]]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class Blocks(NamedTuple):
+    """Rows in blocks: first those in blocks of segments, then in blocks of padded rows; arrays or tensors.
+
+    Parameters
+    ----------
+    segments : array of shape (n_segment_blocks, n_segments, 3), int32
+        Row within the block, first rating and end of the ratings of each segment.
+    segment_bounds, bounds : arrays of shape (n_segment_blocks + 1,) and (n_blocks + 1,), int32
+        First row of each block, and the end of the last.
+    """
+
+    segments: Tensor
+    segment_bounds: Tensor
+    bounds: Tensor
+
+
+#: Blocks of rows, from the first rating of each row and the end of its ratings, (n_rows,).
+BlockCuts = Callable[[NDArray[np.int32], NDArray[np.int32]], Blocks]
 
 
 class RatingsByField(NamedTuple):
@@ -27,8 +47,8 @@ class RatingsByField(NamedTuple):
         Summed weight of the ratings of each row.
     starts, ends : arrays of shape (n_rows,), int32
         First rating of each row, and the end of its ratings; the last row of a block has the most.
-    bounds : array of shape (n_blocks + 1,), int32
-        First row of each block, and the end of the last.
+    blocks : Blocks
+        The rows in blocks.
     """
 
     other_ids: Tensor
@@ -37,7 +57,7 @@ class RatingsByField(NamedTuple):
     row_weights: Tensor
     starts: Tensor
     ends: Tensor
-    bounds: Tensor
+    blocks: Blocks
 
 
 class HeldOutRatings(NamedTuple):
@@ -91,16 +111,18 @@ def group_by_field(
     ids: list[NDArray[np.int32]],
     rows: list[NDArray[np.int32]],
     start: Model,
-    bounds: BlockBounds,
+    cut: BlockCuts,
     convert: Callable[[NDArray[np.generic]], Tensor] = np.asarray,
 ) -> RatingsByField:
     """Sort the ratings by the row of one field and cut the rows into blocks.
 
-    `ids` has the id of each row and `rows` the row of each id, for each field; `bounds` cuts the rows into
-    blocks, given the number of ratings of each. `convert` is called with each array as soon as it is made, so
+    `ids` has the id of each row and `rows` the row of each id, for each field; `cut` cuts the rows into
+    blocks. `convert` is called with each array as soon as it is made, so
     that only one is in memory twice.
     """
     order, starts = sorted_by(rows[field][ratings.codes[:, field]], len(ids[field]))
+    blocks = cut(starts[:-1], starts[1:])
+    order = order if len(blocks.segments) == 0 else filled_up(order)
     mean_weight = ratings.mean_weight
     return RatingsByField(
         other_ids=convert(_other_ids(ratings, field, ids, rows, order)),
@@ -109,8 +131,18 @@ def group_by_field(
         row_weights=convert(row_weights_of(ratings, field, ids[field])),
         starts=convert(starts[:-1]),
         ends=convert(starts[1:]),
-        bounds=convert(bounds(np.diff(starts))),
+        blocks=Blocks(*map(convert, blocks)),
     )
+
+
+def filled_up(values: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Repeat the last value, (n,) -> (n_more,), so that about equal sizes share a compilation."""
+    return np.pad(values, (0, round_size(len(values)) - len(values)), mode="edge")
+
+
+def round_size(size: int) -> int:
+    """The next quarter of an octave."""
+    return rounded_up(max(size, 8), 1)
 
 
 def row_weights_of(ratings: Ratings, field: int, ids: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -56,28 +56,93 @@ class RowProblems(NamedTuple):
     uncertainty: Tensor = 0.0
 
 
-def conjugate_gradient(problems: RowProblems, scales: Tensor) -> tuple[Tensor, Tensor]:
+class PaddedRows(NamedTuple):
+    """Products with the ratings of rows, each row padded to the same length: `X` is (n, length, width)."""
+
+    X: Tensor
+
+    def times(self, rows: Tensor) -> Tensor:
+        """Predictions, (n, width) -> (n, length)."""
+        return times(self.X, rows)
+
+    def times_transposed(self, values: Tensor) -> Tensor:
+        """Weighted sums of the rows of X, (n, length) -> (n, width)."""
+        return times_transposed(self.X, values)
+
+    def totals(self, values: Tensor) -> Tensor:
+        """Sums over the ratings of each row, (n, length) -> (n,)."""
+        return tf.reduce_sum(values, 1)
+
+    def spread(self, numbers: Tensor) -> Tensor:
+        """A number a row as one a rating, (n, 1) -> (n, 1)."""
+        return numbers
+
+
+class SegmentedRows(NamedTuple):
+    """The same products where the ratings of a row are in segments of equal length, (n_segments, length).
+
+    Parameters
+    ----------
+    X : tensor of shape (n_segments, length, width), float32
+        Derivative of each prediction.
+    owners : tensor of shape (n_segments,), int32
+        Row of each segment, from 0 to `n_rows` - 1.
+    n_rows : int
+        Number of rows.
+    """
+
+    X: Tensor
+    owners: Tensor
+    n_rows: int
+
+    def times(self, rows: Tensor) -> Tensor:
+        """Predictions, (n_rows, width) -> (n_segments, length)."""
+        return times(self.X, self.spread(rows))
+
+    def times_transposed(self, values: Tensor) -> Tensor:
+        """Weighted sums of the rows of X, (n_segments, length) -> (n_rows, width)."""
+        return self._sums(times_transposed(self.X, values))
+
+    def totals(self, values: Tensor) -> Tensor:
+        """Sums over the ratings of each row, (n_segments, length) -> (n_rows,)."""
+        return self._sums(tf.reduce_sum(values, 1))
+
+    def spread(self, numbers: Tensor) -> Tensor:
+        """Numbers of the row of each segment, (n_rows, ...) -> (n_segments, ...)."""
+        return tf.gather(numbers, self.owners)
+
+    def _sums(self, values: Tensor) -> Tensor:
+        """(n_segments, ...) -> (n_rows, ...)."""
+        return tf.math.unsorted_segment_sum(values, self.owners, self.n_rows)
+
+
+def conjugate_gradient(
+    problems: RowProblems, scales: Tensor, products: PaddedRows | SegmentedRows | None = None
+) -> tuple[Tensor, Tensor]:
     """Some steps from the start towards the solution without lasso; rows (n, width), residuals (n, length).
 
-    `scales`, (width,), is about the mean square of each column of X, for the preconditioner.
+    `scales`, (width,), is about the mean square of each column of X, for the preconditioner. With the
+    `products` of segments, X, y, w and the residuals have one segment a row.
     """
-    X, w, start = problems.X, problems.w, problems.start
+    w, start = problems.w, problems.start
+    products = PaddedRows(problems.X) if products is None else products
     ridge, damping = _column(problems.ridge) + problems.uncertainty, _column(problems.damping)
-    diagonal = tf.reduce_sum(w, 1)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
+    diagonal = products.totals(w)[:, None] * scales + ridge + damping + _prior_diagonal(problems)
     preconditioner = 1 / diagonal
-    rows, residuals = start, problems.y - times(X, start)
+    rows, residuals = start, problems.y - products.times(start)
     direction = size = None
     for _ in range(_STEPS):
-        gradient = times_transposed(X, w * residuals) - ridge * rows - damping * (rows - start)
+        gradient = products.times_transposed(w * residuals) - ridge * rows - damping * (rows - start)
         gradient -= _prior_gradient(problems, rows)
         step = preconditioner * gradient
         size, previous = _dot(gradient, step), size
         direction = step if direction is None else step + tf.math.divide_no_nan(size, previous) * direction
-        X_direction = times(X, direction)
-        curvature = tf.reduce_sum(w * X_direction * X_direction, 1)[:, None]
+        X_direction = products.times(direction)
+        curvature = products.totals(w * X_direction * X_direction)[:, None]
         curvature += _dot((ridge + damping) * direction + _prior_product(problems, direction), direction)
         length = tf.math.divide_no_nan(_dot(gradient, direction), curvature)
-        rows, residuals = rows + length * direction, residuals - length * X_direction
+        rows = rows + length * direction
+        residuals -= products.spread(length) * X_direction
     return rows, residuals
 
 

@@ -28,6 +28,8 @@ _DAMPING, _GROWTH, _MOST = 4.0, 1.4, 160.0
 _RIDGE_SWEEPS = 6
 # From this embedding_dim on, a few steps of conjugate gradient replace the exact solution.
 _GRADIENT_FROM = 32
+# From this number of ratings on, the compilation of the conjugate gradient takes less time than it saves.
+_SEGMENTS_FROM = 2**20
 
 #: Number of sweeps, rows (n_rows[f], width) and coefficients of the features of each field.
 ALSCheckpoint = tuple[int, list[NDArray[np.float32]], tuple[NDArray[np.float64] | None, ...]]
@@ -44,17 +46,18 @@ def damping(ages: NDArray[np.int32], undamped: bool) -> NDArray[np.float32]:
     return np.minimum(_DAMPING * _GROWTH ** np.minimum(ages, 99), _MOST).astype(np.float32)
 
 
-def best_method(options: ALSOptions, embedding_dim: int) -> str:
-    """Solver of the row problems: "gradient", "cholesky" or "descent".
+def best_method(options: ALSOptions, embedding_dim: int, ratings: Ratings) -> str:
+    """Solver of the row problems: "segments", "gradient", "cholesky" or "descent".
 
     With unobserved cells the conjugate gradient is as fast as "cholesky" in 8 dimensions, and faster than it
     and "blocks" in more: docs/benchmarks/implicit.py.
     """
     if options.l1 > 0 or options.positive:
         return "descent"
-    if options.unobserved is not None:
-        return "gradient"
-    return "gradient" if embedding_dim >= _GRADIENT_FROM else "cholesky"
+    if options.unobserved is None and embedding_dim < _GRADIENT_FROM:
+        return "cholesky"
+    is_large = ratings.n_fields == 2 and len(ratings.targets) >= _SEGMENTS_FROM
+    return "segments" if is_large else "gradient"
 
 
 class ALS(Solver[Model]):
@@ -64,7 +67,8 @@ class ALS(Solver[Model]):
 
     def __init__(self, ratings: Ratings, held_out: Ratings | None, start: Model, options: ALSOptions) -> None:
         self.options, self.n_sweeps = options, 0
-        self.field_tables = FieldTables(ratings, start, best_method(options, start.embeddings[0].shape[1]))
+        method = best_method(options, start.embeddings[0].shape[1], ratings)
+        self.field_tables = FieldTables(ratings, start, method)
         self.cells = None
         if options.unobserved is not None:
             tables, has_bias = self.field_tables.tables, float(options.fit_bias)

@@ -1,7 +1,7 @@
 """Solve all rows of one field with the other fields fixed, as one shape-polymorphic TensorFlow graph."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn_mf.solvers._objective import (
 )
 from sklearn_mf.solvers._tensors import Tensor
 from sklearn_mf.solvers._training import Penalty
-from sklearn_mf.solvers.als._grouping import HeldOutRatings, RatingsByField
+from sklearn_mf.solvers.als._grouping import Blocks, HeldOutRatings, RatingsByField
 from sklearn_mf.solvers.als._least_squares import (
     RowProblems,
     around,
@@ -26,12 +26,13 @@ from sklearn_mf.solvers.als._least_squares import (
     coordinate_descent,
     pulled_to,
 )
+from sklearn_mf.solvers.als._segments import FieldTerms, RowTerms, solve_segments
 from sklearn_mf.solvers.als._unobserved import DiagonalPrior, RowPrior
 
 # Held-out ratings scored at a time.
 _SCORED = 2**15
 # Methods that solve in the eigenbasis of a prior that the rows share.
-_ROTATED = ("gradient", "blocks")
+_ROTATED = ("segments", "gradient", "blocks")
 
 _scalar, _vector, _table = (tf.TensorSpec([None] * rank) for rank in range(3))
 
@@ -105,6 +106,15 @@ class CommonTerms(NamedTuple):
     linked_rows: LinkedRows
     prior: RowPrior | DiagonalPrior | tuple[()]
 
+    def with_rows(self, n_rows: int) -> Self:
+        """The same with so many rows of the other fields, the last ones 0."""
+        design, biases, _ = self.linked_rows
+        more = [0, n_rows - len(biases)]
+        padded = self.linked_rows._replace(
+            design=tf.pad(design, [more, [0, 0]]), biases=tf.pad(biases, [more])
+        )
+        return self._replace(linked_rows=padded)
+
 
 def _common_terms(
     is_rotated: bool, n_others: int, others: Tensor, has_bias: Tensor, prior: RowPrior | tuple[()] = ()
@@ -149,15 +159,29 @@ def _solve_part(
             return _descend(problems, bounds, None if centres is None else centres[rows])
         if centres is not None:
             problems = pulled_to(problems, centres[rows])
-        if method == "gradient":
+        if method in ("segments", "gradient"):
             return conjugate_gradient(problems, linked_rows.scales)
         return cholesky(problems) if method == "cholesky" else block_descent(problems)
 
-    solved, squares = solve_blocks(linked_rows, ratings, scalars.has_bias, solve)
+    before = []
+    if method == "segments":
+        ridge, shift = scalars.l2 * row_weights, ()
+        if terms or centres is not None:
+            shift = tf.zeros_like(table) + terms.get("prior_shift", 0.0)
+            shift += 0.0 if centres is None else ridge[:, None] * centres
+        rows = RowTerms(table, ridge, damping, shift)
+        before.append(solve_segments(_field_terms(linked_rows, terms), ratings, rows))
+    solved, squares = solve_blocks(linked_rows, ratings, scalars.has_bias, solve, before=before)
     if isinstance(prior, DiagonalPrior):
         solved = tf.matmul(solved, prior.basis, transpose_b=True)
     penalised = solved if means is None else solved - means
     return solved, squares, row_penalties(penalised, row_weights, scalars.l1, scalars.l2)
+
+
+def _field_terms(linked_rows: LinkedRows, terms: dict[str, Tensor]) -> FieldTerms:
+    """The common terms as blocks of segments take them."""
+    uncertainty = terms.get("uncertainty", tf.zeros_like(linked_rows.scales))
+    return FieldTerms(linked_rows.design, linked_rows.biases, linked_rows.scales, uncertainty)
 
 
 def _descend(problems: RowProblems, bounds: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -185,12 +209,14 @@ def solve_blocks(
     has_bias: Tensor,
     solve: BlockSolver,
     weight_factors: Tensor | None = None,
+    before: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> tuple[Tensor, Tensor]:
     """Solve block after block; rows (n_rows, width) and the weighted squared errors of each, (n_rows,).
 
     The weight of a rating is multiplied by the factor of each of its ids in `weight_factors`, (n_others,).
+    The results for the rows before those of the blocks are in `before`.
     """
-    bounds = ratings.bounds
+    bounds = ratings.blocks.bounds
     n_blocks = tf.shape(bounds)[0] - 1
 
     def solve_block(number: Tensor, solved: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -199,10 +225,13 @@ def solve_blocks(
         X, y, w = _design(linked_rows, ratings, slice(first, last), has_bias, weight_factors)
         rows, residuals = solve(number, slice(first, last), X, y, w)
         loss = squared_loss(w, residuals, 1)
-        return number + 1, solved.write(number, rows), squares.write(number, loss)
+        place = number + len(before)
+        return number + 1, solved.write(place, rows), squares.write(place, loss)
 
-    solved = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None, None])
-    squares = tf.TensorArray(tf.float32, n_blocks, infer_shape=False, element_shape=[None])
+    solved = tf.TensorArray(tf.float32, n_blocks + len(before), infer_shape=False, element_shape=[None, None])
+    squares = tf.TensorArray(tf.float32, n_blocks + len(before), infer_shape=False, element_shape=[None])
+    for place, (rows, losses) in enumerate(before):
+        solved, squares = solved.write(place, rows), squares.write(place, losses)
     state = 0, solved, squares
     _, solved, squares = tf.while_loop(lambda number, *_: number < n_blocks, solve_block, state)
     return solved.concat(), squares.concat()
@@ -291,7 +320,9 @@ def ratings_signature(n_fields: int) -> RatingsByField:
     """Signature of the ratings of a part, for any size."""
     whole = tf.TensorSpec([None], tf.int32)
     other_ids = tf.TensorSpec([None, n_fields - 1], tf.int32)
-    return RatingsByField(other_ids, _vector, _vector, _vector, whole, whole, whole)
+    segments = tf.TensorSpec([None, None, 3], tf.int32)
+    blocks = Blocks(segments, whole, whole)
+    return RatingsByField(other_ids, _vector, _vector, _vector, whole, whole, blocks)
 
 
 @functools.cache

@@ -141,9 +141,8 @@ class Layout:
             filled, n_tiles = places[0], len(places) - 2
             for tile in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
                 first, last = places[tile : tile + 2]
-                part = order[filled : filled + last - first]
-                part[:] = np.arange(first, last, dtype=np.int32)
-                rng.shuffle(part)
+                # A permutation of int64 takes less time than a shuffle of int32, and is the same.
+                order[filled : filled + last - first] = first + rng.permutation(last - first)
                 filled += last - first
         return order
 

@@ -18,8 +18,9 @@ _STEPS_AN_EPOCH = 256
 # Parts per field, so that two cores learn side by side; only from this many padded ratings on, and up to so
 # many fields.
 _PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**18, 3
-# Bytes of the tables above which ratings are visited by tiles; bytes of the rows of one field in a tile.
-_CACHED_BYTES, _TILE_BYTES = 2**24, 2**21
+# Bytes of the tables above which ratings are visited by tiles of few ids; bytes of the rows of one field in
+# such a tile, and ratings in a tile of all ids.
+_CACHED_BYTES, _TILE_BYTES, _TILE_RATINGS = 2**24, 2**21, 2**17
 # Rows of ratings and of the tables from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**12
 # Rows of a window: at least the first, so many for each row of the tables, which a window copies, and so many
@@ -141,8 +142,8 @@ def _largest_batch() -> int:
 def _tile_training(n_ids: tuple[int, ...], n_ratings: int, width: int, n_parts: int, n_window: int) -> Tiling:
     """Tiles of the training ratings: of few ids where the tables do not fit into a cache.
 
-    Otherwise a tile for each window that a round will have, with ratings of all ids: learning from one range
-    of the ids after another would take more epochs.
+    Otherwise, where there will be several windows, of ratings of all ids: learning from one range of the ids
+    after another would take more epochs.
     """
     n_bytes, one_each = [4 * width * n for n in n_ids], [1] * len(n_ids)
     n_ranges = [-(-size // (n_parts * _TILE_BYTES)) for size in n_bytes]
@@ -151,7 +152,8 @@ def _tile_training(n_ids: tuple[int, ...], n_ratings: int, width: int, n_parts: 
         return Tiling(n_ids, n_parts, n_ranges)
     if n_ratings < n_window:
         return Tiling(n_ids, n_parts, one_each)
-    return Tiling(n_ids, n_parts, one_each, -(-n_ratings // (n_parts ** (len(n_ids) - 1) * n_window)))
+    in_tile = n_parts ** len(n_ids) * min(_TILE_RATINGS, n_window // n_parts)
+    return Tiling(n_ids, n_parts, one_each, -(-n_ratings // in_tile))
 
 
 def _plan_windows(

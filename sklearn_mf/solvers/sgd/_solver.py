@@ -260,7 +260,10 @@ def unpack_tables(tables: list[list[Tensor]], start: Model) -> Model:
     """Inverse of `pack_tables`: the start with copies of the tables in its embeddings and biases."""
     embeddings, biases = [], []
     for field, parts in zip(start.embeddings, tables, strict=True):
-        joined = np.stack([part.numpy() for part in parts], axis=1).reshape(-1, parts[0].shape[1])
-        embeddings.append(joined[: len(field), : field.shape[1]].copy())
-        biases.append(joined[: len(field), -1].copy())
+        embeddings.append(np.empty_like(field))
+        biases.append(np.empty(len(field), dtype=np.float32))
+        for number, part in enumerate(parts):
+            ids = slice(number, None, len(parts))
+            rows = part.numpy()[: len(field[ids])]
+            embeddings[-1][ids], biases[-1][ids] = rows[:, : field.shape[1]], rows[:, -1]
     return replace(start, embeddings=embeddings, biases=biases)

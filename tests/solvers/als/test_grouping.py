@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from sklearn_mf.model._factors import Model
 from sklearn_mf.ratings._ratings import Ratings, sorted_by
-from sklearn_mf.solvers.als._grouping import block_bounds, group_by_field, hold_out_by_row, rank_ids, rows_of
+from sklearn_mf.solvers.als._grouping import (
+    Blocks,
+    block_bounds,
+    group_by_field,
+    hold_out_by_row,
+    rank_ids,
+    rows_of,
+)
 
 COUNTS = st.lists(st.integers(1, 300), max_size=60).map(lambda counts: np.array(sorted(counts), np.int32))
 SHAPES = st.tuples(st.integers(1, 2000), st.integers(1, 80), st.sampled_from([1.0, 1.1, 1.2, 2.0, 10.0]))
@@ -103,10 +110,12 @@ def test_groups_hold_the_same_ratings_in_order_with_the_right_other_ids(n_fields
     columns = [*ratings.codes.T, (ratings.targets - START.intercept) / START.scale, weights]
     expected = {tuple(row) for row in np.column_stack(columns).round(4)}
     for field, n_rows in enumerate(map(len, ids)):
-        grouped = group_by_field(ratings, field, ids, rows, START, lambda counts: counts)
+        grouped = group_by_field(
+            ratings, field, ids, rows, START, lambda starts, ends: Blocks(ends[:0], starts, ends)
+        )
         counts = grouped.ends - grouped.starts
         np.testing.assert_array_equal(grouped.starts[1:], grouped.ends[:-1])
-        np.testing.assert_array_equal(grouped.bounds, counts)
+        np.testing.assert_array_equal(grouped.blocks.bounds, grouped.ends)
         assert (counts == np.sort(counts)).all()
         own = np.repeat(np.arange(n_rows), counts)
         sizes = [n for number, n in enumerate(map(len, ids)) if number != field]

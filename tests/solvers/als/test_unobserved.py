@@ -89,16 +89,20 @@ class DenseReference:
         raise AssertionError("The reference has not converged.")
 
 
+# Programs traced under `exact` alone.
+EXACT = {name: functools.cache(getattr(sweep, name).__wrapped__) for name in ("program", "common_program")}
+
+
 @pytest.fixture
 def exact(monkeypatch):
-    """Row solves to convergence and without diagonal loading, traced anew."""
+    """Row solves to convergence and without diagonal loading."""
     for module in (least_squares, unobserved):
         monkeypatch.setattr(module, "LOADING", 0.0)
     monkeypatch.setattr(least_squares, "_STEPS", 20)
     monkeypatch.setattr(least_squares, "_PASSES", 1000)
     monkeypatch.setattr(least_squares, "_CHANGE", 1e-6)
-    for name in ("program", "common_program"):
-        monkeypatch.setattr(field_tables, name, functools.cache(getattr(sweep, name).__wrapped__))
+    for name, program in EXACT.items():
+        monkeypatch.setattr(field_tables, name, program)
 
 
 def solve(ratings, start, options, max_iter=1):

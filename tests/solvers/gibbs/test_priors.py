@@ -64,7 +64,7 @@ def test_the_conjugate_posterior_is_prior_times_likelihood(n_ids, width):
     np.testing.assert_allclose(evidence, evidence[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize(("n_ids", "width"), [(0, 1), (0, 2), (0, 4), (1, 3), (6, 1), (6, 3), (40, 4)])
+@pytest.mark.parametrize(("n_ids", "width"), [(0, 1), (0, 4), (1, 3), (6, 3), (40, 4)])
 def test_prior_draws_are_normal_wishart(n_ids, width):
     rng = np.random.default_rng([n_ids, width])
     rows = rows_of(n_ids, width)
