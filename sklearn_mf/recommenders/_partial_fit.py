@@ -4,6 +4,7 @@ import copy
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
@@ -105,6 +106,8 @@ def _prepare(
     fitted: Updatable, previous: Updatable, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> FitTask:
     """Read the ratings and store their ids."""
+    if y is not None and isinstance(X, pd.DataFrame):  # names first: columns of other names may be empty
+        validate_data(fitted, X, skip_check_array=True, reset=False)
     name, rows = type(fitted).__name__, fitted._row_format
     observed = read_input(X, y, sample_weight, name, rows, suspect=False)
     validate_data(fitted, observed.X, skip_check_array=True, reset=False)
