@@ -1,6 +1,7 @@
 """Shared data: a small known low-rank truth and real MovieLens ratings. TensorFlow on one thread, silent."""
 
 import os
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -61,7 +62,9 @@ def short_fits(monkeypatch):
         wanted = estimator.max_iter
         estimator.max_iter = min(wanted, 10 if hasattr(estimator, "burn_in") else 3)
         try:
-            fit(estimator, *arguments)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The chains have not converged")
+                fit(estimator, *arguments)
         finally:
             estimator.max_iter = wanted
 

@@ -14,7 +14,6 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn_mf import MFRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.retrieval import _top_n
-from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers.als import _sweep as sweep
 from sklearn_mf.solvers.sgd import _programs as steps
 
@@ -33,7 +32,7 @@ def search(solver: str) -> None:
 
 def compilations() -> int:
     """Compiled programs of a search with SGD, in a process that may have compiled some before."""
-    compiled = steps.CompiledSteps(*(Graph(part, jit_compile=True) for part in (steps._learn, steps._score)))
+    compiled = steps.CompiledSteps.graphs(jit_compile=True)
     with patch.object(steps, "_compiled", compiled):
         search("sgd")
     return sum(part.n_traces() for part in compiled)

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from sklearn import config_context
 
 from sklearn_mf.model._rated_cells import CellRows, scaled_operator
 from sklearn_mf.utils._sklearn_compat import _randomized_svd
@@ -49,7 +50,8 @@ class Pattern:
         least = _least_number(cells[0]), _least_number(cells[1])
         users, items = _divisors(cells[0], least[0]), _divisors(cells[1], least[1])
         scaled = scaled_operator(*cells, 1 / users, 1 / items)
-        U, _, V = _randomized_svd(scaled, min(n_features, *scaled.shape), random_state=0)
+        with config_context(array_api_dispatch=False):  # an operator is no array
+            U, _, V = _randomized_svd(scaled, min(n_features, *scaled.shape), random_state=0)
         by_users, by_items = U / users[:, None], V.T / items[:, None]
         item_loadings, user_centre = _standardized(by_items, cells[0], least[0])
         user_loadings, item_centre = _standardized(by_users, cells[1], least[1])

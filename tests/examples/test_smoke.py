@@ -13,8 +13,8 @@ def smoke():
     return runpy.run_path(str(SCRIPT))
 
 
-def test_a_search_compiles_both_programs_once_for_each_embedding_dim(smoke):
-    assert smoke["compilations"]() == 2 * len(smoke["DIMS"])
+def test_a_search_compiles_each_of_three_programs_once_for_each_embedding_dim(smoke):
+    assert smoke["compilations"]() == 3 * len(smoke["DIMS"])
 
 
 def test_a_search_traces_each_method_of_als_once(smoke):

@@ -139,7 +139,9 @@ class SGD(Solver[Model]):
         """Penalty of all tables and of the coefficients of the features."""
         arguments = self.tables, self.charged_weights, means
         strata = rounds_of(self.layout.n_parts, len(self.tables))[0]  # a round has every table once
-        of_tables = [self.programs.penalty(*map(stratum.pick, arguments), scalars) for stratum in strata]
+        of_tables = self.executor.map(
+            lambda stratum: self.programs.penalty(*map(stratum.pick, arguments), scalars), strata
+        )
         alpha = self.options.l1 + self.options.l2
         of_coefficients = alpha * sum(prior.penalty() for prior in self.priors if prior is not None)
         return float(np.sum([each.numpy() for each in of_tables])) + of_coefficients

@@ -102,7 +102,7 @@ class Slow:
         errors, partners, picked = self.errors()
         X, weights = partners[field], self.precisions(field)
         targets = (X * picked[field]).sum(1) - errors
-        bounds = self.chain.field_tables.fields[field].read(slice(None)).bounds.numpy()
+        bounds = self.chain.field_tables.fields[field].read(slice(None)).blocks.bounds.numpy()
         assert len(bounds) > 2, "several blocks"
         key = tf.constant([self.chain.options.seed, number * len(self.tables) + field], tf.int32)
         mean, precision, _ = self.priors[field]
