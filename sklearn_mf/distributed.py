@@ -69,11 +69,12 @@ def fit(
     TypeError
         Where the estimator or the store is of another class.
     TimeoutError
-        Where a worker does not start, or does not reach a step in time.
+        Where a worker does not start, or does not reach a step in time; on the worker that notices it.
     ConnectionError
-        Where another worker has ended.
+        Where another worker has ended, or the chief could not start.
     RuntimeError
-        Where another worker has failed or is at another step, or where TensorFlow was used before.
+        Where another worker has failed, is at another step or reports one of the errors above, or where
+        TensorFlow was used before.
 
     See Also
     --------

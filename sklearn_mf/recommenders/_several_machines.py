@@ -100,7 +100,7 @@ def _check_options(store: object, checkpoint_every: object, timeout: object, exc
         )
     if not isinstance(checkpoint_every, Integral) or checkpoint_every < 1:
         raise ValueError(f"checkpoint_every must be a whole number from 1, got {checkpoint_every!r}.")
-    if not isinstance(timeout, int | float) or not timeout > 0:
+    if not isinstance(timeout, int | float) or not 0 < timeout < np.inf:
         raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}.")
     if exchange_dtype not in ("float32", "float16"):
         raise ValueError(f"exchange_dtype must be 'float32' or 'float16', got {exchange_dtype!r}.")
@@ -166,7 +166,7 @@ def _compare(cluster: Cluster, values: list[list[str]]) -> None:
             )
         if value[1] != first[1]:
             raise ValueError(
-                f"{cluster.name(worker).capitalize()} finds a checkpoint after {value[1]} sweeps and "
+                f"W{cluster.name(worker)[1:]} finds a checkpoint after {value[1]} sweeps and "
                 f"{cluster.name(0)} after {first[1]}: take a checkpoint folder that all workers share."
             )
 

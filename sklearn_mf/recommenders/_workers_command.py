@@ -33,12 +33,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sklearn_mf.distributed",
         description="Fit a recommender by several worker processes.",
+        allow_abbrev=False,  # each worker would take `--worker 2` for its own, and start two more
     )
     add = parser.add_argument
     add("--workers", type=int, help="start so many workers here; else be the one that TF_CONFIG names")
     add("--store", required=True, help="folder that sklearn_mf.prepare_ratings made")
     add("--estimator", required=True, help="file with the estimator, written by joblib.dump")
-    add("--output", help="file for the fitted estimator, written by the chief")
+    add("--output", required=True, help="file for the fitted estimator, written by the chief")
     add("--checkpoint", help="folder for checkpoints, from which the same command continues")
     add("--checkpoint-every", type=int, default=5, help="sweeps between checkpoints (default: 5)")
     add("--timeout", type=float, default=600.0, help="most seconds of a step (default: 600)")
@@ -61,8 +62,9 @@ def _work(options: argparse.Namespace) -> int:
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return 1
-    if options.output is not None and Cluster.of(os.environ).worker == 0:
+    if Cluster.of(os.environ).worker == 0:
         unfinished = Path(f"{options.output}.unfinished")
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
         joblib.dump(estimator, unfinished)
         unfinished.replace(options.output)
     return 0
@@ -85,6 +87,9 @@ def _start_all(n_workers: int, arguments: list[str]) -> int:
     command = [sys.executable, "-m", "sklearn_mf.distributed", *arguments]
     addresses = [f"127.0.0.1:{port}" for port in free_ports(n_workers)]
     signal.signal(signal.SIGTERM, _interrupt)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows; ignored under nohup
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, _interrupt)
     workers: list[subprocess.Popen[bytes]] = []
     try:
         for number in range(n_workers):
@@ -115,7 +120,11 @@ def worker_environment(addresses: list[str], worker: int) -> dict[str, str]:
     """Environment of a worker: its place among the others, and its share of the cores."""
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
     n_threads = str(max((os.cpu_count() or 1) // len(addresses), 1))
-    defaults = {"TF_NUM_INTRAOP_THREADS": n_threads, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    defaults = {
+        "TF_NUM_INTRAOP_THREADS": n_threads,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    }
     return {**defaults, **os.environ, "TF_CONFIG": json.dumps(task)}
 
 

@@ -213,7 +213,8 @@ def test_the_command_writes_the_fitted_estimator(alone, store, tmp_path):
 
 def test_the_command_prints_an_error_in_one_sentence(alone, store, tmp_path, capsys):
     joblib.dump(als(solver="sgd"), tmp_path / "estimator")
-    assert run(["--store", str(store.folder), "--estimator", str(tmp_path / "estimator")]) == 1
+    files = ["--estimator", str(tmp_path / "estimator"), "--output", str(tmp_path / "fitted")]
+    assert run(["--store", str(store.folder), *files]) == 1
     assert "set solver='als'" in capsys.readouterr().err
 
 
@@ -261,3 +262,10 @@ def test_fit_needs_tf_config_and_fit_of_an_estimator_ignores_it(store, monkeypat
     assert als().fit(store).n_iter_ == 9
     with pytest.raises(RuntimeError, match="TensorFlow has already run an operation in this process"):
         fit(als(), store)
+
+
+def test_the_command_takes_no_abbreviations(capsys):
+    """`--worker 2` would start two workers, each of which starts two more."""
+    with pytest.raises(SystemExit):
+        run(["--worker", "2", "--store", "store", "--estimator", "file", "--output", "fitted"])
+    assert "unrecognized arguments: --worker" in capsys.readouterr().err

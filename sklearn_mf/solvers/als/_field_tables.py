@@ -42,9 +42,9 @@ _SPREAD = {"segments": 1.1, "gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "de
 class FieldTables:
     """The ratings, grouped by the ids of each field, and the embeddings and biases.
 
-    The table of a field has the ids with ratings alone, in order of their number of ratings, and the bias in
-    the last column. `method` ("segments", "gradient", "blocks", "cholesky" or "descent") solves for the rows
-    of a field, and its arrays set the size of the blocks of rows.
+    The table of a field has the ids with ratings alone, part after part, each part in order of their number
+    of ratings, and the bias in the last column. `method` ("segments", "gradient", "blocks", "cholesky" or
+    "descent") solves for the rows of a field, and its arrays set the size of the blocks of rows.
     """
 
     def __init__(self, ratings: Ratings, start: Model, method: str) -> None:

@@ -1,7 +1,7 @@
 """A connection between two workers that carries short messages: one JSON object a line."""
 
 import json
-import select
+import selectors
 import socket
 import time
 
@@ -18,7 +18,7 @@ class LinkClosedError(Exception):
 class Link:
     """One connection.
 
-    Waiting can be interrupted by Ctrl-C, other than TensorFlow's own waiting.
+    Ctrl-C interrupts its waiting; TensorFlow's own waiting ignores it.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -69,8 +69,10 @@ class Link:
         """Whether a message has arrived, or arrives within some seconds."""
         if b"\n" in self._received:
             return True
-        if not select.select([self._socket], [], [], max(seconds, 0.0))[0]:
-            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            if not selector.select(max(seconds, 0.0)):
+                return False
         try:
             part = self._socket.recv(2**16)
         except OSError as error:
@@ -88,6 +90,7 @@ class Link:
 def _keep_alive(connection: socket.socket) -> None:
     """Notice within half a minute that the other machine is gone, where the system can."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):
+    options = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 30_000))
+    for name, value in options:  # the last one, in ms, is for data on the way, where nothing is probed
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

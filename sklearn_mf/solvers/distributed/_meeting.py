@@ -39,11 +39,13 @@ def _gather_workers(cluster: Cluster, timeout: float) -> dict[int, Link]:
 
 
 def _listener(cluster: Cluster) -> socket.socket:
-    """Listen at the chief's address; at its port alone where the address is not one of this machine."""
+    """Listen at the chief's address; at its port on all interfaces where others cannot reach it there."""
     host, port = cluster.host_and_port(0)
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # Many systems give a machine's own name a loopback address, which other machines cannot reach.
+        is_hidden = str(address[0]).startswith(("127.", "::1")) and host not in (address[0], "localhost")
+        listener = socket.create_server(("" if is_hidden else host, port), family=family)
     except OSError as error:
         if error.errno is not None and _is_taken(host, port):
             raise ValueError(
@@ -121,7 +123,7 @@ def _greet_chief(cluster: Cluster, timeout: float) -> dict[int, Link]:
     except (LinkClosedError, TimeoutError) as error:
         link.close()
         raise ConnectionError(
-            f"{cluster.name(0).capitalize()} gave no answer: see its output, and check that no other program "
+            f"W{cluster.name(0)[1:]} gave no answer: see its output, and check that no other program "
             "uses its address."
         ) from error
     if "error" in answer:

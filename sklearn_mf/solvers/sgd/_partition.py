@@ -126,7 +126,7 @@ def plan_layout(
     size = choose_batch_size(n_train) if isinstance(batch_size, str) else min(batch_size, largest)
     n_parts = n_parts or choose_n_parts(len(n_ids), rounded, size)
     n_window = _choose_window(sum(n_ids), n_parts, size)
-    tilings = [_tile_training(n_ids, n_train, width, n_parts, n_window)]
+    tilings = [_tile_training(n_ids, n_train, width, n_parts, n_window, rounded <= n_window)]
     tilings += [Tiling(n_ids, n_parts, [1] * len(n_ids)) for _ in sources[1:]]
     counts = [tiling.counts(source) for tiling, source in zip(tilings, sources, strict=True)]
     n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size, rounded, n_window)
@@ -139,18 +139,20 @@ def _largest_batch() -> int:
     return _LARGEST_WINDOW // (2 * _BATCHES * _PARTS)
 
 
-def _tile_training(n_ids: tuple[int, ...], n_ratings: int, width: int, n_parts: int, n_window: int) -> Tiling:
+def _tile_training(
+    n_ids: tuple[int, ...], n_ratings: int, width: int, n_parts: int, n_window: int, is_one: bool
+) -> Tiling:
     """Tiles of the training ratings: of few ids where the tables do not fit into a cache.
 
-    Otherwise, where there will be several windows, of ratings of all ids: learning from one range of the ids
-    after another would take more epochs.
+    Otherwise, where there will be several windows and not one, of ratings of all ids: learning from one range
+    of the ids after another would take more epochs.
     """
     n_bytes, one_each = [4 * width * n for n in n_ids], [1] * len(n_ids)
     n_ranges = [-(-size // (n_parts * _TILE_BYTES)) for size in n_bytes]
     few = math.prod(n_ranges) * n_parts ** len(n_ids) <= n_ratings
     if sum(n_bytes) > _CACHED_BYTES and few:
         return Tiling(n_ids, n_parts, n_ranges)
-    if n_ratings < n_window:
+    if is_one:
         return Tiling(n_ids, n_parts, one_each)
     in_tile = n_parts ** len(n_ids) * min(_TILE_RATINGS, n_window // n_parts)
     return Tiling(n_ids, n_parts, one_each, -(-n_ratings // in_tile))
