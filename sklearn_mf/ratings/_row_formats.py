@@ -33,6 +33,13 @@ class RowFormat:
         """Merging of the cells of a store, where fit makes it."""
         return self.merging
 
+    def check_columns(self, names: list[str]) -> None:
+        """Refuse a data set on disk without a column of ratings."""
+        if len(names) == 2:
+            raise ValueError(
+                f"The data set has no column of ratings, only {names}: pass user, item and rating."
+            )
+
     def split(self, X: object, y: object, caller: str) -> tuple[Any, Any]:
         """Split a table of user, item, rating into X and y where y is None; errors name `caller`."""
         return split_ratings(X, y, caller)
@@ -81,6 +88,9 @@ class InteractionRows(RowFormat):
         """As of ratings where strengths do not count: the weights of the cells are then their strengths."""
         return "sum" if self.has_strengths else "mean"
 
+    def check_columns(self, names: list[str]) -> None:
+        """Take two columns for interactions of strength 1."""
+
     def split(self, X: object, y: object, caller: str) -> tuple[Any, Any]:
         """Split a table of user, item, strength where y is None; a table of ids alone has no y."""
         if y is not None or is_sparse(X):
@@ -111,8 +121,8 @@ class InteractionRows(RowFormat):
         """Range of the strengths of the rows of a store, (2,) -> (2,)."""
         if target_range[0] <= 0:
             raise ValueError(
-                f"Strengths of a store must be above 0, got {target_range[0]:g}: prepare it without such "
-                "rows, as a row of strength 0 is no interaction."
+                f"Strengths of a store or data set must be above 0, got {target_range[0]:g}: leave such rows "
+                "out, as a row of strength 0 is no interaction."
             )
         if how == "sum" and not self.has_strengths and (target_range != 1).any():
             raise ValueError(

@@ -217,8 +217,11 @@ def is_dataset(X: object) -> bool:
 
 
 def holds_store(folder: Path) -> bool:
-    """Whether a folder holds a store of any version, whole or not."""
-    return (folder / CONTENTS).exists()
+    """Whether a folder holds a store of any version; its other files may be missing."""
+    try:
+        return bool(json.loads((folder / CONTENTS).read_text())["format"] == FORMAT)
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def _check_size(path: Path, n_bytes: int) -> None:

@@ -122,7 +122,7 @@ class Workplace:
 def new_folder(folder: Path, overwrite: bool, is_ours: bool) -> Iterator[Workplace]:
     """Fill a folder under a temporary name beside it and rename it at the end; on an error nothing remains.
 
-    An existing folder is replaced only with `overwrite`, and only where `is_ours` or it is empty.
+    An empty folder is replaced, one that holds a store (`is_ours`) only with `overwrite`, and no other.
     """
     _check_target(folder, overwrite, is_ours)
     parent = folder.with_name(f".{folder.name}.preparing")
@@ -160,7 +160,9 @@ def _check_target(folder: Path, overwrite: bool, is_ours: bool) -> None:
 
 def _needed(error: OSError, folder: Path, n_bytes: int) -> str:
     """Sentence about a full disk with the space needed."""
-    needed = f"up to {n_bytes / 1e9:.2f} GB ({n_bytes} bytes)" if n_bytes else "more space than there is"
+    needed = "more space than there is"
+    if n_bytes:
+        needed = f"up to {n_bytes / 1e9:.2f} GB ({n_bytes} bytes) for the rows read so far"
     return (
         f"No space left for the ratings store {folder} ({error.strerror}): the preparation needs {needed} in "
         f"{folder.parent}; free space or pass a folder on another disk."

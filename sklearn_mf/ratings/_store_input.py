@@ -86,8 +86,16 @@ def stored(X: object, y: object, sample_weight: object, rows: RowFormat, verbose
     if isinstance(X, RatingsStore):
         yield X
         return
+    rows.check_columns(_column_names(X))
     with tempfile.TemporaryDirectory(prefix="sklearn_mf_") as folder:
         yield prepare_ratings(X, Path(folder) / "store", repeated=rows.merging_on_disk, verbose=verbose)
+
+
+def _column_names(dataset: object) -> list[str]:
+    """Names of the columns of a data set of pyarrow or of a lazy frame of polars."""
+    if hasattr(dataset, "collect_schema"):
+        return list(dataset.collect_schema().names())
+    return list(dataset.schema.names) if hasattr(dataset, "schema") else []
 
 
 def read_input(

@@ -69,7 +69,7 @@ def prepare_ratings(
     keep_seen_items : bool, default=True
         See :class:`RatingsStore`.
     overwrite : bool, default=False
-        Whether to replace the store that `folder` holds.
+        Whether to replace the store that `folder` holds, with all files of the folder.
     verbose : bool, default=False
         Whether to print a line after each stage.
 
@@ -81,7 +81,7 @@ def prepare_ratings(
     Raises
     ------
     OSError
-        If the disk is full; the message says how much space is needed.
+        If the disk is full; the message says how much space the rows read so far need.
 
     See Also
     --------
@@ -102,7 +102,7 @@ def prepare_ratings(
     [4.0, 5.0, 2.0]
     """
     _check(dataset, repeated)
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()
     with new_folder(folder, overwrite, holds_store(folder)) as work:
         stages = Stages(verbose)
         rows = open_rows(dataset, work.scratch, columns, sample_weight, repeated)

@@ -289,8 +289,8 @@ def _files(dataset: ds.Dataset, columns: list[str]) -> Iterator[tuple[str, pa.Re
         for batch in fragment.scanner(schema=dataset.schema, **scan).to_batches():
             yield getattr(fragment, "path", ""), batch
     if not fragments:
-        for tagged in dataset.scanner(**scan).scan_batches():
-            yield getattr(tagged.fragment, "path", ""), tagged.record_batch
+        for batch in dataset.scanner(**scan).to_batches():
+            yield "", batch  # row numbers of a filtered data set are not those of its files
 
 
 def _fragments(source: ds.Dataset | pa.RecordBatchReader) -> list[ds.Fragment]:

@@ -85,7 +85,7 @@ class Buckets:
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
 
 def take_rows(rows: NDArray[np.void], order: NDArray[np.integer]) -> NDArray[np.void]:

@@ -69,7 +69,7 @@ def write_store(
     types: list[IdType] = [str(one.dtype) for one in ids] if id_types is None else id_types
     ends = [ratings.targets.min(), ratings.targets.max()] if target_range is None else target_range
     about = About(ids, types, list(column_names), ends, repeated)
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()
     with new_folder(folder, overwrite, holds_store(folder)) as work:
         write_files(work.path, work.scratch, [ratings], about)
     return RatingsStore(folder, keep_seen_items=keep_seen_items)

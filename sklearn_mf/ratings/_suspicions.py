@@ -79,14 +79,20 @@ def time_column_hint(table: object, columns: dict[object, Column]) -> str:
 
 def _are_counts(targets: NDArray[np.float64]) -> bool:
     """Whether ratings are whole, not negative, and spread over powers of ten with few large ones, (n,)."""
-    parts = (targets[part] for part in gen_batches(len(targets), _CHUNK))
-    if targets.min() < 0 or targets.max() <= _MOST_TIMES_MEDIAN:
+    largest = targets.max()
+    if targets.min() < 0 or largest <= _MOST_TIMES_MEDIAN:
         return False
-    if any((part != np.floor(part)).any() for part in parts):
-        return False
-    positive = targets[targets > 0]
-    powers = np.unique(np.floor(np.log10(positive)))
-    return len(powers) >= _FEWEST_POWERS and positive.max() > _MOST_TIMES_MEDIAN * np.median(positive)
+    powers: set[float] = set()
+    n_small, n_positive = 0, 0
+    for rows in gen_batches(len(targets), _CHUNK):
+        part = targets[rows]
+        if (part != np.floor(part)).any():
+            return False
+        positive = part[part > 0]
+        powers.update(np.floor(np.log10(positive)).tolist())
+        n_small += int((_MOST_TIMES_MEDIAN * positive < largest).sum())
+        n_positive += len(positive)
+    return len(powers) >= _FEWEST_POWERS and 2 * n_small > n_positive
 
 
 def _is_named_time(name: object) -> bool:

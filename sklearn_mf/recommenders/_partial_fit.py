@@ -71,8 +71,8 @@ class PartialFitMixin:
         ------
         ValueError
             Where ratings, weights or ids are invalid, where the columns or the types of the ids are not those
-            of `fit`, or where `embedding_dim` or `fit_bias` has changed since. The estimator is then as it
-            was before.
+            of `fit`, or where `embedding_dim` has changed or `fit_bias` was set to False since. The estimator
+            is then as it was before.
         TypeError
             Where ids cannot be hashed or sorted.
 
@@ -126,5 +126,6 @@ def _check_finite(fitted: Updatable) -> None:
     for numbers in (*fitted.embeddings_, *fitted.biases_, np.asarray(fitted.scale_)):
         if not np.isfinite(numbers).all():
             raise ValueError(
-                "partial_fit diverged: the ratings or the sample weights are too large, so scale them down."
+                "The result of partial_fit is not finite: the ratings or the sample weights are too large, "
+                "so scale them down."
             )

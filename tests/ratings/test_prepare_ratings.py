@@ -227,6 +227,14 @@ def test_a_filtered_data_set_is_read_and_checked(tmp_path):
     assert RatingsStore(store.folder) == store
 
 
+def test_rows_of_a_filtered_data_set_are_counted_without_its_files(tmp_path):
+    users = [*USERS[:-1], None]
+    rows = table().set_column(0, "user", pa.array(users, pa.int64()))
+    dataset = shards(rows, tmp_path / "rows", 3).filter(ds.field("weight") >= 0)
+    with pytest.raises(ValueError, match=rf"in row {N - 1}: drop"):
+        prepare_ratings(dataset, tmp_path / "store", columns=["user", "film", "stars"])
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     dataset = shards(table(), tmp_path / "rows")
     (tmp_path / "rows" / "1.parquet").write_bytes(b"PAR1 but no more")

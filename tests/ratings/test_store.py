@@ -122,6 +122,7 @@ def test_an_existing_folder_is_replaced_only_if_asked(store, tmp_path):
 def test_a_folder_of_something_else_is_never_replaced(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").touch()
+    (tmp_path / "photos" / "store.json").write_text('{"of": "another program"}')
     with pytest.raises(ValueError, match="photos exists and holds no ratings store"):
         write_store(RATINGS, IDS, tmp_path / "photos", overwrite=True)
     with pytest.raises(ValueError, match=r"one\.jpg is a file"):

@@ -132,6 +132,15 @@ def test_a_store_or_dataset_stands_alone(argument, source, table, request):
         clone(ALS).fit(request.getfixturevalue(source), **{argument: table["stars"]})
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_dataset_without_ratings_is_refused(method, table):
+    model = clone(ALS).fit(table)
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match=r"no column of ratings, only \['user', 'film'\]"):
+        getattr(model, method)(as_dataset(table[["user", "film"]]))
+    assert pickle.dumps(model) == before
+
+
 def test_the_statistics_of_the_store_are_used(store, from_store, monkeypatch):
     def fail(ratings):
         raise AssertionError("computed anew")
@@ -192,7 +201,7 @@ def test_interactions_come_from_either_kind_of_store(table, dataset, tmp_path):
 
 def test_strengths_of_zero_are_no_interactions(table, tmp_path):
     with_zero = prepare_ratings(as_dataset(table.assign(stars=table["stars"] - 1)), tmp_path / "store")
-    with pytest.raises(ValueError, match="Strengths of a store must be above 0, got 0: prepare it without"):
+    with pytest.raises(ValueError, match="must be above 0, got 0: leave such rows out"):
         clone(ESTIMATORS["implicit"]).fit(with_zero)
 
 
