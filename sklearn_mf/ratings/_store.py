@@ -41,7 +41,7 @@ class Contents(NamedTuple):
     equal : dict of str to float
         The number of all ratings for "weights" or "within_squares", where they have no file.
     sums : dict of str to float
-        `weight`, `mean`, `centred_squares` and `squares` of :class:`RatingStatistics`.
+        `weight`, `mean`, `centred_squares` and `squares` of `RatingStatistics`.
     n_bytes : dict of str to int
         Size of each file.
     """
@@ -124,7 +124,7 @@ class RatingsStore:
 
     @functools.cached_property
     def statistics(self) -> RatingStatistics:
-        """Sums over the ratings, as :class:`RatingStatistics` has them of the same ratings in memory."""
+        """Sums over the ratings: weight, mean, squares, and the summed weight of each id."""
         weights = [np.load(self.folder / f"id_weights_{field}.npy") for field in range(2)]
         return RatingStatistics(**self._contents.sums, id_weights=weights)
 
