@@ -56,7 +56,7 @@ def short_fits(monkeypatch):
     """Fits of few sweeps, for code of which the test is that it runs."""
     from sklearn_mf.solvers.variational import _solver as variational  # starts TensorFlow
 
-    fit = _fitting._fit
+    train = _fitting._trained
 
     def short_fit(estimator, *arguments):
         wanted = estimator.max_iter
@@ -64,11 +64,11 @@ def short_fits(monkeypatch):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The chains have not converged")
-                fit(estimator, *arguments)
+                return train(estimator, *arguments)
         finally:
             estimator.max_iter = wanted
 
-    monkeypatch.setattr(_fitting, "_fit", short_fit)
+    monkeypatch.setattr(_fitting, "_trained", short_fit)
     monkeypatch.setattr(_phases, "_SWEEPS", 2)
     monkeypatch.setattr(variational, "N_UNCERTAIN", 1)
     monkeypatch.setattr(variational, "N_CERTAIN", 1)

@@ -17,12 +17,10 @@ from sklearn_mf.ratings._store import (
     FORMAT,
     VERSION,
     Contents,
-    RatingsStore,
     Repeated,
-    holds_store,
     open_ratings,
 )
-from sklearn_mf.ratings._store_files import ArrayFile, CompactFile, new_folder, read_array, save_array
+from sklearn_mf.ratings._store_files import ArrayFile, CompactFile, read_array, save_array
 from sklearn_mf.ratings._store_shuffle import Bucket, Buckets, in_order, take_rows
 
 # Rows that are read at a time.
@@ -51,28 +49,6 @@ class About(NamedTuple):
     column_names: list[str]
     target_range: Sequence[float]
     repeated: Repeated = "mean"
-
-
-def write_store(
-    ratings: Ratings,
-    ids: list[NDArray[np.generic]],
-    folder: str | Path,
-    *,
-    id_types: list[IdType] | None = None,
-    column_names: Sequence[str] = ("user", "item"),
-    target_range: Sequence[float] | None = None,
-    repeated: Repeated = "mean",
-    keep_seen_items: bool = True,
-    overwrite: bool = False,
-) -> RatingsStore:
-    """Write merged ratings of two fields that are in memory."""
-    types: list[IdType] = [str(one.dtype) for one in ids] if id_types is None else id_types
-    ends = [ratings.targets.min(), ratings.targets.max()] if target_range is None else target_range
-    about = About(ids, types, list(column_names), ends, repeated)
-    folder = Path(folder).resolve()
-    with new_folder(folder, overwrite, holds_store(folder)) as work:
-        write_files(work.path, work.scratch, [ratings], about)
-    return RatingsStore(folder, keep_seen_items=keep_seen_items)
 
 
 def write_files(folder: Path, scratch: Path, parts: Iterable[Ratings], about: About) -> None:

@@ -125,21 +125,9 @@ def fit_recommender(
     With an `exchange` the work is divided among workers; a run saved in `checkpoints` is continued.
     """
     with stored(X, y, sample_weight, estimator._row_format, estimator.verbose > 0) as source:
-        _fit(estimator, source, y, sample_weight, exchange, checkpoints)
-
-
-def _fit(
-    estimator: Recommender,
-    X: object,
-    y: ArrayLike | None,
-    sample_weight: ArrayLike | None,
-    exchange: Exchange | None,
-    checkpoints: Checkpoints | None,
-) -> None:
-    """Fit an estimator on ratings in memory or in a store."""
-    fitted = _trained(estimator, X, y, sample_weight, exchange, checkpoints)
-    if keeps_seen_items(X):
-        copy_seen_items(fitted)  # after training, where memory peaks
+        fitted = _trained(estimator, source, y, sample_weight, exchange, checkpoints)
+        if keeps_seen_items(source):
+            copy_seen_items(fitted)  # after training, where memory peaks
     replace_attributes(estimator, fitted)
 
 

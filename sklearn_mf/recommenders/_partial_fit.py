@@ -28,7 +28,10 @@ class Updatable(Recommender, Protocol):
 
     scale_: float
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self: ...
+    def fit(self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None) -> Self:
+        """Fit anew."""
+        ...
+
     def _update(self, task: FitTask) -> None: ...
 
 

@@ -8,7 +8,7 @@ from sklearn_mf.model import _rated_cells as rated
 from sklearn_mf.model._pattern import Pattern
 from sklearn_mf.model._rated_cells import indicator, rated_cells
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._store_writing import write_store
+from tests.ratings.stores import write_store
 
 
 def ratings_of(cells, n_ids, n_fields=2):

@@ -9,8 +9,8 @@ import pytest
 from sklearn_mf.ratings import _derived_cells as derived
 from sklearn_mf.ratings._derived_cells import renumbered, with_values
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._store_writing import write_store
 from sklearn_mf.ratings._temporary_arrays import array_on_disk
+from tests.ratings.stores import write_store
 
 N_IDS = 9, 7
 

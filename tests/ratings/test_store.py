@@ -13,7 +13,7 @@ from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.ratings._statistics import RatingStatistics
 from sklearn_mf.ratings._store import CONTENTS
 from sklearn_mf.ratings._store_files import CompactFile
-from sklearn_mf.ratings._store_writing import write_store
+from tests.ratings.stores import write_store
 
 N_IDS = 20, 12
 IDS = [np.arange(20) * 7, np.array([f"film {letter}" for letter in "abcdefghijkl"], dtype=object)]

@@ -16,9 +16,9 @@ import pytest
 from sklearn_mf import MFEmbedding, MFRecommender
 from sklearn_mf.distributed import fit, run
 from sklearn_mf.ratings._ratings import Ratings
-from sklearn_mf.ratings._store_writing import write_store
 from sklearn_mf.solvers.als._solver import ALS
 from tests.conftest import OBSERVED_ALONE, low_rank_ratings
+from tests.ratings.stores import write_store
 from tests.recommenders.workers import ESTIMATORS, SESSION, arrays_of, isolated, own_rows
 
 ROOT = Path(__file__).parents[2]
