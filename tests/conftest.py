@@ -64,9 +64,11 @@ def short_fits(monkeypatch):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The chains have not converged")
-                return train(estimator, *arguments)
+                fitted = train(estimator, *arguments)
         finally:
             estimator.max_iter = wanted
+        fitted.max_iter = wanted  # of a copy
+        return fitted
 
     monkeypatch.setattr(_fitting, "_trained", short_fit)
     monkeypatch.setattr(_phases, "_SWEEPS", 2)
