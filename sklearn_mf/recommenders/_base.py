@@ -18,6 +18,7 @@ from sklearn_mf.ratings._columns import IdType
 from sklearn_mf.ratings._feature_state import from_plain, to_plain
 from sklearn_mf.ratings._row_formats import RATINGS, RowFormat
 from sklearn_mf.recommenders._catalog import read_codes
+from sklearn_mf.recommenders._exports import ExportMixin
 from sklearn_mf.recommenders._features import feature_effects, shown_features, with_features
 from sklearn_mf.recommenders._fitting import FitTask, reads_one_fit
 from sklearn_mf.recommenders._forget import forget_ids
@@ -33,7 +34,7 @@ Ids = NDArray[np.generic]
 Rows = NDArray[np.float32]
 
 
-class BaseRecommender(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseRecommender(ExportMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of all recommenders: recommendation, neighbours, fold-in, and the hooks of the one fit.
 
     A subclass has the parameters `handle_unknown`, `warm_start`, `max_iter`, `verbose` and `random_state`.
