@@ -60,11 +60,6 @@ def export(recommender: Exportable, folder: str | os.PathLike[str], n: int, rank
 
 def content_of(recommender: Exportable, catalog: Catalog, rank_by: str) -> Content:
     """The arrays of an export; ranking by relevance or ratings as `recommend` has it."""
-    if "embedding_dim" not in vars(recommender):
-        raise ValueError(
-            f"to_saved_model needs embeddings, which {type(recommender).__name__} does not learn: "
-            "use MFRecommender, ImplicitMFRecommender or BayesianMFRecommender."
-        )
     ranker = recommender._ranked_by(rank_by)
     rating = _factors(recommender)
     ranking = rating if ranker is recommender else _factors(ranker)
