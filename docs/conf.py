@@ -12,8 +12,9 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery_order, room_map; a clone that is not installed
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery, room_map; a clone that is not installed
 
+import gallery
 import room_map
 
 import sklearn_mf
@@ -45,10 +46,13 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py",
-    "within_subsection_order": "gallery_order.ReadingOrder",
+    "copyfile_regex": r"index\.rst",  # the sections of the gallery
+    "image_scrapers": ("gallery.scrape",),
+    "minigallery_sort_order": "gallery.reading_order",
     "doc_module": ("sklearn_mf",),
     "backreferences_dir": "generated/backreferences",
     "download_all_examples": False,
+    "first_notebook_cell": "# Needs movielens.py and quiet_tensorflow.py of examples.zip in the same folder.",
     "show_signature": False,
     "plot_gallery": "True",
 }
@@ -76,6 +80,9 @@ OTHER_PAGES = {
     r"pandas\.\w+": "https://pandas.pydata.org/docs/reference/api/{}.html",
     r"scipy\.(\w+\.)+\w+": "https://docs.scipy.org/doc/scipy/reference/generated/{}.html",
 }
+
+
+BREAKS = r"""([(\[{,=](?=[\w&"'(\[{])|\.(?=[^\W\d]))"""
 
 
 def link_elsewhere(app, env, node, contnode):
@@ -120,16 +127,27 @@ def show_math(display):
 
     def visit(self, node):
         tag, kind = ("div", "block") if display else ("span", "inline")
+        scrolls = " pst-scrollable-table-container" if display else ""  # the theme's class: Tab reaches it
         formula = convert(node.astext(), display=kind)
-        self.body.append(f'<{tag} class="math">{formula}</{tag}>')
+        self.body.append(f'<{tag} class="math{scrolls}">{formula}</{tag}>')
         raise nodes.SkipNode
 
     return visit
 
 
+def mark_breaks(app, page, template, context, doctree):
+    """Let a line end inside of a call or a dotted name: `f(x,y)` after the bracket and the comma."""
+    body = context.get("body", "")
+    context["body"] = re.sub(
+        r'(?<=<span class="pre">)[^<]+', lambda code: re.sub(BREAKS, r"\1<wbr>", code[0]), body
+    )
+
+
 def setup(app):
     """Connect the functions above."""
     app.connect("missing-reference", link_elsewhere)
+    app.connect("html-page-context", mark_breaks)
     app.connect("builder-inited", write_changelog)
     app.connect("builder-inited", draw_rooms)
+    app.connect("builder-inited", gallery.finish, priority=900)  # after the gallery itself
     app.add_html_math_renderer("mathml", (show_math(False), None), (show_math(True), None))
