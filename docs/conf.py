@@ -12,9 +12,10 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery, room_map; a clone that is not installed
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # modules beside this file; a clone that is not installed
 
 import gallery
+import page_html
 import room_map
 
 import sklearn_mf
@@ -33,7 +34,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "benchmarks", "**/README.rst"]
+exclude_patterns = ["_build", "benchmarks"]
 default_role = "literal"
 nitpicky = True
 autosummary_generate = True
@@ -45,7 +46,7 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py",
+    "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py|service\.py",
     "copyfile_regex": r"index\.rst",  # the sections of the gallery
     "image_scrapers": ("gallery.scrape",),
     "minigallery_sort_order": "gallery.reading_order",
@@ -80,9 +81,6 @@ OTHER_PAGES = {
     r"pandas\.\w+": "https://pandas.pydata.org/docs/reference/api/{}.html",
     r"scipy\.(\w+\.)+\w+": "https://docs.scipy.org/doc/scipy/reference/generated/{}.html",
 }
-
-
-BREAKS = r"""([(\[{,=](?=[\w&"'(\[{])|\.(?=[^\W\d]))"""
 
 
 def link_elsewhere(app, env, node, contnode):
@@ -135,18 +133,11 @@ def show_math(display):
     return visit
 
 
-def mark_breaks(app, page, template, context, doctree):
-    """Let a line end inside of a call or a dotted name: `f(x,y)` after the bracket and the comma."""
-    body = context.get("body", "")
-    context["body"] = re.sub(
-        r'(?<=<span class="pre">)[^<]+', lambda code: re.sub(BREAKS, r"\1<wbr>", code[0]), body
-    )
-
-
 def setup(app):
     """Connect the functions above."""
     app.connect("missing-reference", link_elsewhere)
-    app.connect("html-page-context", mark_breaks)
+    app.connect("html-page-context", page_html.mark_breaks)
+    app.connect("build-finished", page_html.mend_pages)
     app.connect("builder-inited", write_changelog)
     app.connect("builder-inited", draw_rooms)
     app.connect("builder-inited", gallery.finish, priority=900)  # after the gallery itself
