@@ -162,13 +162,17 @@ def measure(name: str, seconds: float, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--only", choices=MODELS)
     options = parser.parse_args()
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {0} or {0})
     print(environment("fastapi", "uvicorn", "skops"))
-    print(f"{options.rate:g} requests a second for {options.seconds:g} s, server on one core, client on another")
+    print(
+        f"{options.rate:g} requests a second for {options.seconds:g} s, server on one core, client on another"
+    )
     for name in MODELS if options.only is None else [options.only]:
         measure(name, options.seconds, options.rate)
