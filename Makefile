@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 export SCIPY_ARRAY_API := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: demo test docs clean
+.PHONY: demo test docs wheel clean
 .DELETE_ON_ERROR:
 
 # make demo [RATINGS=file] [USER_ID=500]
@@ -33,6 +33,10 @@ endif
 docs: .venv/docs.stamp
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 	$(PY) docs/check_links.py docs/_build/html
+
+# make wheel [PYTHONS="python3.11 python3.12"]: build and check the distributions, try the wheel in empty environments
+wheel:
+	.ci/wheel $(or $(PYTHONS),$(PYTHON))
 
 clean:
 	rm -rf .venv build dist *.egg-info docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst

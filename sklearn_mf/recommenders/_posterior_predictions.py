@@ -18,6 +18,7 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._chain_diagnostics import summary_table
 from sklearn_mf.recommenders._fitting import reads_one_fit
 from sklearn_mf.recommenders._newcomers import admit
+from sklearn_mf.recommenders._onnx_graph import FieldRows
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.recommenders._to_arviz import to_arviz
@@ -329,6 +330,19 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         embeddings, biases = chain.user_rows(posterior, query)
         means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
         return means, biases.mean(axis=1, dtype=np.float64)
+
+    def _field_rows(self) -> list[FieldRows]:
+        posterior = chain.posterior_of(self)
+        if posterior.levels is not None:
+            raise ValueError(
+                "to_onnx writes no model of ordered categories, but likelihood='ordinal' was used: fit with "
+                "likelihood='normal'."
+            )
+        means = posterior.prior_means.swapaxes(0, 1)
+        return [
+            FieldRows(embeddings, biases, mean[:, :-1], mean[:, -1])
+            for embeddings, biases, mean in zip(posterior.embeddings, posterior.biases, means, strict=True)
+        ]
 
     def _rank_by_draws(
         self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator
