@@ -194,7 +194,8 @@ class ExportMixin:
     def onnx_converter(self) -> Callable[..., None]:
         """Get the function by which skl2onnx converts `predict`, alone or as the end of a Pipeline.
 
-        skl2onnx finds it by its name, so there is nothing to register.
+        skl2onnx finds it by its name, so there is nothing to register. Of a search, convert the
+        `best_estimator_`.
 
         Returns
         -------
