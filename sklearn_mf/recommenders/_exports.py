@@ -92,6 +92,7 @@ class ExportMixin:
         """
         return ranking_vectors(self, admit(self, 0, users), ratings, features, rank_by)
 
+    @available_if(_has_vectors)
     @reads_one_fit
     def to_saved_model(
         self: Exportable, folder: str | os.PathLike[str], n: int = 10, *, rank_by: str = "auto"
