@@ -2,8 +2,9 @@
 
 python docs/benchmarks/footprint.py [--full]
 
-Builds the wheel of this clone, installs it into an empty environment as docs/install.rst says, and the same with
-the example service; with --full also into one with TensorFlow. Imports are timed in fresh processes, in turn.
+Builds the wheel of this clone and installs it into an empty environment as docs/install.rst says, then the
+packages of the example service too; with --full also an environment with TensorFlow. Imports are timed in
+fresh processes, in turn.
 """
 
 import argparse
@@ -20,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "docs" / "serving-requirements.txt"
 SERVICE = ["fastapi", "uvicorn", "skops"]
 LIBRARIES, PACKAGE = "import sklearn, pandas", "import sklearn_mf"
-REPEATS = 11
 USE = """
 from importlib.metadata import version
 import sklearn_mf
@@ -71,11 +71,11 @@ def seconds(python: Path, code: str) -> tuple[float, float]:
     return time.perf_counter() - start, float(run.stdout)
 
 
-def show_import(python: Path) -> None:
+def show_import(python: Path, repeats: int) -> None:
     """Print the times of the imports, and the median of their ratios."""
     for code in (LIBRARIES, PACKAGE):
         seconds(python, code)  # writes the bytecode, and fills the cache of files
-    times = np.array([[seconds(python, code) for code in (LIBRARIES, PACKAGE)] for _ in range(REPEATS)])
+    times = np.array([[seconds(python, code) for code in (LIBRARIES, PACKAGE)] for _ in range(repeats)])
     for kind, label in enumerate(("wall-clock", "CPU")):
         theirs, ours = np.median(times[:, :, kind], axis=0)
         ratio = np.median(times[:, 1, kind] / times[:, 0, kind])
@@ -85,17 +85,15 @@ def show_import(python: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true", help="also the size with TensorFlow")
+    parser.add_argument("--repeats", type=int, default=11, help="runs of each import")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         package = wheel(folder)
         without = [["--requirement", str(REQUIREMENTS)], ["--no-deps", package]]
         python = environment(f"{folder}/serving", *without)
         show_size("without TensorFlow", python)
-        print(
-            subprocess.run([python, "-I", "-c", USE], capture_output=True, text=True, check=True).stdout,
-            end="",
-        )
-        show_import(python)
+        subprocess.run([str(python), "-I", "-c", USE], check=True)
+        show_import(python, options.repeats)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *SERVICE], check=True)
         show_size("with fastapi, uvicorn and skops", python)
         if options.full:
