@@ -92,6 +92,7 @@ class ExportMixin:
         """
         return ranking_vectors(self, admit(self, 0, users), ratings, features, rank_by)
 
+    @available_if(_has_vectors)
     @reads_one_fit
     def to_saved_model(
         self: Exportable, folder: str | os.PathLike[str], n: int = 10, *, rank_by: str = "auto"
@@ -193,7 +194,8 @@ class ExportMixin:
     def onnx_converter(self) -> Callable[..., None]:
         """Get the function by which skl2onnx converts `predict`, alone or as the end of a Pipeline.
 
-        skl2onnx finds it by its name, so there is nothing to register.
+        skl2onnx finds it by its name, so there is nothing to register. Of a search, convert the
+        `best_estimator_`.
 
         Returns
         -------
