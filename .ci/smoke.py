@@ -56,7 +56,7 @@ def check_stored(folder: Path) -> int:
 
 def check_sklearn(estimator: BaseEstimator) -> int:
     """All checks of scikit-learn pass and none is skipped; returns their number."""
-    results = check_estimator(estimator, on_skip="raise")
+    results = check_estimator(estimator, on_skip=None)
     assert {result["status"] for result in results} == {"passed"}
     return len(results)
 
