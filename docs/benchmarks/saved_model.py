@@ -6,9 +6,9 @@ The SavedModels answer in a process that cannot import the package, through `tf.
 1,000 users of fit, an unknown one, and the first 200 users as newcomers with their ratings get lists of 20
 items; 5,000 pairs get predictions. "lists" and "new" say whether items and order are equal, "off" is the
 largest difference of scores or predictions, "export" and "load" are seconds. "estimator", "function" and
-"signature" are milliseconds of a call for one user, the median of 200, from Python, on one thread of TensorFlow
-and NumPy. With --items, the last row is of a synthetic model with as many items and users, and five ratings
-for each user.
+"signature" are milliseconds of a call for one user, the median of 200, from Python, on one thread of
+TensorFlow and NumPy. With --items, the last row is of a synthetic model with as many items and users, and
+five ratings for each user.
 """
 
 import argparse
