@@ -19,15 +19,16 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 demo: .venv/examples.stamp
 	$(PY) examples/plot_recommend_movies.py $(DEMO)
 
-# make test [ONLY=recommenders]: all checks, or the tests of one folder of tests/ and its doctests
+# make test [ONLY=recommenders]: all checks, or the tests of one folder of tests/ and its doctests.
+# mypy takes one core for half a minute, so it runs beside the tests.
 test: .venv/test.stamp
 ifdef ONLY
 	$(PYTEST) $(wildcard tests/$(ONLY) sklearn_mf/$(ONLY))
 else
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m mypy
-	$(PYTEST)
+	$(PY) -m mypy & types=$$!; $(PYTEST); tests=$$?; \
+	wait $$types || { echo "mypy reports errors: see the start of the tests" >&2; exit 1; }; exit $$tests
 endif
 
 docs: .venv/docs.stamp

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,6 +91,7 @@ class ExportMixin:
         """
         return ranking_vectors(self, admit(self, 0, users), ratings, features, rank_by)
 
+    @available_if(_has_vectors)
     @reads_one_fit
     def to_saved_model(
         self: Exportable, folder: str | os.PathLike[str], n: int = 10, *, rank_by: str = "auto"
@@ -149,7 +149,7 @@ class ExportMixin:
         export(self, folder, n, rank_by)
 
     @reads_one_fit
-    def to_onnx(self: Convertible, path: str | Path) -> None:
+    def to_onnx(self: Convertible, path: str | os.PathLike[str]) -> None:
         """Write `predict` as a file of ONNX; needs skl2onnx.
 
         The graph looks up the ids. It has one input for each column of X in fit, under its name, or x0, x1
@@ -159,7 +159,7 @@ class ExportMixin:
 
         Parameters
         ----------
-        path : str or Path
+        path : str or path
             File to write.
 
         Raises
@@ -193,7 +193,8 @@ class ExportMixin:
     def onnx_converter(self) -> Callable[..., None]:
         """Get the function by which skl2onnx converts `predict`, alone or as the end of a Pipeline.
 
-        skl2onnx finds it by its name, so there is nothing to register.
+        skl2onnx finds it by its name, so there is nothing to register. Of a search, convert the
+        `best_estimator_`.
 
         Returns
         -------

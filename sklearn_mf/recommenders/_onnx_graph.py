@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sklearn_mf.ratings._columns import short_repr
+
 # Range of the integers of ONNX.
 _LEAST, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
@@ -200,8 +202,8 @@ def _codes(graph: Graph, column: str, kind: str, ids: NDArray[np.generic], name:
     """Codes of a column of ids, -1 for an unknown one, (n,) -> (n,); numbers compare as in Python."""
     if (kind == "str") != (kind_of(ids, name) == "str"):
         raise ValueError(
-            f"Column {name!r} has ids as {ids[0]!r}, but the input of the graph has the kind {kind!r}: "
-            "declare an input of the type of the ids."
+            f"Column {name!r} has ids as {short_repr(ids[0])}, but the input of the graph has the kind "
+            f"{kind!r}: declare an input of the type of the ids."
         )
     table = {"values_int64s": np.arange(len(ids)), "default_int64": -1, "op_domain": "ai.onnx.ml"}
     if kind == "str":
@@ -233,6 +235,6 @@ def kind_of(ids: NDArray[np.generic], name: str) -> str:
     if kind is None or not in_range or (kind == "float" and (ids % 1 != 0).any()):
         raise ValueError(
             "ONNX looks up ids that are text, whole numbers of 64 bits or truth values, but those of column "
-            f"{name!r} are {inferred}, as {ids[-1]!r}: convert them to text before fit."
+            f"{name!r} are {inferred}, as {short_repr(ids[-1])}: convert them to text before fit."
         )
     return kind

@@ -60,11 +60,6 @@ def export(recommender: Exportable, folder: str | os.PathLike[str], n: int, rank
 
 def content_of(recommender: Exportable, catalog: Catalog, rank_by: str) -> Content:
     """The arrays of an export; ranking by relevance or ratings as `recommend` has it."""
-    if not hasattr(recommender, "average_embeddings_"):
-        raise ValueError(
-            f"to_saved_model needs embeddings, which {type(recommender).__name__} has none of: "
-            "use MFRecommender, ImplicitMFRecommender or BayesianMFRecommender."
-        )
     ranker = recommender._ranked_by(rank_by)
     rating = _factors(recommender)
     ranking = rating if ranker is recommender else _factors(ranker)
@@ -90,11 +85,11 @@ def _plain_ids(ids: NDArray[np.generic], name: object) -> NDArray[np.generic]:
     """Ids as a graph holds them, whole numbers as int64 and text in UTF-8, (n_ids,) -> (n_ids,)."""
     if ids.dtype.kind in "iu" and ids.max(initial=0) <= _INT64.max:
         return ids.astype(np.int64)
-    strange = next((each for each in ids.tolist() if not isinstance(each, str)), None)
-    if strange is not None:
+    strange = [each for each in ids.tolist() if not isinstance(each, str)]
+    if strange:
         raise ValueError(
             f"to_saved_model needs ids that are text or integers below 2**63, but column {name!r} has "
-            f"{short_repr(strange)}: convert the column to text and fit again."
+            f"{short_repr(strange[-1])}: convert the column to text and fit again."
         )
     return np.array([each.encode() for each in ids.tolist()], dtype=object)
 

