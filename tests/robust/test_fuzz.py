@@ -78,7 +78,7 @@ def test_the_machine_finds_faults_of_a_list(machine, change, message):
     machine._check_lists(table, 5, options)
     with pytest.raises(Finding, match=f"^{message}"):
         machine._check_lists(table.assign(**change), 5, options)
-    with pytest.raises(Finding, match="^exclude: "):
+    with pytest.raises(Finding, match=r"^exclude: "):
         machine._check_lists(table, 5, {**options, "exclude": [8]})
-    with pytest.raises(Finding, match="^candidates: "):
+    with pytest.raises(Finding, match=r"^candidates: "):
         machine._check_lists(table, 5, {**options, "candidates": [7]})
