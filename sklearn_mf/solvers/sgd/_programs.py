@@ -101,8 +101,11 @@ def _learn(
         rows = tf.slice(order, [number * batch_size], [batch_size])
         return number + 1, *_step(tables, _unpacked(tf.gather(ratings, rows)), id_steps, scalars, proximal)
 
-    _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, [batches[0], *tables])
-    return tables
+    def visit() -> list[Tensor]:
+        """Tables after all batches."""
+        return tf.while_loop(lambda number, *_: number < batches[1], learn, [batches[0], *tables])[1:]
+
+    return tf.cond(batches[0] < batches[1], visit, lambda: tables)
 
 
 def _score(
@@ -118,8 +121,10 @@ def _score(
         return number + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
     state = [batches[0], tf.zeros(2, tf.float64)]
-    _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
-    return squares
+    def visit() -> Tensor:
+        return tf.while_loop(lambda number, _: number < batches[1], score, state)[1]
+
+    return tf.cond(batches[0] < batches[1], visit, lambda: state[1])
 
 
 def _penalty(
