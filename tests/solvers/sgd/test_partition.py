@@ -99,7 +99,7 @@ def test_many_ratings_are_visited_once_in_turns_of_one_from_each_segment(monkeyp
     segments = (order[:160] - 1000).reshape(10, 16) // 10
     assert (segments == np.arange(16)).all()
     columns = order[:160].reshape(10, 16) % 10
-    assert len(set(map(tuple, columns.T))) > 8  # rotated by different numbers
+    assert len(set(map(tuple, columns.T))) > 4  # rotated by different numbers
     assert not np.array_equal(columns[:, 0], np.sort(columns[:, 0]))
 
 
