@@ -12,8 +12,10 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # gallery_order, room_map; a clone that is not installed
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # modules beside this file; a clone that is not installed
 
+import gallery
+import page_html
 import room_map
 
 import sklearn_mf
@@ -32,7 +34,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "benchmarks", "**/README.rst"]
+exclude_patterns = ["_build", "benchmarks"]
 default_role = "literal"
 nitpicky = True
 autosummary_generate = True
@@ -41,14 +43,22 @@ autodoc_member_order = "groupwise"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
+NOTEBOOK_START = """# Needs movielens.py and quiet_tensorflow.py of examples.zip in the same folder.
+import sys
+
+sys.argv[1:] = []  # Jupyter has options of its own there"""
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py",
-    "within_subsection_order": "gallery_order.ReadingOrder",
+    "ignore_pattern": r"__init__\.py|movielens\.py|quiet_tensorflow\.py|service\.py",
+    "copyfile_regex": r"index\.rst",  # the sections of the gallery
+    "image_scrapers": ("gallery.scrape",),
+    "minigallery_sort_order": "gallery.reading_order",
     "doc_module": ("sklearn_mf",),
     "backreferences_dir": "generated/backreferences",
     "download_all_examples": False,
+    "first_notebook_cell": NOTEBOOK_START,
     "show_signature": False,
     "plot_gallery": "True",
 }
@@ -120,8 +130,9 @@ def show_math(display):
 
     def visit(self, node):
         tag, kind = ("div", "block") if display else ("span", "inline")
+        scrolls = " pst-scrollable-table-container" if display else ""  # the theme's class: Tab reaches it
         formula = convert(node.astext(), display=kind)
-        self.body.append(f'<{tag} class="math">{formula}</{tag}>')
+        self.body.append(f'<{tag} class="math{scrolls}">{formula}</{tag}>')
         raise nodes.SkipNode
 
     return visit
@@ -130,6 +141,9 @@ def show_math(display):
 def setup(app):
     """Connect the functions above."""
     app.connect("missing-reference", link_elsewhere)
+    app.connect("html-page-context", page_html.mark_breaks)
+    app.connect("build-finished", page_html.mend_pages)
     app.connect("builder-inited", write_changelog)
     app.connect("builder-inited", draw_rooms)
+    app.connect("builder-inited", gallery.finish, priority=900)  # after the gallery itself
     app.add_html_math_renderer("mathml", (show_math(False), None), (show_math(True), None))

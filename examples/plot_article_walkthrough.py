@@ -26,6 +26,7 @@ from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
 from sklearn_mf import MFRecommender
+from sklearn_mf.inspection import TrainingCurveDisplay
 
 ratings, titles = load_demo()
 rows, user_ids = pd.factorize(ratings["userId"], sort=True)
@@ -113,17 +114,17 @@ by_hand = mean + std * np.einsum("nk,nk->n", U.numpy()[test_cells[:, 0]], V.nump
 # standardised ratings the estimator minimises the objective above with similar steps. By default it
 # standardises the ratings itself and adds a bias, one number for each user and film. The embeddings then
 # only have to represent taste, and the predictions are better.
+# :class:`~sklearn_mf.inspection.TrainingCurveDisplay` draws the objective after each epoch.
 
 plain = MFRecommender(EMBEDDING_DIM, alpha=ALPHA, fit_bias=False, random_state=0).fit(A)
 model = MFRecommender(EMBEDDING_DIM, alpha=ALPHA, random_state=0).fit(feedback)
 
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(range(1, EPOCHS + 1), losses, lw=5, color="silver", label="by hand")
-ax.plot(range(1, plain.n_iter_ + 1), plain.loss_curve_, label="MFRecommender(fit_bias=False)")
-ax.plot(range(1, model.n_iter_ + 1), model.loss_curve_, "--", label="MFRecommender(), with biases")
-ax.set(xlabel="epoch", ylabel="objective J", title="One descent, by hand and by the estimator")
-ax.xaxis.get_major_locator().set_params(integer=True)
-ax.legend()
+display = TrainingCurveDisplay.from_estimator(
+    {"MFRecommender(fit_bias=False)": plain, "MFRecommender(), with biases": model}
+)
+display.ax_.plot(range(1, EPOCHS + 1), losses, lw=5, color="silver", zorder=0, label="by hand")
+display.ax_.set_title("One descent, by hand and by the estimator")
+display.ax_.legend()
 
 
 def rmse(predicted):

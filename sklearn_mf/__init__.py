@@ -7,7 +7,7 @@ from sklearn_mf.recommenders._embedding import MFEmbedding
 from sklearn_mf.recommenders._implicit import ImplicitMFRecommender
 from sklearn_mf.recommenders._mf import MFRecommender
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BayesianMFRecommender",

@@ -129,6 +129,7 @@ class DummyRecommender(RatingRegressorMixin, BaseRecommender):
     verbose = 0
     warm_start = False
     clip = False
+    _ranks_by_vectors = False
 
     id_weights_: list[NDArray[np.float64]]
     average_embeddings_: NDArray[np.float64]

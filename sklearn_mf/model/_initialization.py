@@ -91,13 +91,27 @@ def warm_start_model(
     for field, all_codes in enumerate(known_codes):
         trained = previous.epochs[field] > 0
         codes = all_codes[trained]
-        embeddings[field][codes] = previous.embeddings[field][trained] * np.float32(np.sqrt(ratio))
-        biases[field][codes] = previous.biases[field][trained] * np.float32(ratio) + np.float32(shift)
+        with np.errstate(over="ignore", invalid="ignore"):
+            embeddings[field][codes] = previous.embeddings[field][trained] * np.float32(np.sqrt(ratio))
+            biases[field][codes] = previous.biases[field][trained] * np.float32(ratio) + np.float32(shift)
+        _check_finite(embeddings[field], biases[field], previous, start)
         epochs[field][codes] = previous.epochs[field][trained]
     if positive:
         embeddings = [np.maximum(array, 0) for array in embeddings]
     coefficients = tuple(_rescaled(each, ratio, shift) for each in previous.coefficients)
     return replace(start, embeddings=embeddings, biases=biases, epochs=epochs, coefficients=coefficients)
+
+
+def _check_finite(
+    embeddings: NDArray[np.float32], biases: NDArray[np.float32], previous: Model, start: Model
+) -> None:
+    """Refuse rows that float32 does not hold in units of the new mean and scale."""
+    if not (np.isfinite(embeddings).all() and np.isfinite(biases).all()):
+        raise ValueError(
+            f"The ratings differ too much in size from those of the last fit, with mean {start.intercept:g} "
+            f"and standard deviation {start.scale:g} after {previous.intercept:g} and {previous.scale:g}: "
+            "call fit with warm_start=False to start anew."
+        )
 
 
 def moved_model(

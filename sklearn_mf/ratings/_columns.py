@@ -26,6 +26,8 @@ AT_POSITION: Place = "at position {}".format
 
 # Ratings and weights beyond this have sums of squares that float64 cannot hold.
 _LARGEST = 1e100
+# Types of objects that NumPy would read as numbers.
+_NO_NUMBERS = (str, bytes, np.datetime64, np.timedelta64)
 # Containers whose items are ids. A tuple is one id.
 _LISTS = (list, range, deque, Set, ValuesView, Iterator)
 _REPR = reprlib.Repr()
@@ -312,8 +314,8 @@ def _finite_numbers(column: NDArray[np.generic], what: str, place: Place) -> NDA
 
 def _as_floats(column: NDArray[np.generic]) -> NDArray[np.float64] | None:
     """The numbers as float64, None where there is text, a date or anything else, (n,) -> (n,)."""
-    has_text = column.dtype == object and any(isinstance(value, (str, bytes)) for value in column)
-    if has_text or column.dtype.kind in "mMUS":
+    has_others = column.dtype == object and any(isinstance(value, _NO_NUMBERS) for value in column)
+    if has_others or column.dtype.kind in "mMUS":
         return None
     with contextlib.suppress(TypeError, ValueError, OverflowError):
         return np.asarray(column, dtype=np.float64)
@@ -321,7 +323,7 @@ def _as_floats(column: NDArray[np.generic]) -> NDArray[np.float64] | None:
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, (np.datetime64, np.timedelta64, str, bytes)):
+    if isinstance(value, _NO_NUMBERS):
         return False
     try:
         float(value)

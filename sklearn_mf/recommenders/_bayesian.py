@@ -147,6 +147,8 @@ class BayesianMFRecommender(PosteriorPredictionsMixin):
     See Also
     --------
     MFRecommender : One factorization in place of many: faster, smaller, less accurate.
+    ImplicitMFRecommender : Lists from clicks, plays or purchases, or from who rated what.
+    sklearn_mf.dummy.DummyRecommender : Most popular items, the baseline of every list.
 
     References
     ----------

@@ -44,6 +44,8 @@ class MFEmbedding(CallbackSupportMixin, MetaEstimatorMixin, TransformerMixin, Ba
     See Also
     --------
     MFRecommender : Predicts ratings and recommends from ids alone.
+    BayesianMFRecommender : Predicts ratings with their uncertainty.
+    ImplicitMFRecommender : Lists from clicks, plays or purchases, or from who rated what.
     sklearn.preprocessing.TargetEncoder : One number for each id, its shrunken mean target.
 
     Notes

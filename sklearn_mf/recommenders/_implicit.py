@@ -136,6 +136,8 @@ class ImplicitMFRecommender(PartialFitMixin, BaseRecommender):
     See Also
     --------
     MFRecommender : Predicts ratings, and recommends from them.
+    BayesianMFRecommender : Predicts ratings with their uncertainty.
+    sklearn_mf.dummy.DummyRecommender : Most popular items, the baseline of every list.
     sklearn_mf.metrics.make_ranking_scorer : Other scores than NDCG@10, for searches.
 
     Notes

@@ -42,26 +42,13 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     embeddings are then summed, a factorization machine over fields [1]_. Let :math:`z = (y - m) / s`, w the
     sample weights, W their sum, and t = (v, b) the row of an id.
 
-    With two fields there are two phases, each with rows of its own. The **relevance rows** rank items
-    (:meth:`recommend`, :meth:`similar_items`). They are learnt from the observed ratings and, as ratings of a
-    low value :math:`z_0` with a small weight :math:`\omega`, from all cells of users x items [2]_ [3]_ [4]_:
+    With two fields a fit has two phases (:ref:`two-phases`):
 
-    .. math:: J_1 = \frac{1}{W} \Big[ \sum_{n} w_n \tfrac12 (z_n - \hat z_n)^2 + \omega \sum_{u, i} \tfrac12
-        (z_0 - \hat z_{ui})^2 + \sum_j \tfrac{0.006}{2} (W_j + \omega n_j + n_1) \|t_j\|_2^2 \Big]
-
-    with the sum of weights :math:`W_j` and the number of cells :math:`n_j` of an id, and :math:`n_1` = 1000,
-    but at most a fifth of the number of ratings. No cell is visited: the sum over all of them has a closed
-    form. The **rating rows** predict (:meth:`predict`). They are learnt from the observed ratings by
-    variational Bayes [5]_ [6]_: each row has a normal distribution q with independent coordinates, and
-
-    .. math:: J_2 = \frac{1}{W} \Big[ \sum_n \frac{w_n}{2 \sigma^2} E_q (z_n - \hat z_n)^2
-        + \frac{W}{2} \log \sigma^2 + \sum_j \mathrm{KL}\big(q_j \,\|\, N(\mu_j, \mathrm{diag}(1 / \tau))\big)
-        \Big].
-
-    The prior mean :math:`\mu_j` of an item is its embedding in the first phase, that of a user the mean of
-    all users, and that of a bias 0. The noise :math:`\sigma^2` is learnt, and in the first three sweeps also
-    the precisions :math:`\tau` of each coordinate and field. In [5]_ and [6]_ prior means are 0, and the
-    precisions are learnt in all sweeps, in which they drift.
+    - The first phase learns the **relevance rows**, which rank items (:meth:`recommend`,
+      :meth:`similar_items`), from the observed ratings and, with a small weight, from all cells of
+      users x items as ratings of a low value [2]_ [3]_ [4]_. Its objective is :math:`J_1`.
+    - The second phase learns the **rating rows**, which predict (:meth:`predict`), from the observed ratings
+      by variational Bayes [5]_ [6]_. Its objective is :math:`J_2`, and the penalty is learnt too.
 
     With a number as `alpha`, with another `penalty` or `solver`, with `positive`, and without `fit_bias`, the
     second phase minimises, as the only phase does where there are no unobserved cells,
@@ -69,16 +56,10 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     .. math:: J = \frac{1}{W} \Big[ \sum_n w_n \tfrac12 (z_n - \hat z_n)^2 + \sum_j \alpha (W_j + n_0)
         \big( \rho \|t_j\|_1 + \tfrac{1 - \rho}{2} \|t_j\|_2^2 \big) \Big]
 
-    where :math:`\rho` is `l1_ratio` and :math:`n_0` is `prior_ratings`. The penalty counts once per rating,
-    as in Funk's SGD and in ALS-WR [7]_: an id with many ratings is penalised in proportion.
-
-    With `features`, the prior mean of the row of an id with features f is :math:`B^\top f` [8]_, which is
-    also the row of an id without ratings. J and :math:`J_1` penalise :math:`t_j - B^\top f_j` in place of
-    :math:`t_j`, and the matrix B of a field like :math:`t_j` of an id whose penalty counts 200 ratings;
-    :math:`J_2` adds :math:`B^\top f_j` to :math:`\mu_j`, and a normal prior of B of precision 2 :math:`\tau`.
-    In each pass B is learnt by ridge regression of the rows on the features; a lasso penalty holds it fixed
-    once it has replaced the ridge. With :math:`J_2`, B of items without ratings is a regression of the final
-    rows, weighted by the ratings of the items.
+    where :math:`W_j` is the sum of the weights of an id, :math:`\rho` is `l1_ratio` and :math:`n_0` is
+    `prior_ratings`. The penalty counts once per rating, as in ALS-WR [7]_: an id with many ratings is
+    penalised in proportion. The user guide has all objectives (:ref:`model`), also with `features`
+    (:ref:`regression-prior`) [8]_.
 
     Parameters
     ----------
@@ -87,11 +68,9 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
         Ridge, lasso (coordinates become exactly 0), a mixture of both, or none. It applies to J.
     alpha : float or "auto", default="auto"
-        Weight of the penalty of J, charged once per rating. With ridge, one unit charges an embedding of
-        length 1 (in units of z) as much for each of its ratings as an error of one standard deviation of
-        the ratings costs. It depends neither on the scale of the ratings nor on their number. With "auto" the
-        rating rows minimise :math:`J_2`, whose penalty is learnt; where they cannot, alpha is 0.04, or 0.045
-        if `prior_ratings` is 0.
+        Weight of the penalty of J, charged once per rating. It depends neither on the scale of the ratings
+        nor on their number. With "auto" the rating rows minimise :math:`J_2`, whose penalty is learnt; where
+        they cannot, alpha is 0.04, or 0.045 if `prior_ratings` is 0.
     l1_ratio : float, default=0.5
         Share of the lasso where `penalty="elasticnet"`.
     positive : bool, default=False
@@ -99,17 +78,21 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
         and `unobserved_weight=0` this is non-negative matrix factorization over the observed ratings alone.
     unobserved_weight : float or "auto", default="auto"
         Total weight of all cells of value `unobserved_value`, as a multiple of the total weight of the
-        ratings; no cell weighs more than a rating. "auto" is 10. 0 is the model of the observed ratings,
-        whose lists are worse than the most popular items. Where people rate what they are given, not what
-        they choose, a smaller one such as 1 predicts better. Other than two fields have no unobserved cells.
+        ratings; no cell weighs more than a rating. "auto" is 10.
+
+        - 0 is the model of the observed ratings, whose lists are worse than the most popular items.
+        - A smaller weight such as 1 predicts better where people rate what they are given, not what they
+          choose.
+        - Other than two fields have no unobserved cells.
     unobserved_value : float or None, default=None
         Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
     prior_ratings : float, default=20
         The number :math:`n_0` of J: each id is penalised as if it had this many more ratings. It bounds the
-        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it. With
-        `fit_bias=False` embeddings carry the mean of the ratings. Then "als" with a ridge penalty and without
-        `positive` shrinks a row towards the mean row of its field, by (t - mean) in the place of t in J, and
-        any other fit counts no prior ratings.
+        penalty of ids with few ratings from below. :math:`J_1` and :math:`J_2` do not use it.
+
+        With `fit_bias=False`, "als" with a ridge penalty and without `positive` shrinks a row towards the
+        mean row of its field, by (t - mean) in the place of t in J. Any other fit without biases counts no
+        prior ratings.
     implicit_features : int, default=32
         Number of features of users and items from the pattern of ratings, who has rated what, as in
         :class:`BayesianMFRecommender`; at most one for each 500 ratings. Where alpha is learnt, they are part
@@ -120,19 +103,13 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     feature_separator : str or None, default="|"
         Text of features is split at it into several categories; None never splits.
     solver : {"auto", "als", "sgd"}, default="auto"
-        "sgd": mini-batch stochastic gradient descent. The step of an id is capped by the curvature of its
-        ratings in the batch. A lasso penalty takes proximal steps; it replaces a ridge penalty gradually over
-        the first eight epochs.
+        - "auto" minimises :math:`J_2`. For J it takes "als" where `fit_bias=False` and there is no lasso
+          penalty, else "sgd".
+        - "sgd": mini-batch stochastic gradient descent.
+        - "als": alternating minimisation, field by field; J never rises. It needs no learning rate and fewer
+          passes than "sgd". With a lasso penalty it reaches a lower J, so it needs a larger `alpha`.
 
-        "als": alternating minimisation, field by field, embedding and bias of an id jointly; J never rises.
-        It needs no learning rate and fewer passes. Updates are damped: each row is penalised for moving away
-        from its previous value, and the penalty grows from sweep to sweep. This acts as early stopping, since
-        the exact minimum of J overfits. With a lasso penalty, whose zeros are exact, there is no damping, and
-        the first sweep starts from a few sweeps of ridge. It then reaches a lower J than "sgd" does, so it
-        needs a larger `alpha`.
-
-        "auto" minimises :math:`J_2`; for J it takes "als" where `fit_bias=False` and there is no lasso
-        penalty, else "sgd".
+        :ref:`choosing-a-solver` compares them, and describes steps and damping.
     learning_rate : float, default=0.06
         Step of one rating in the first epoch of an id; it falls by 13 % per epoch to a tenth. Used by "sgd".
     batch_size : int or "auto", default="auto"
@@ -159,10 +136,8 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
         Keep predictions inside the range of the training ratings. Scores of recommendations are never
         clipped.
     warm_start : bool, default=False
-        Continue from the last fit. Its ids keep their embeddings, also where the new data lack them, and
-        their learning rate keeps falling ("als": their damping keeps growing); new ids start fresh. On the
-        same data and with an int as `random_state`, 5 passes and then 5 more equal 10; with other data the
-        first phase too starts from the rows of the last fit.
+        Continue from the last fit. Its ids keep their embeddings, also where the new data lack them; new ids
+        start fresh. On the same data and with an int as `random_state`, 5 passes and then 5 more equal 10.
     verbose : int, default=0
         Above 0, print one line for each pass.
     random_state : int, RandomState instance or None, default=None
@@ -213,7 +188,9 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     --------
     ImplicitMFRecommender : Lists from clicks, plays or purchases, or from who rated what.
     BayesianMFRecommender : Draws of a model of the observed ratings; intervals and exploration.
+    MFEmbedding : Embeddings of ids as features of another model, such as gradient boosting.
     sklearn_mf.dummy.DummyRecommender : Most popular items, the baseline of every list.
+    sklearn_mf.metrics.make_ranking_scorer : Measure the lists in scikit-learn's searches.
     sklearn.decomposition.NMF : Factorization of a complete matrix.
 
     Notes

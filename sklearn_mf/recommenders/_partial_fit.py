@@ -109,7 +109,8 @@ def _prepare(
     fitted: Updatable, previous: Updatable, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> FitTask:
     """Read the ratings and store their ids."""
-    if y is not None and isinstance(X, pd.DataFrame):  # names first: columns of other names may be empty
+    is_frame = isinstance(X, pd.DataFrame) and X.columns.is_unique
+    if y is not None and is_frame:  # names first: columns of other names may be empty
         validate_data(fitted, X, skip_check_array=True, reset=False)
     name, rows = type(fitted).__name__, fitted._row_format
     observed = read_input(X, y, sample_weight, name, rows, suspect=False)

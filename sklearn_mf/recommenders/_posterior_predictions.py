@@ -1,5 +1,6 @@
 """Predictions, recommendations and fold-in from the draws of a Bayesian recommender."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,20 @@ from sklearn_mf.recommenders._base import BaseRecommender
 from sklearn_mf.recommenders._chain_diagnostics import summary_table
 from sklearn_mf.recommenders._fitting import reads_one_fit
 from sklearn_mf.recommenders._newcomers import admit
+from sklearn_mf.recommenders._onnx_graph import FieldRows
 from sklearn_mf.recommenders._query import RecommendQuery, read_query
 from sklearn_mf.recommenders._rating_regressor import RatingRegressorMixin
 from sklearn_mf.recommenders._to_arviz import to_arviz
 from sklearn_mf.retrieval._posterior_ranking import rank_by_draw, rank_by_quantile
 from sklearn_mf.retrieval._top_n import Ranking
+
+
+def _check_probability(value: object, name: str) -> None:
+    """Refuse a parameter that is not between 0 and 1."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number between 0 and 1, got {value!r}.")
+    if not 0 < float(value) < 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value!r}.")
 
 
 def _is_ordinal(recommender: object) -> bool:
@@ -217,8 +227,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         True
         """
         codes = self._read_codes(X)
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
+        _check_probability(coverage, "coverage")
         posterior = chain.posterior_of(self)
         if posterior.levels is not None:
             return posterior.levels.interval(posterior.level_probabilities(codes), coverage)
@@ -290,8 +299,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         """
         if by not in ("mean", "upper", "sample"):
             raise ValueError(f"by must be 'mean', 'upper' or 'sample', got {by!r}.")
-        if not 0 < quantile < 1:
-            raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}.")
+        _check_probability(quantile, "quantile")
         users, candidates = admit(self, 0, users), admit(self, 1, candidates)
         query = read_query(self, users, n, exclude_seen, candidates, ratings, exclude, features)
         if by == "mean":
@@ -322,6 +330,19 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
         embeddings, biases = chain.user_rows(posterior, query)
         means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
         return means, biases.mean(axis=1, dtype=np.float64)
+
+    def _field_rows(self) -> list[FieldRows]:
+        posterior = chain.posterior_of(self)
+        if posterior.levels is not None:
+            raise ValueError(
+                "to_onnx writes no model of ordered categories, but likelihood='ordinal' was used: fit with "
+                "likelihood='normal'."
+            )
+        means = posterior.prior_means.swapaxes(0, 1)
+        return [
+            FieldRows(embeddings, biases, mean[:, :-1], mean[:, -1])
+            for embeddings, biases, mean in zip(posterior.embeddings, posterior.biases, means, strict=True)
+        ]
 
     def _rank_by_draws(
         self, query: RecommendQuery, by: str, quantile: float, rng: np.random.Generator

@@ -35,7 +35,7 @@ _UNKNOWN = -1
 def update_ratings_model(recommender: Updated, task: FitTask) -> None:
     """Update a recommender of ratings: the relevance rows, if any, and then the rating rows."""
     previous = task.previous
-    earlier = RatingStatistics.of_sums(previous._rating_sums, moved_weights(task))
+    earlier = RatingStatistics.of_sums(_rating_sums(previous), moved_weights(task))
     total = earlier + RatingStatistics.of(task.ratings)
     n_cells = earlier.weight / previous._mean_weight + len(task.ratings.targets)
     recommender._id_weights, recommender._rating_sums = total.id_weights, total.sums
@@ -50,6 +50,17 @@ def update_ratings_model(recommender: Updated, task: FitTask) -> None:
     if relevance is not None:
         phases.store_relevance(recommender, relevance, previous.relevance_loss_curve_)
     recommender._store_state(_updated_rows(recommender, task, centred))
+
+
+def _rating_sums(previous: Updated) -> NDArray[np.float64]:
+    """Sums over the ratings of the last fit, without which there is no mean of all ratings."""
+    if not hasattr(previous, "_rating_sums"):
+        raise ValueError(
+            f"partial_fit needs the sums of all earlier ratings, and this {type(previous).__name__} was "
+            "stored by a version of sklearn_mf that did not keep them: call fit with all ratings."
+        )
+    sums: NDArray[np.float64] = previous._rating_sums
+    return sums
 
 
 def moved_weights(task: FitTask) -> list[NDArray[np.float64]]:

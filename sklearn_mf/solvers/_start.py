@@ -47,8 +47,11 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_Fork.note)
 
 
-def start_tensorflow() -> None:
-    """Import TensorFlow, check that it can run here, and limit its threads in workers of joblib."""
+def start_tensorflow(caller: str = "fit") -> None:
+    """Import TensorFlow, check that it can run here, and limit its threads in workers of joblib.
+
+    `caller` is named in errors.
+    """
     if _Fork.after_start:
         raise RuntimeError(
             "TensorFlow ran in the parent process before this process was forked, and cannot run in both: "
@@ -60,11 +63,12 @@ def start_tensorflow() -> None:
         if error.name != "tensorflow":
             raise
         raise ModuleNotFoundError(
-            "fit needs TensorFlow, which is not installed: run `pip install tensorflow`.", name="tensorflow"
+            f"{caller} needs TensorFlow, which is not installed: run `pip install tensorflow`.",
+            name="tensorflow",
         ) from None
     if not tf.executing_eagerly():
         raise RuntimeError(
-            "fit needs TensorFlow's eager execution, which is off here: call fit outside of "
+            f"{caller} needs TensorFlow's eager execution, which is off here: call {caller} outside of "
             "tf.Graph().as_default() and tf.function, and without tf.compat.v1.disable_eager_execution()."
         )
     _limit_threads()

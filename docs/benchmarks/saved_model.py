@@ -1,0 +1,177 @@
+"""Exported SavedModels beside the estimators: equal lists, scores, size on disk, time of one user's call.
+
+    SKLEARN_MF_DATA=data python docs/benchmarks/saved_model.py [--data ml-100k] [--items 100000]
+
+The SavedModels answer in a process that cannot import the package, through `tf.saved_model.load` and the
+signatures. All users of fit, an unknown one, and the first 200 of them as newcomers with their ratings get
+lists of 20 items. Times are medians of 200 calls for one user, from Python, on one thread of TensorFlow and
+NumPy; "function" calls the loaded function, "signature" the signature. With --items, one more row for a
+synthetic model with as many items, and users and ratings in proportion.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pandas as pd
+from data import DATA, PAIR, environment
+
+N, N_NEW, N_CALLS = 20, 200, 200
+
+
+def estimators() -> dict[str, object]:
+    """The three recommenders; the Bayesian one with 20 draws."""
+    from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
+
+    return {
+        "MFRecommender": MFRecommender(random_state=0),
+        "ImplicitMFRecommender": ImplicitMFRecommender(random_state=0),
+        "BayesianMFRecommender": BayesianMFRecommender(
+            max_iter=40, burn_in=20, n_samples=20, n_chains=1, random_state=0
+        ),
+    }
+
+
+def synthetic(n_items: int) -> pd.DataFrame:
+    """Ratings of twice as many users, ten each."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(2 * n_items), 10)
+    items = (n_items * rng.random(len(users)) ** 2).astype(int)
+    items[:n_items] = np.arange(n_items)
+    return pd.DataFrame(
+        {"user": users, "item": items, "rating": rng.integers(1, 6, len(users)).astype(float)}
+    )
+
+
+def as_text(ratings: pd.DataFrame) -> pd.DataFrame:
+    """The same with ids that are text."""
+    return ratings.assign(**{name: ratings[name].map((name[0] + "{}").format) for name in PAIR})
+
+
+def exchange(model, ratings: pd.DataFrame, folder: Path) -> dict[str, float | bool]:
+    """Export a model, ask it in another process, and compare."""
+    start = time.perf_counter()
+    model.to_saved_model(folder / "model")
+    exported = time.perf_counter() - start
+    users = [*model.user_ids_.tolist(), "nobody" if isinstance(model.user_ids_[0], str) else -7]
+    new = ratings[ratings["user"].isin(model.user_ids_[:N_NEW])]
+    pairs = ratings.head(5_000)
+    request = {
+        "users": users,
+        "newcomers": [[group["item"].tolist(), group["rating"].tolist()] for _, group in new.groupby("user")],
+        "pairs": [pairs[name].tolist() for name in PAIR],
+        "n": N,
+    }
+    (folder / "request.json").write_text(json.dumps(request))
+    command = [sys.executable, __file__, "--answer", str(folder)]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    answers = np.load(folder / "answers.npz")
+    return compare(model, users, new, pairs, answers) | {
+        "export s": exported,
+        "MB": sum(path.stat().st_size for path in (folder / "model").rglob("*") if path.is_file()) / 1e6,
+        "estimator ms": median_ms(lambda user: model.recommend(user, N), users),
+        **{name: float(answers[name]) for name in ("load s", "function ms", "signature ms")},
+    }
+
+
+def compare(model, users, new, pairs, answers) -> dict[str, float | bool]:
+    """Whether items and their order are equal, and the largest differences."""
+    tables = {"lists": model.recommend(users, N), "newcomers": model.recommend(ratings=new, n=N)}
+    found = {}
+    for name, table in tables.items():
+        valid = answers[f"{name} ranks"] > 0
+        items = answers[f"{name} items"][valid]
+        found[f"{name} equal"] = np.array_equal(items.astype(table["item"].to_numpy().dtype), table["item"])
+        found[f"{name} differ by"] = np.abs(answers[f"{name} scores"][valid] - table["score"]).max()
+    found["predictions differ by"] = np.abs(answers["predictions"] - model.predict(pairs[PAIR])).max()
+    return found
+
+
+def median_ms(call, users: list) -> float:
+    """Median time of calls for one user each."""
+    times = []
+    for number in range(N_CALLS + 10):
+        start = time.perf_counter()
+        call(users[number % len(users)])
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[10:]))
+
+
+def answer(folder: Path) -> None:
+    """Answer the requests by the SavedModel alone."""
+    sys.modules["sklearn_mf"] = None  # an import fails
+    import tensorflow as tf
+
+    request = json.loads((folder / "request.json").read_text())
+    start = time.perf_counter()
+    served = tf.saved_model.load(str(folder / "model"))
+    answers = {"load s": time.perf_counter() - start}
+    lists = served.recommend(request["users"], request["n"])
+    answers |= {f"lists {name}": plain(value) for name, value in lists.items()}
+    new = [
+        served.recommend_for_ratings([items], [values], request["n"])
+        for items, values in request["newcomers"]
+    ]
+    for name in new[0]:
+        answers[f"newcomers {name}"] = plain(tf.concat([each[name] for each in new], axis=0))
+    answers["predictions"] = served.predict(*request["pairs"])["predictions"].numpy()
+    answers["function ms"] = median_ms(lambda user: served.recommend([user], N), request["users"])
+    signature = served.signatures["recommend"]
+    dtype = signature.structured_input_signature[1]["users"].dtype
+    n = tf.constant(N)
+    answers["signature ms"] = median_ms(
+        lambda user: signature(users=tf.constant([user], dtype), n=n), request["users"]
+    )
+    np.savez(folder / "answers.npz", **answers)
+
+
+def plain(value) -> np.ndarray:
+    """A tensor as numbers or text."""
+    array = value.numpy()
+    return np.char.decode(array.astype(bytes)) if array.dtype == object else array
+
+
+def run(model, ratings: pd.DataFrame) -> dict[str, float | bool]:
+    """One row of the table."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return exchange(model.fit(ratings), ratings, Path(folder))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="ml-100k", choices=list(DATA))
+    parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--answer")
+    arguments = parser.parse_args()
+    if arguments.answer:
+        return answer(Path(arguments.answer))
+    print(environment())
+    ratings, rows = DATA[arguments.data]()[0], {}
+    for name, model in estimators().items():
+        for kind, table in (("integers", ratings), ("text", as_text(ratings))):
+            rows[f"{name}, {kind}"] = run(model, table)
+    if arguments.items:
+        model = estimators()["ImplicitMFRecommender"]
+        rows[f"Implicit, text, {arguments.items} items"] = run(model, as_text(synthetic(arguments.items)))
+    table = pd.DataFrame(rows)
+    print(f"{arguments.data}; load average {os.getloadavg()[0]:.1f}")
+    print(table.T.to_string(float_format="{:.3g}".format))
+    return None
+
+
+if __name__ == "__main__":
+    main()

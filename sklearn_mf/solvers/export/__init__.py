@@ -1,0 +1,1 @@
+"""Fitted recommenders as TensorFlow SavedModels, which answer requests without this package."""
