@@ -11,16 +11,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import hypothesis
-from hypothesis.stateful import run_state_machine_as_test
+import hypothesis  # noqa: E402
+from hypothesis.stateful import run_state_machine_as_test  # noqa: E402
 
-from tests.robust.machine import Finding, Machine
+from tests.robust.machine import Finding, Machine  # noqa: E402
 
 PIECE = 200  # cases of one seed of hypothesis, which remembers all cases of a run
 
@@ -29,7 +30,7 @@ class Collecting(Machine):
     """The machine, which notes findings and goes on with the next case."""
 
     n_cases = 0
-    findings: dict[str, str] = {}
+    findings: ClassVar[dict[str, str]] = {}
 
     def __init__(self):
         super().__init__()
