@@ -13,7 +13,7 @@ SETTINGS = {
     "safe": lambda: tf.experimental.numpy.experimental_enable_numpy_behavior(dtype_conversion_mode="safe"),
     "numerics": tf.debugging.enable_check_numerics,
 }
-# The check of numerics makes every graph several times as large. These fits have the operations of all others.
+# The check of numerics makes every graph several times as large. These fits have the operations of all.
 CHECKED = ("two phases", "sgd l1", "sgd compiled", "als gradient", "als l1", "bayesian")
 
 
