@@ -43,6 +43,11 @@ autodoc_member_order = "groupwise"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
+NOTEBOOK_START = """# Needs movielens.py and quiet_tensorflow.py of examples.zip in the same folder.
+import sys
+
+sys.argv[1:] = []  # Jupyter has options of its own there"""
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
@@ -53,7 +58,7 @@ sphinx_gallery_conf = {
     "doc_module": ("sklearn_mf",),
     "backreferences_dir": "generated/backreferences",
     "download_all_examples": False,
-    "first_notebook_cell": "# Needs movielens.py and quiet_tensorflow.py of examples.zip in the same folder.",
+    "first_notebook_cell": NOTEBOOK_START,
     "show_signature": False,
     "plot_gallery": "True",
 }

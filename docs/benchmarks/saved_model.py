@@ -29,19 +29,15 @@ import pandas as pd
 from data import DATA, PAIR, environment
 
 N, N_NEW, N_CALLS = 20, 200, 200
+NAMES = ["MFRecommender", "ImplicitMFRecommender", "BayesianMFRecommender"]
 
 
-def estimators() -> dict[str, object]:
-    """The three recommenders; the Bayesian one with 20 draws."""
-    from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
+def estimator(name: str):
+    """Recommender of a name; the Bayesian one with 20 draws."""
+    import sklearn_mf
 
-    return {
-        "MFRecommender": MFRecommender(random_state=0),
-        "ImplicitMFRecommender": ImplicitMFRecommender(random_state=0),
-        "BayesianMFRecommender": BayesianMFRecommender(
-            max_iter=40, burn_in=20, n_samples=20, n_chains=1, random_state=0
-        ),
-    }
+    few = {"max_iter": 40, "burn_in": 20, "n_samples": 20, "n_chains": 1} if name.startswith("Bayes") else {}
+    return getattr(sklearn_mf, name)(random_state=0, **few)
 
 
 def synthetic(n_items: int) -> pd.DataFrame:
@@ -155,17 +151,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="ml-100k", choices=list(DATA))
     parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--estimators", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--answer")
     arguments = parser.parse_args()
     if arguments.answer:
         return answer(Path(arguments.answer))
     print(environment())
     ratings, rows = DATA[arguments.data]()[0], {}
-    for name, model in estimators().items():
+    for name in arguments.estimators:
+        model = estimator(name)
         for kind, table in (("integers", ratings), ("text", as_text(ratings))):
             rows[f"{name}, {kind}"] = run(model, table)
     if arguments.items:
-        model = estimators()["ImplicitMFRecommender"]
+        model = estimator("ImplicitMFRecommender")
         rows[f"Implicit, text, {arguments.items} items"] = run(model, as_text(synthetic(arguments.items)))
     table = pd.DataFrame(rows)
     print(f"{arguments.data}; load average {os.getloadavg()[0]:.1f}")

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -150,7 +149,7 @@ class ExportMixin:
         export(self, folder, n, rank_by)
 
     @reads_one_fit
-    def to_onnx(self: Convertible, path: str | Path) -> None:
+    def to_onnx(self: Convertible, path: str | os.PathLike[str]) -> None:
         """Write `predict` as a file of ONNX; needs skl2onnx.
 
         The graph looks up the ids. It has one input for each column of X in fit, under its name, or x0, x1
@@ -160,7 +159,7 @@ class ExportMixin:
 
         Parameters
         ----------
-        path : str or Path
+        path : str or path
             File to write.
 
         Raises

@@ -1,6 +1,7 @@
 """predict as a file of ONNX, and the interface to skl2onnx, which is imported here alone."""
 
 import importlib
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ _LARGEST_FILE = 2**31 - 1
 _TYPES = {"int": "Int64TensorType", "str": "StringTensorType", "float": "DoubleTensorType"}
 
 
-def write_onnx(recommender: Convertible, path: str | Path) -> None:
+def write_onnx(recommender: Convertible, path: str | os.PathLike[str]) -> None:
     """Write predict as a file of ONNX, with one input of shape (n, 1) for each field."""
     check_is_fitted(recommender)
     skl2onnx, types = _skl2onnx("skl2onnx"), _skl2onnx("skl2onnx.common.data_types")

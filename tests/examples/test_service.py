@@ -1,4 +1,4 @@
-"""The example service answers over HTTP without TensorFlow, and goes over to a new model without a failure."""
+"""The example service answers over HTTP without TensorFlow, and changes to a new model without a failure."""
 
 import copy
 import json

@@ -1,0 +1,81 @@
+"""Largest difference between ONNX Runtime and predict, size of the file and time of one row, on ML-100K u1.
+
+    SKLEARN_MF_DATA=folder python docs/benchmarks/onnx_error.py
+
+Three recommenders are fitted on the training part of u1, with integer ids and with text, alone and behind an
+OrdinalEncoder in a Pipeline, and predict its test part and as many rows with an unknown user.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import skl2onnx
+from data import PAIR, environment, ml_100k
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
+
+RECOMMENDERS = [MFRecommender, ImplicitMFRecommender, BayesianMFRecommender]
+ENCODER = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+
+
+def written(estimator: BaseEstimator, X: pd.DataFrame, path: Path) -> onnxruntime.InferenceSession:
+    """Session of an estimator that is written to a file."""
+    if hasattr(estimator, "to_onnx"):
+        estimator.to_onnx(path)
+    else:
+        path.write_bytes(skl2onnx.to_onnx(estimator, X[:1]).SerializeToString())
+    return onnxruntime.InferenceSession(path)
+
+
+def milliseconds(call, *arguments: object, n: int = 200) -> float:
+    """Median time of a call."""
+    times = []
+    for _ in range(n):
+        start = time.perf_counter()
+        call(*arguments)
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))
+
+
+def row(estimator: BaseEstimator, X: pd.DataFrame, y: pd.Series, asked: pd.DataFrame) -> tuple[float, ...]:
+    """Difference in standard deviations of the ratings, megabytes, milliseconds of ONNX and of predict."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        session = written(estimator.fit(X, y), X, path)
+        size = path.stat().st_size / 1e6
+    columns = {name: asked[[name]].to_numpy(X[name].to_numpy().dtype) for name in PAIR}
+    error = np.abs(session.run(None, columns)[0][:, 0] - estimator.predict(asked)).max() / y.std()
+    one = {name: values[:1] for name, values in columns.items()}
+    times = milliseconds(session.run, None, one), milliseconds(estimator.predict, asked[:1])
+    return float(error), size, *times
+
+
+def main() -> None:
+    """One line for each recommender, type of ids and way."""
+    train, test = ml_100k()
+    print(environment("onnx", "skl2onnx", "onnxruntime"))
+    print("recommender           ids   way       difference  MB     ms, ONNX  ms, predict")
+    for recommender in RECOMMENDERS:
+        for ids, kind in (("int", np.int64), ("text", object)):
+            X, asked = (part[PAIR].map(str if ids == "text" else int).astype(kind) for part in (train, test))
+            asked = pd.concat([asked, asked.assign(user=kind(10**6) if ids == "int" else "nobody")])
+            for way in ("alone", "Pipeline"):
+                estimator = recommender(random_state=0)
+                estimator = estimator if way == "alone" else make_pipeline(clone(ENCODER), estimator)
+                figures = row(estimator, X, train["rating"], asked)
+                print(
+                    f"{recommender.__name__:21s} {ids:5s} {way:9s} {figures[0]:.1e}     "
+                    f"{figures[1]:6.1f} {figures[2]:9.3f} {figures[3]:12.3f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
