@@ -13,6 +13,8 @@ from sklearn_mf.ratings._field_cells import Exchange, FieldCells
 
 # Ratings whose weights are added up at a time: bounds the memory.
 _CHUNK = 2**18
+# Most ratings in memory: their row numbers are int32.
+_MOST_IN_MEMORY = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Ratings:
         `how="sum"`, for counts, it has the sum of weights times ratings, and weight 1. The result does not
         depend on the order of the rows, and a row of whole-number weight w gives the same bits as w rows.
         """
+        if len(targets) > _MOST_IN_MEMORY:
+            raise ValueError(
+                f"{len(targets):,} ratings are too many for a fit in memory, which takes at most "
+                f"{_MOST_IN_MEMORY:,}: write them to Parquet files, call prepare_ratings, and fit its result."
+            )
         order = _order_by_ids(codes, n_ids)
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
@@ -135,10 +142,12 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
     return ratings.take(~out), ratings.take(out)
 
 
-def sorted_by(numbers: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def sorted_by(
+    numbers: NDArray[np.int32], size: int
+) -> tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]:
     """Stable order of numbers (n,) from 0 to size - 1, and where each number starts in it, (size + 1,).
 
-    Both are int64 from 2^31 numbers on.
+    Both are int32, and int64 from 2^31 numbers on.
     """
     n = len(numbers)
     # SciPy's conversion is a counting sort: several times as fast as sorting by comparison.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_mf.ratings import _ratings
-from sklearn_mf.ratings._ratings import Ratings, hold_out
+from sklearn_mf.ratings._ratings import Ratings, hold_out, sorted_by
 
 
 def merge(cells, targets, weights, n_ids=(5, 4), how="mean"):
@@ -89,6 +89,22 @@ def test_more_cells_than_an_integer_can_number():
     ratings = Ratings.merge(codes, np.array([1.0, 2.0, 3.0]), np.ones(3), (big,) * 4)
     assert ratings.codes[:, 0].tolist() == [0, big - 1]
     assert ratings.targets.tolist() == [2, 2]
+
+
+def test_more_ratings_than_fit_into_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(_ratings, "_MOST_IN_MEMORY", 2)
+    merge([(0, 0), (1, 1)], [1, 2], [1, 1])
+    with pytest.raises(ValueError, match=r"^3 ratings are too many .* at most 2: .* prepare_ratings"):
+        merge([(0, 0), (1, 1), (2, 2)], [1, 2, 6], [1, 1, 1])
+
+
+def test_order_of_very_many_numbers_is_int64(monkeypatch):
+    numbers = np.array([2, 0, 2, 1, 0], dtype=np.int32)
+    expected = [part.tolist() for part in sorted_by(numbers, 3)]
+    monkeypatch.setattr(_ratings.sp, "get_index_dtype", lambda maxval: np.int64)
+    found = sorted_by(numbers, 3)
+    assert [part.dtype for part in found] == [np.int64, np.int64]
+    assert [part.tolist() for part in found] == expected == [[1, 4, 3, 0, 2], [0, 2, 3, 5]]
 
 
 def test_hold_out_splits_without_loss():

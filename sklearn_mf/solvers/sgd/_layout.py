@@ -12,6 +12,9 @@ from sklearn_mf.solvers.sgd._memory import aligned
 Value = TypeVar("Value")
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+# From so many ratings of a tile on, one permutation orders each of so many segments of them.
+_SEGMENTED_FROM, _SEGMENTS = 2**15, 16
+
 
 class Stratum(NamedTuple):
     """The ratings of one part of the ids of each field.
@@ -141,8 +144,7 @@ class Layout:
             filled, n_tiles = places[0], len(places) - 2
             for tile in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
                 first, last = places[tile : tile + 2]
-                # A permutation of int64 takes less time than a shuffle of int32, and is the same.
-                order[filled : filled + last - first] = first + rng.permutation(last - first)
+                _write_shuffled(order[filled : filled + last - first], first, rng)
                 filled += last - first
         return order
 
@@ -154,3 +156,23 @@ class Layout:
             scattered = values[number :: self.n_parts]
             part[: len(scattered)] = scattered
         return parts
+
+
+def _write_shuffled(order: NDArray[np.int32], first: np.int64, rng: np.random.Generator) -> None:
+    """Write the numbers from the first on in random order, in place, (n,).
+
+    Many numbers are cut into segments of equal length. The order takes one number of each segment in turn,
+    and all segments follow one permutation, each from a random place on: this takes a fifth of the time of a
+    permutation of all numbers. The few numbers that no segment has come last.
+    """
+    if len(order) < _SEGMENTED_FROM:
+        # A permutation of int64 takes less time than a shuffle of int32, and is the same.
+        order[:] = first + rng.permutation(len(order))
+        return
+    length = len(order) // _SEGMENTS
+    within = np.tile(rng.permutation(length).astype(np.int32), 2)
+    in_turn, rest = np.split(order, [length * _SEGMENTS])
+    columns = in_turn.reshape(length, _SEGMENTS).T
+    for segment, start in enumerate(rng.integers(length, size=_SEGMENTS)):
+        np.add(within[start : start + length], np.int32(first + segment * length), out=columns[segment])
+    rest[:] = first + np.arange(len(in_turn), len(order))

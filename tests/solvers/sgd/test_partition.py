@@ -9,7 +9,7 @@ from sklearn_mf.ratings._ratings import Ratings, hold_out
 from sklearn_mf.solvers import _rated_ids
 from sklearn_mf.solvers._rated_ids import NumberedRatings, RatedIds
 from sklearn_mf.solvers._tensors import shared
-from sklearn_mf.solvers.sgd import _memory, _packing, _partition
+from sklearn_mf.solvers.sgd import _layout, _memory, _packing, _partition
 
 
 def ratings_of(n, n_ids=(9, 5)):
@@ -89,6 +89,18 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert (layout.order(1, 2) == layout.order(1, 2)).all()
     assert (layout.order(1, 2) != layout.order(1, 3)).any()
     assert (layout.order(1, 2) != layout.order(2, 2)).any()
+
+
+def test_many_ratings_are_visited_once_in_turns_of_one_from_each_segment(monkeypatch):
+    monkeypatch.setattr(_layout, "_SEGMENTED_FROM", 100)
+    order = np.empty(16 * 10 + 3, dtype=np.int32)
+    _layout._write_shuffled(order, 1000, np.random.default_rng(0))
+    assert sorted(order) == list(range(1000, 1163))
+    segments = (order[:160] - 1000).reshape(10, 16) // 10
+    assert (segments == np.arange(16)).all()
+    columns = order[:160].reshape(10, 16) % 10
+    assert len(set(map(tuple, columns.T))) > 4  # rotated by different numbers
+    assert not np.array_equal(columns[:, 0], np.sort(columns[:, 0]))
 
 
 def in_small_windows(monkeypatch, n_rows):
