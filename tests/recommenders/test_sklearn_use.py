@@ -47,9 +47,9 @@ def baseline(y):
 
 @pytest.mark.filterwarnings("error")
 def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
-    grid = {"embedding_dim": [4, 16], "penalty": ["l2", "l1"], "alpha": [0.02, 0.05]}
+    grid = {"embedding_dim": [4, 16], "penalty": ["l2", "l1"], "alpha": [0.05]}
     model = MFRecommender(max_iter=8, random_state=0)
-    search = GridSearchCV(model, grid, scoring=RMSE, cv=KFold(3, shuffle=True, random_state=0), n_jobs=2)
+    search = GridSearchCV(model, grid, scoring=RMSE, cv=KFold(2, shuffle=True, random_state=0), n_jobs=2)
     search.fit(pairs, ratings.rating)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_score_ > baseline(ratings.rating) + 0.05
@@ -63,16 +63,14 @@ def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
         n_jobs=1, param_grid={"embedding_dim": [4], "penalty": ["l2"], "alpha": [0.05]}
     )
     serial.fit(pairs, ratings.rating)
-    same = pd.DataFrame(search.cv_results_).query(
-        "param_embedding_dim == 4 and param_penalty == 'l2' and param_alpha == 0.05"
-    )
+    same = pd.DataFrame(search.cv_results_).query("param_embedding_dim == 4 and param_penalty == 'l2'")
     np.testing.assert_allclose(same.mean_test_score, serial.best_score_, rtol=1e-6)
 
 
 def test_search_compiles_once_per_shape_and_kind_of_penalty(pairs, ratings):
     before = steps._compiled.learn.n_traces()
     grid = {"embedding_dim": [9, 10], "penalty": ["l2", "l1", "elasticnet"]}
-    GridSearchCV(MFRecommender(max_iter=2, random_state=0), grid, cv=5).fit(pairs, ratings.rating)
+    GridSearchCV(MFRecommender(max_iter=2, random_state=0), grid, cv=2).fit(pairs, ratings.rating)
     assert steps._compiled.learn.n_traces() - before <= 4
 
 
