@@ -143,8 +143,13 @@ class Machine(RuleBasedStateMachine):
         self.has_names = draw(st.booleans())
         self._forget_all()
         self.steps.append((self.model, self.kinds, self.names))
+        self._first_fit(draw)
+
+    def _first_fit(self, draw):
+        """Fit in most cases."""
+        table = self._plain_table(draw)
         if not chance(draw, 40):
-            self._learn("fit", self._plain_table(draw))
+            self._learn("fit", table)
 
     # Rules that learn.
 
