@@ -98,8 +98,8 @@ VARIANTS = [
     MFEmbedding(implicit(random_state=0)),
     MFEmbedding(bayesian(embedding_dim=2, random_state=0)),
 ]
-# Checks of what a solver learns and of the fitted estimator. That whole weights equal repetition is checked for
-# each solver with MAIN, and for more parameters in tests/ratings/test_ways_in.py.
+# Checks of what a solver learns and of the fitted estimator. That whole weights equal repetition is checked
+# for each solver with MAIN, and for more parameters in tests/ratings/test_ways_in.py.
 LEARNT = {
     "check_dict_unchanged",
     "check_estimators_overwrite_params",
