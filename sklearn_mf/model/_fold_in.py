@@ -22,6 +22,11 @@ LEAST = 1e-6
 # Least penalty of the squared distance from the average user, where the variance of the rows is not learnt.
 _SHRINKAGE = 3.0
 
+_NOT_FINITE = (
+    "The rows of users from their ratings are not finite: the ratings or the sample weights are too large, "
+    "or a parameter such as alpha has no valid value since fit, so correct them."
+)
+
 Rows = tuple[NDArray[np.float64], NDArray[np.float64]]  # embeddings and biases
 
 
@@ -230,10 +235,7 @@ def ridge_contributions(
 def _check_finite(rows: NDArray[np.float64]) -> None:
     """Refuse rows of users, (n_users, ...), that are not finite."""
     if not np.isfinite(rows).all():
-        raise ValueError(
-            "The rows of users from their ratings are not finite: the ratings or the sample weights are too "
-            "large, or a parameter such as alpha has no valid value since fit, so correct them."
-        )
+        raise ValueError(_NOT_FINITE)
 
 
 def _standardized(targets: NDArray[np.float64], model: Model | Posterior) -> NDArray[np.float64]:
@@ -354,7 +356,10 @@ def _conditional(
     """
     prior_precision = posterior.prior_precisions[:, 0]
     weighted = (X * precisions[..., None]).swapaxes(1, 2)
-    factor = np.linalg.cholesky(weighted @ X + prior_precision)
+    try:
+        factor = np.linalg.cholesky(weighted @ X + prior_precision)
+    except np.linalg.LinAlgError:
+        raise ValueError(_NOT_FINITE) from None
     r = weighted @ z[..., None] + prior_precision @ prior_mean[..., None]
     root = factor.swapaxes(1, 2)
     mean: NDArray[np.float64] = np.linalg.solve(root, np.linalg.solve(factor, r))[..., 0]

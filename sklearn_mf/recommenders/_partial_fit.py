@@ -100,7 +100,9 @@ def update_recommender(
     fitted = copy.copy(estimator)
     source = stored(X, y, sample_weight, estimator._row_format, estimator.verbose > 0)
     with source as read, SINGLE_THREADED_BLAS:  # the matrices are small
-        fitted._update(_prepare(fitted, estimator, read, y, sample_weight))
+        task = _prepare(fitted, estimator, read, y, sample_weight)
+        with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
+            fitted._update(task)
     _check_finite(fitted)
     replace_attributes(estimator, fitted)
 
@@ -130,6 +132,6 @@ def _check_finite(fitted: Updatable) -> None:
     for numbers in (*fitted.embeddings_, *fitted.biases_, np.asarray(fitted.scale_)):
         if not np.isfinite(numbers).all():
             raise ValueError(
-                "The result of partial_fit is not finite: the ratings or the sample weights are too large, "
-                "so scale them down."
+                "The result of partial_fit is not finite: the ratings, the sample weights or the penalty are "
+                "too large, so scale them down."
             )

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 
 from sklearn_mf.model._factors import Model
-from sklearn_mf.ratings._columns import read_weights
+from sklearn_mf.ratings._columns import read_targets, read_weights
 from sklearn_mf.ratings._row_formats import split_ratings
 from sklearn_mf.recommenders._fitting import reads_one_fit
 from sklearn_mf.utils._sklearn_compat import _num_samples
@@ -99,6 +99,7 @@ class RatingRegressorMixin(RegressorMixin):
         True
         """
         X, y = split_ratings(X, y, type(self).__name__)
+        read_targets(y)  # the metric has no own error for all that is no number
         if sample_weight is not None:
             sample_weight = read_weights(sample_weight, _num_samples(y))
         return super().score(X, y, sample_weight=sample_weight)

@@ -204,6 +204,13 @@ def test_rows_are_conditional_means_under_each_draw(model, newcomers):
         np.testing.assert_allclose(row, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("model", KINDS[6:], indirect=True, ids=repr)
+def test_weights_under_which_the_precision_of_a_row_is_lost_are_refused(model, newcomers):
+    one_each = newcomers.drop_duplicates("user")
+    with pytest.raises(ValueError, match="rows of users from their ratings are not finite"):
+        model.fold_in(one_each, sample_weight=np.full(len(one_each), 1e99))
+
+
 def test_the_order_of_the_rows_repetition_and_weights(model, newcomers):
     once = model.fold_in(newcomers)
     shuffled = model.fold_in(newcomers.sample(frac=1, random_state=0))

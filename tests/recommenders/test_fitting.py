@@ -127,3 +127,9 @@ def test_ids_of_another_type_warn_wherever_ids_are_read(complete):
     for message, call in calls.items():
         with pytest.warns(UserWarning, match=f"Every id of {message}"):
             call()
+
+
+def test_a_score_against_ratings_that_are_no_numbers_says_so():
+    model = MFRecommender(2, max_iter=1, alpha=0.05, unobserved_weight=0, random_state=0).fit(X, Y)
+    with pytest.raises(ValueError, match=r"Ratings must be numbers, got 1j at position 0"):
+        model.score(X[:2], [1j, 2.0])

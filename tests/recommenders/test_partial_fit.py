@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -360,3 +361,13 @@ def test_a_frame_with_a_column_twice_is_refused_in_one_sentence(fitted, parts):
     X, y = parts[1][COLUMNS], parts[1]["stars"]
     with pytest.raises(ValueError, match=r"^Column 'user' stands in X more than once: rename it\.$"):
         fitted("als").partial_fit(X[["user", "item", "user"]], y)
+
+
+def test_an_infinite_penalty_is_refused_without_warnings_of_numpy(fitted, parts):
+    model = fitted("als").set_params(alpha=np.inf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(
+            ValueError, match="result of partial_fit is not finite: the ratings, the sample w"
+        ):
+            model.partial_fit(parts[1])

@@ -380,7 +380,7 @@ class Machine(RuleBasedStateMachine):
 
     def _must_fit(self, method, table):
         """Whether the first fit of a case has to succeed."""
-        return len(self.steps) == 2 and "ordinal" not in self.variant and not table.faults
+        return (method, len(self.steps)) == ("fit", 2) and "ordinal" not in self.variant and not table.faults
 
     def _note(self, table):
         """Note the rated items of each user."""
