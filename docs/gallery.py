@@ -12,6 +12,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 BUILT = Path(__file__).parent / "auto_examples"
 PANELS, THUMBNAILS = BUILT / "images" / "panels", BUILT / "images" / "thumb"
 SIZE = (480, 336)  # twice the width of a column, for displays of high resolution
+ROLE = r":[a-z:]+:`(?:~(?:\w+\.)*)?([^`<]+?)(?: <[^`]+>)?`"
 IN_ORDER = re.findall(r"\.\./examples/(plot_\w+\.py)", (EXAMPLES / "index.rst").read_text(encoding="utf-8"))
 
 
@@ -35,9 +36,11 @@ def scrape(block, block_vars, gallery_conf):
 
 
 def finish(app):
-    """Put the single panels in place of the thumbnails, and pack all examples."""
+    """Put the single panels in place of the thumbnails, and pack all examples; notebooks know no roles."""
     for path in PANELS.glob("*.png"):
         scale_image(path, THUMBNAILS / f"sphx_glr_{path.stem}_thumb.png", *SIZE)
+    for path in BUILT.glob("*.ipynb"):
+        path.write_text(re.sub(ROLE, r"`\1`", path.read_text(encoding="utf-8")), encoding="utf-8")
     with ZipFile(BUILT / "examples.zip", "w", ZIP_DEFLATED) as archive:
         for path in sorted([*EXAMPLES.glob("*.py"), *BUILT.glob("*.ipynb")]):
             archive.write(path, f"examples/{path.name}")

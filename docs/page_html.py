@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 BREAKS = r"""([(\[{,=](?=[\w&"'(\[{])|\.(?=[^\W\d]))"""
-PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=_)(?=\w)"  # of RankingComparisonDisplay and average_precision_at_k
+PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)"  # of RankingCurveDisplay.plot and ndcg_at_k
 MENDED = [
     (' role="list" class="citation-list"', ' class="citation-list"'),  # a list without items
     (' role="doc-biblioentry"', ""),  # obsolete
@@ -23,7 +23,7 @@ def mark_breaks(app, page, template, context, doctree):
     """Let a line end inside of a call, `f(x,y)` after the bracket and the comma, and of a name as title."""
     body = context.get("body", "")
     body = re.sub(r'(?<=<span class="pre">)[^<]+', lambda code: re.sub(BREAKS, r"\1<wbr>", code[0]), body)
-    context["body"] = re.sub(r"(?<=<h1>)\w+(?=<)", lambda name: re.sub(PARTS, "<wbr>", name[0]), body)
+    context["body"] = re.sub(r"(?<=<h1>)[\w.]+(?=<)", lambda name: re.sub(PARTS, "<wbr>", name[0]), body)
 
 
 def mend_pages(app, error):

@@ -20,6 +20,8 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "docs" / "serving-requirements.txt"
 SERVICE = ["fastapi", "uvicorn", "skops"]
+# Names that start so come with an empty environment.
+OF_VENV = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
 LIBRARIES, PACKAGE = "import sklearn, pandas", "import sklearn_mf"
 USE = """
 from importlib.metadata import version
@@ -57,8 +59,8 @@ def packages(python: Path) -> list[tuple[str, float]]:
 
 
 def show_size(label: str, python: Path) -> None:
-    """Print the size of an environment and its largest packages."""
-    sizes = packages(python)
+    """Print the size of what was installed and its largest packages, without what `venv` installs itself."""
+    sizes = [(name, size) for name, size in packages(python) if not name.startswith(OF_VENV)]
     largest = ", ".join(f"{name} {size:.0f}" for name, size in sizes[:6])
     print(f"{label}: {sum(size for _, size in sizes):.0f} MB ({largest})", flush=True)
 

@@ -1,12 +1,14 @@
 """Exported SavedModels beside the estimators: equal lists, scores, size on disk, time of one user's call.
 
-    SKLEARN_MF_DATA=data python docs/benchmarks/saved_model.py [--data ml-100k] [--items 100000]
+    SKLEARN_MF_DATA=data python docs/benchmarks/saved_model.py [--estimators ...] [--items 100000]
 
-The SavedModels answer in a process that cannot import the package, through `tf.saved_model.load` and the
-signatures. All users of fit, an unknown one, and the first 200 of them as newcomers with their ratings get
-lists of 20 items. Times are medians of 200 calls for one user, from Python, on one thread of TensorFlow and
-NumPy; "function" calls the loaded function, "signature" the signature. With --items, one more row for a
-synthetic model with as many items, and users and ratings in proportion.
+The SavedModels answer in a process that cannot import the package, through `tf.saved_model.load`. The first
+1,000 users of fit, an unknown one, and the first 200 users as newcomers with their ratings get lists of 20
+items; 5,000 pairs get predictions. "lists" and "new" say whether items and order are equal, "off" is the
+largest difference of scores or predictions, "export" and "load" are seconds. "estimator", "function" and
+"signature" are milliseconds of a call for one user, the median of 200, from Python, on one thread of
+TensorFlow and NumPy. With --items, the last row is of a synthetic model with as many items and users, and
+five ratings for each user.
 """
 
 import argparse
@@ -28,26 +30,22 @@ import numpy as np
 import pandas as pd
 from data import DATA, PAIR, environment
 
-N, N_NEW, N_CALLS = 20, 200, 200
+N, N_USERS, N_NEW, N_CALLS = 20, 1000, 200, 200
+NAMES = ["MFRecommender", "ImplicitMFRecommender", "BayesianMFRecommender"]
 
 
-def estimators() -> dict[str, object]:
-    """The three recommenders; the Bayesian one with 20 draws."""
-    from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
+def estimator(name: str):
+    """Recommender of a name; the Bayesian one with 20 draws."""
+    import sklearn_mf
 
-    return {
-        "MFRecommender": MFRecommender(random_state=0),
-        "ImplicitMFRecommender": ImplicitMFRecommender(random_state=0),
-        "BayesianMFRecommender": BayesianMFRecommender(
-            max_iter=40, burn_in=20, n_samples=20, n_chains=1, random_state=0
-        ),
-    }
+    few = {"max_iter": 40, "burn_in": 20, "n_samples": 20, "n_chains": 1} if name.startswith("Bayes") else {}
+    return getattr(sklearn_mf, name)(random_state=0, **few)
 
 
 def synthetic(n_items: int) -> pd.DataFrame:
-    """Ratings of twice as many users, ten each."""
+    """Ratings of as many users, five each."""
     rng = np.random.default_rng(0)
-    users = np.repeat(np.arange(2 * n_items), 10)
+    users = np.repeat(np.arange(n_items), 5)
     items = (n_items * rng.random(len(users)) ** 2).astype(int)
     items[:n_items] = np.arange(n_items)
     return pd.DataFrame(
@@ -65,7 +63,7 @@ def exchange(model, ratings: pd.DataFrame, folder: Path) -> dict[str, float | bo
     start = time.perf_counter()
     model.to_saved_model(folder / "model")
     exported = time.perf_counter() - start
-    users = [*model.user_ids_.tolist(), "nobody" if isinstance(model.user_ids_[0], str) else -7]
+    users = [*model.user_ids_[:N_USERS].tolist(), "nobody" if isinstance(model.user_ids_[0], str) else -7]
     new = ratings[ratings["user"].isin(model.user_ids_[:N_NEW])]
     pairs = ratings.head(5_000)
     request = {
@@ -79,23 +77,23 @@ def exchange(model, ratings: pd.DataFrame, folder: Path) -> dict[str, float | bo
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     answers = np.load(folder / "answers.npz")
     return compare(model, users, new, pairs, answers) | {
-        "export s": exported,
+        "export": exported,
         "MB": sum(path.stat().st_size for path in (folder / "model").rglob("*") if path.is_file()) / 1e6,
-        "estimator ms": median_ms(lambda user: model.recommend(user, N), users),
-        **{name: float(answers[name]) for name in ("load s", "function ms", "signature ms")},
+        "estimator": median_ms(lambda user: model.recommend(user, N), users),
+        **{name: float(answers[name]) for name in ("load", "function", "signature")},
     }
 
 
 def compare(model, users, new, pairs, answers) -> dict[str, float | bool]:
     """Whether items and their order are equal, and the largest differences."""
-    tables = {"lists": model.recommend(users, N), "newcomers": model.recommend(ratings=new, n=N)}
+    tables = {"lists": model.recommend(users, N), "new": model.recommend(ratings=new, n=N)}
     found = {}
     for name, table in tables.items():
         valid = answers[f"{name} ranks"] > 0
         items = answers[f"{name} items"][valid]
-        found[f"{name} equal"] = np.array_equal(items.astype(table["item"].to_numpy().dtype), table["item"])
-        found[f"{name} differ by"] = np.abs(answers[f"{name} scores"][valid] - table["score"]).max()
-    found["predictions differ by"] = np.abs(answers["predictions"] - model.predict(pairs[PAIR])).max()
+        found[name] = np.array_equal(items.astype(table["item"].to_numpy().dtype), table["item"])
+        found[f"{name} off"] = np.abs(answers[f"{name} scores"][valid] - table["score"]).max()
+    found["predict off"] = np.abs(answers["predictions"] - model.predict(pairs[PAIR])).max()
     return found
 
 
@@ -117,7 +115,7 @@ def answer(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text())
     start = time.perf_counter()
     served = tf.saved_model.load(str(folder / "model"))
-    answers = {"load s": time.perf_counter() - start}
+    answers = {"load": time.perf_counter() - start}
     lists = served.recommend(request["users"], request["n"])
     answers |= {f"lists {name}": plain(value) for name, value in lists.items()}
     new = [
@@ -125,13 +123,13 @@ def answer(folder: Path) -> None:
         for items, values in request["newcomers"]
     ]
     for name in new[0]:
-        answers[f"newcomers {name}"] = plain(tf.concat([each[name] for each in new], axis=0))
+        answers[f"new {name}"] = plain(tf.concat([each[name] for each in new], axis=0))
     answers["predictions"] = served.predict(*request["pairs"])["predictions"].numpy()
-    answers["function ms"] = median_ms(lambda user: served.recommend([user], N), request["users"])
+    answers["function"] = median_ms(lambda user: served.recommend([user], N), request["users"])
     signature = served.signatures["recommend"]
     dtype = signature.structured_input_signature[1]["users"].dtype
     n = tf.constant(N)
-    answers["signature ms"] = median_ms(
+    answers["signature"] = median_ms(
         lambda user: signature(users=tf.constant([user], dtype), n=n), request["users"]
     )
     np.savez(folder / "answers.npz", **answers)
@@ -155,18 +153,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="ml-100k", choices=list(DATA))
     parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--estimators", nargs="*", default=NAMES, choices=NAMES)
     parser.add_argument("--answer")
     arguments = parser.parse_args()
     if arguments.answer:
         return answer(Path(arguments.answer))
     print(environment())
     ratings, rows = DATA[arguments.data]()[0], {}
-    for name, model in estimators().items():
+    for name in arguments.estimators:
+        model = estimator(name)
         for kind, table in (("integers", ratings), ("text", as_text(ratings))):
-            rows[f"{name}, {kind}"] = run(model, table)
+            rows[f"{name.removesuffix('MFRecommender') or 'MF'}, {kind}"] = run(model, table)
     if arguments.items:
-        model = estimators()["ImplicitMFRecommender"]
-        rows[f"Implicit, text, {arguments.items} items"] = run(model, as_text(synthetic(arguments.items)))
+        model = estimator("ImplicitMFRecommender")
+        rows[f"{arguments.items} items"] = run(model, as_text(synthetic(arguments.items)))
     table = pd.DataFrame(rows)
     print(f"{arguments.data}; load average {os.getloadavg()[0]:.1f}")
     print(table.T.to_string(float_format="{:.3g}".format))

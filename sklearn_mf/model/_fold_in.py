@@ -199,7 +199,11 @@ def ridge_rows(fold_in: FoldInRatings, model: Model, prior: RowPrior, fit_bias: 
         X, z = _regression(model, items, _standardized(targets, model), fit_bias)
         of_prior, of_features = prior.pull(weights.sum(), means[number] if has_mean[number] else None)
         r = X.T @ (weights * z) + of_prior + of_features + of_pattern[number]
-        rows[number] = solution(_curvature(X, weights, items, prior), r, positive)
+        try:
+            rows[number] = solution(_curvature(X, weights, items, prior), r, positive)
+        except np.linalg.LinAlgError:
+            rows[number] = np.nan
+    _check_finite(rows)
     return rows[:, :dim], rows[:, dim]
 
 
@@ -221,6 +225,15 @@ def ridge_contributions(
     of_prior, of_features = (float(x @ np.linalg.solve(G, np.broadcast_to(part, len(G)))) for part in parts)
     base = model.intercept + model.scale * (float(biases[0]) + of_prior)
     return Contributions(base, model.scale * of_features, contributions)
+
+
+def _check_finite(rows: NDArray[np.float64]) -> None:
+    """Refuse rows of users, (n_users, ...), that are not finite."""
+    if not np.isfinite(rows).all():
+        raise ValueError(
+            "The rows of users from their ratings are not finite: the ratings or the sample weights are too "
+            "large, or a parameter such as alpha has no valid value since fit, so correct them."
+        )
 
 
 def _standardized(targets: NDArray[np.float64], model: Model | Posterior) -> NDArray[np.float64]:
@@ -270,6 +283,7 @@ def posterior_rows(fold_in: FoldInRatings, posterior: Posterior) -> Rows:
     for number, items, targets, weights in fold_in.rated():
         ratings = _regressions(posterior, items, targets, weights)
         rows[number], _ = _conditional(*ratings, rows[number], posterior)
+    _check_finite(rows)
     return rows[..., :-1], rows[..., -1]
 
 

@@ -28,6 +28,8 @@ AT_POSITION: Place = "at position {}".format
 _LARGEST = 1e100
 # Types of objects that NumPy would read as numbers.
 _NO_NUMBERS = (str, bytes, np.datetime64, np.timedelta64)
+# Whole numbers up to this are int64, as pandas reads them.
+_LARGEST_INT = 2**63
 # Containers whose items are ids. A tuple is one id.
 _LISTS = (list, range, deque, Set, ValuesView, Iterator)
 _REPR = reprlib.Repr()
@@ -113,6 +115,10 @@ def read_id_list(
     one id, also a tuple. A list of booleans is refused as a mask, unless the ids of fit, `known_ids`, are
     booleans too.
     """
+    if type(ids) is str:
+        return object_array([ids])
+    if type(ids) is int and abs(ids) < _LARGEST_INT:
+        return np.array([ids], dtype=np.int64)
     column = _id_list_as_column(ids)
     if column.ndim != 1:
         raise ValueError(f"{label} must be one id or a list of ids, got an array of shape {column.shape}.")
@@ -253,6 +259,8 @@ def _numpy_dtype(dtype: object) -> np.dtype:
 
 def _storable(dtype: object) -> IdType:
     """The column type as plain data; "object" where neither pandas nor Arrow can read it back."""
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufO":
+        return str(dtype)
     with contextlib.suppress(TypeError, ValueError, NotImplementedError):
         if pd.api.types.pandas_dtype(str(dtype)) == dtype or not isinstance(dtype, pd.ArrowDtype):
             return str(dtype)

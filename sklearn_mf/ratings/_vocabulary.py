@@ -74,7 +74,8 @@ class Vocabulary:
 
     def column(self, ids: NDArray[np.generic]) -> pd.Series:
         """Ids of this field as a column of the type that the user gave, (n,) -> (n,)."""
-        return pd.Series(ids, dtype=_pandas_dtype(self.dtype))
+        same = self.dtype == str(ids.dtype)  # looking up the name of a type takes longer than the column
+        return pd.Series(ids, dtype=ids.dtype if same else _pandas_dtype(self.dtype))
 
     def column_of(self, codes: NDArray[np.integer]) -> pd.Series:
         """Ids of codes, none of them -1, as a column of the type that the user gave, (n,) -> (n,)."""

@@ -143,7 +143,8 @@ class ExportMixin:
         >>> clicks = [["ann", "home"], ["ann", "news"], ["bob", "home"]]
         >>> folder = tempfile.mkdtemp()
         >>> ImplicitMFRecommender(2, random_state=0).fit(clicks).to_saved_model(folder)
-        >>> tf.saved_model.load(folder).recommend(["bob"], 1)["items"].numpy()
+        >>> served = tf.saved_model.load(folder)
+        >>> served.recommend(["bob"], 1)["items"].numpy()
         array([[b'news']], dtype=object)
         """
         export(self, folder, n, rank_by)

@@ -124,6 +124,11 @@ class Graph:
 def add_prediction(scope: Scope, operator: Operator, container: Container) -> None:
     """Add the nodes of predict: the mean of the draws of m + s * (biases + pairs of <v_f, v_g>)."""
     recommender, graph = operator.raw_operator, Graph(scope, container)
+    if getattr(recommender, "likelihood", "normal") == "ordinal":
+        raise ValueError(
+            "to_onnx writes no model of ordered categories, but likelihood='ordinal' was used: fit with "
+            "likelihood='normal'."
+        )
     fields = recommender._field_rows()
     codes = [
         _codes(graph, column, kind, ids, name)

@@ -333,12 +333,7 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
 
     def _field_rows(self) -> list[FieldRows]:
         posterior = chain.posterior_of(self)
-        if posterior.levels is not None:
-            raise ValueError(
-                "to_onnx writes no model of ordered categories, but likelihood='ordinal' was used: fit with "
-                "likelihood='normal'."
-            )
-        means = posterior.prior_means.swapaxes(0, 1)
+        means = posterior.prior_means.swapaxes(0, 1).astype(np.float32).astype(np.float64)  # as of `rows`
         return [
             FieldRows(embeddings, biases, mean[:, :-1], mean[:, -1])
             for embeddings, biases, mean in zip(posterior.embeddings, posterior.biases, means, strict=True)

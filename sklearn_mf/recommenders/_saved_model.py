@@ -15,6 +15,7 @@ from sklearn_mf.model._posterior import Posterior
 from sklearn_mf.ratings._columns import short_repr
 from sklearn_mf.recommenders._catalog import Catalog, Fitted, catalog_for_table
 from sklearn_mf.recommenders._chain_state import posterior_of
+from sklearn_mf.recommenders._onnx_graph import FieldRows
 from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.solvers._start import start_tensorflow
 from sklearn_mf.solvers.export._content import Content, Factors, RowPosterior, Strengths
@@ -25,7 +26,9 @@ _INT64 = np.iinfo(np.int64)
 class Exportable(Fitted, Protocol):
     """A fitted recommender that can be exported."""
 
-    target_range_: NDArray[np.float64]
+    @property
+    def _limits(self) -> NDArray[np.float64] | None: ...
+    def _field_rows(self) -> list[FieldRows]: ...
 
 
 class _Ridge(Protocol):
@@ -72,7 +75,7 @@ def content_of(recommender: Exportable, catalog: Catalog, rank_by: str) -> Conte
         recommender.handle_unknown == "error",
         ranking,
         rating,
-        recommender.target_range_ if getattr(recommender, "clip", False) else None,
+        recommender._limits,
         getattr(recommender, "likelihood", "normal") == "normal",
         seen.starts.astype(np.int64),
         seen.items.astype(np.int32),
@@ -94,22 +97,17 @@ def _plain_ids(ids: NDArray[np.generic], name: object) -> NDArray[np.generic]:
     return np.array([each.encode() for each in ids.tolist()], dtype=object)
 
 
-def _factors(recommender: Fitted) -> Factors:
+def _factors(recommender: Exportable) -> Factors:
     """Rows of a recommender: its draws, or its model as a single draw."""
-    unknown_code, offsets = np.array([-1]), recommender.biases_[1]
-    if hasattr(recommender, "_embedding_draws"):
-        draws = posterior_of(recommender)
-        unknown = [_joined(*draws.rows(field, unknown_code)) for field in (0, 1)]
-        return Factors(draws.intercept, draws.scale, draws.embeddings, draws.biases, unknown, offsets)
-    model = model_of(recommender)
-    unknown = [_joined(*(part[:, None] for part in model.rows(field, unknown_code))) for field in (0, 1)]
-    embeddings, biases = ([rows[:, None] for rows in part] for part in (model.embeddings, model.biases))
-    return Factors(float(model.intercept), float(model.scale), embeddings, biases, unknown, offsets)
-
-
-def _joined(embeddings: NDArray[np.floating], biases: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Row of one id, (1, n_draws, dim), (1, n_draws) -> (n_draws, dim + 1)."""
-    return np.column_stack([embeddings[0], biases[0]]).astype(np.float64)
+    fields = recommender._field_rows()
+    return Factors(
+        float(recommender.intercept_),
+        float(recommender.scale_),
+        [rows.embeddings for rows in fields],
+        [rows.biases for rows in fields],
+        [np.column_stack([rows.unknown_embedding, rows.unknown_bias]) for rows in fields],
+        recommender.biases_[1],
+    )
 
 
 def _row_posterior(recommender: Fitted) -> RowPosterior | None:

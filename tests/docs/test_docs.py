@@ -48,10 +48,10 @@ def page_name(path):
 
 
 def snippets(path):
-    """Code of a page in order: (line, source of a plain block, cell or doctest example)."""
+    """Code of a page in order: (line, source of a plain block, cell or doctest example); equal cells once."""
     text = path.read_text(encoding="utf-8")
     blocks = list(re.finditer(BLOCKS[path.suffix], text, flags=re.MULTILINE))
-    cells = list(re.finditer(CALLS, text, flags=re.MULTILINE))
+    cells = list({cell[1]: cell for cell in re.finditer(CALLS, text, flags=re.MULTILINE)}.values())
     plain = [
         (line(text, code.start(1)), textwrap.dedent(code[1]))
         for code in blocks + cells

@@ -29,7 +29,7 @@ def test_each_example_is_in_one_section_of_the_gallery():
         ('<span class="pre">f(x,y=0.5)</span>', '<span class="pre">f(<wbr>x,<wbr>y=<wbr>0.5)</span>'),
         ('<span class="pre">model.item_ids_</span>', '<span class="pre">model.<wbr>item_ids_</span>'),
         ("<p>f(x)</p>", "<p>f(x)</p>"),
-        ("<h1>NewDisplay<a>", "<h1>New<wbr>Display<a>"),
+        ("<h1>NewDisplay.plot<a>", "<h1>New<wbr>Display.<wbr>plot<a>"),
         ("<h1>ndcg_at_k<a>", "<h1>ndcg_<wbr>at_<wbr>k<a>"),
     ],
 )

@@ -175,6 +175,13 @@ def test_positive_rows_follow_the_prior():
     np.testing.assert_allclose(rows[:2], [[1.0, 2.0, 0.5, -1.0]] * 2, atol=1e-3)
 
 
+@pytest.mark.parametrize("positive", [True, False])
+def test_rows_that_are_not_finite_are_refused(positive):
+    model, fold_in = small_problem(True)
+    with pytest.raises(ValueError, match="rows of users from their ratings are not finite"):
+        ridge_rows(fold_in, model, RowPrior(np.nan), True, positive)
+
+
 @pytest.mark.parametrize("model", KINDS[6:], indirect=True, ids=repr)
 def test_rows_are_conditional_means_under_each_draw(model, newcomers):
     folded = model.fold_in(newcomers)

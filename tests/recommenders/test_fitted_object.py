@@ -62,33 +62,23 @@ def test_round_trips(kind, tmp_path):
         pd.testing.assert_frame_equal(copy.recommend(n=2), model.recommend(n=2))
 
 
-def loaded_modules(code):
-    """Which of the heavy modules a fresh process has loaded after `code`."""
-    check = f"\nimport sys; print(*[name for name in {HEAVY!r} if name in sys.modules])"
-    run = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, check=True)
-    return run.stdout.split()
+def loaded_modules(*steps):
+    """Which of the heavy modules a fresh process has loaded after each step."""
+    check = f"\nimport sys; print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    code = "".join(step + check for step in steps)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.splitlines()
 
 
-def test_import_loads_nothing_heavy():
-    assert loaded_modules("import sklearn_mf") == []
-
-
-def test_serving_loads_nothing_heavy(tmp_path):
+def test_import_refused_input_and_serving_load_nothing_heavy(tmp_path):
     X, y = frames()[0]["str"], frames()[1]
     path = tmp_path / "model.pickle"
     path.write_bytes(pickle.dumps(MFRecommender(3, max_iter=2, random_state=0).fit(X, y)))
-    code = (
+    imported = "from sklearn_mf import MFRecommender"
+    refused = "try: MFRecommender().fit([[1, 2]], ['good'])\nexcept ValueError: pass"
+    served = (
         f"import pickle, pathlib; model = pickle.loads(pathlib.Path({str(path)!r}).read_bytes())\n"
         "model.predict([['id1', 'id2']]); model.recommend()\n"
         "model.similar_items('id1'); model.similar_users('id1')"
     )
-    assert loaded_modules(code) == []
-
-
-def test_bad_input_is_refused_before_tensorflow_is_loaded():
-    code = (
-        "from sklearn_mf import MFRecommender\n"
-        "try: MFRecommender().fit([[1, 2]], ['good'])\n"
-        "except ValueError: pass"
-    )
-    assert loaded_modules(code) == []
+    assert loaded_modules(imported, refused, served) == ["[]", "[]", "[]"]

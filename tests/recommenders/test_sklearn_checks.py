@@ -98,7 +98,8 @@ VARIANTS = [
     MFEmbedding(implicit(random_state=0)),
     MFEmbedding(bayesian(embedding_dim=2, random_state=0)),
 ]
-# Checks of what a solver learns and of the fitted estimator.
+# Checks of what a solver learns and of the fitted estimator. That whole weights equal repetition is checked
+# for each solver with MAIN, and for more parameters in tests/ratings/test_ways_in.py.
 LEARNT = {
     "check_dict_unchanged",
     "check_estimators_overwrite_params",
@@ -110,7 +111,6 @@ LEARNT = {
     "check_methods_sample_order_invariance",
     "check_methods_subset_invariance",
     "check_non_transformer_estimators_n_iter",
-    "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weights_not_overwritten",
     "check_transformer_general",
     "check_transformer_n_iter",

@@ -137,41 +137,54 @@ class Table:
         return f"{self.faults} {self.X!r} {self.y!r} {self.weights!r}"[:2000]
 
     @property
+    def ids(self):
+        """The columns of ids alone."""
+        has_ratings = not self.faults and isinstance(self.X, pd.DataFrame) and self.y is None
+        return self.X.iloc[:, :2] if has_ratings else self.X
+
+    @property
+    def in_three_columns(self):
+        """Ids and ratings in one table, where the table has no fault."""
+        if self.faults or self.y is None:
+            return self.X
+        if isinstance(self.X, pd.DataFrame):
+            return self.X.assign(stars=np.asarray(self.y))
+        rows = [[*row, rating] for row, rating in zip(self.X, self.y, strict=True)]
+        return rows if isinstance(self.X, list) else np.array(rows, dtype=object)
+
+    @property
     def arguments(self):
         """X, y and sample_weight."""
         return self.X, self.y, self.weights
 
 
-def _frame(frame, y, names):
+def _frame(frame, y):
     return frame, y
 
 
-def _three_columns(frame, y, names):
+def _three_columns(frame, y):
     return frame.assign(stars=np.asarray(y)), None
 
 
-def _array_of_objects(frame, y, names):
+def _shuffled_index(frame, y):
+    index = np.arange(len(frame))[::-1] % 3
+    return frame.set_axis(index), pd.Series(np.asarray(y), index=index[::-1])
+
+
+def _array_of_objects(frame, y):
     array = np.empty(frame.shape, dtype=object)
     for place in range(frame.shape[1]):
         array[:, place] = np.fromiter(keys(frame.iloc[:, place]), dtype=object, count=len(frame))
     return array, list(y)
 
 
-def _lists(frame, y, names):
-    return [
-        list(row)
-        for row in zip(*(keys(frame.iloc[:, place]) for place in range(frame.shape[1])), strict=True)
-    ], list(y)
+def _lists(frame, y):
+    columns = (keys(frame.iloc[:, place]) for place in range(frame.shape[1]))
+    return [list(row) for row in zip(*columns, strict=True)], list(y)
 
 
-def _shuffled_index(frame, y, names):
-    index = np.arange(len(frame))[::-1] % 3
-    return frame.set_axis(index), pd.Series(np.asarray(y), index=index[::-1])
-
-
-FORMS = {
-    form.__name__[1:]: form for form in (_frame, _three_columns, _array_of_objects, _lists, _shuffled_index)
-}
+# Forms of tables with and without the names of the columns.
+FORMS = {True: [_frame, _three_columns, _shuffled_index], False: [_array_of_objects, _lists]}
 
 
 def _with_first(frame, value):
@@ -245,7 +258,7 @@ WEIGHT_FAULTS: dict[str, Callable] = {
 }
 
 
-FORM_NAMES = st.sampled_from(list(FORMS))
+FORM_NAMES = {has_names: st.sampled_from(forms) for has_names, forms in FORMS.items()}
 FAULTS = st.sampled_from([*ID_FAULTS, *Y_FAULTS, *WEIGHT_FAULTS])
 
 
@@ -265,7 +278,7 @@ def some_ids(rng, kind, n, with_unknown=False):
     return column([pool[place] for place in rng.integers(len(pool), size=n)], KINDS[kind].dtype)
 
 
-def draw_table(draw, kinds, names, faults=True, with_unknown=False):
+def draw_table(draw, kinds, names, has_names=True, faults=True, with_unknown=False):
     """A table of ratings of the given kinds of users and items, with a fault in some cases."""
     rng, n_rows = draw_numbers(draw), draw(SIZES)
     columns = [some_ids(rng, kind, n_rows, with_unknown) for kind in kinds]
@@ -277,23 +290,19 @@ def draw_table(draw, kinds, names, faults=True, with_unknown=False):
     values = {**RATINGS, **ODD_RATINGS}[scheme]
     y = [values[place] for place in rng.integers(len(values), size=n_rows)]
     weights = [1.0, *rng.integers(4, size=n_rows - 1).astype(float)] if chance(draw, 5) else None
-    table = _formed(draw, frame, y, weights, names)
+    table = _formed(draw, frame, y, weights, has_names)
     if faults and chance(draw, 6):
         table = _with_fault(draw, table, frame, y, n_rows)
     return replace(table, faults=(*found, *table.faults))
 
 
-def _formed(draw, frame, y, weights, names):
-    """The table in one of the forms."""
-    form = draw(FORM_NAMES)
-    X, ratings = FORMS[form](frame, y, names) if not _is_ragged(y) else (frame, y)
+def _formed(draw, frame, y, weights, has_names):
+    """The table in one of the forms; lists as ratings stay beside a frame."""
+    form = draw(FORM_NAMES[has_names])
+    X, ratings = (frame, y) if isinstance(y[0], list) else form(frame, y)
     plain = [1.0] * len(y) if weights is None else weights
     pairs = list(zip(keys(frame.iloc[:, 0]), keys(frame.iloc[:, 1]), y, plain, strict=True))
     return Table(X, ratings, weights, pairs)
-
-
-def _is_ragged(y):
-    return any(isinstance(each, list) for each in y)
 
 
 def _with_fault(draw, table, frame, y, n_rows):

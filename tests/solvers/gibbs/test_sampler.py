@@ -433,7 +433,7 @@ def watched(simulation, unknowns, means, within_squares):
     return np.concatenate([np.tanh(values), np.tanh(values) ** 2])
 
 
-def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000, features=()):
+def geweke(n_fields, dim, heteroscedastic, n_sweeps=720, n_prior=1440, features=()):
     """z-scores: unknowns and ratings from the prior, against sweeps that take turns with new ratings."""
     simulation = Simulation(n_fields, dim, heteroscedastic, features=features)
     rng = np.random.default_rng([n_fields, dim, heteroscedastic])
@@ -455,13 +455,13 @@ def geweke(n_fields, dim, heteroscedastic, n_sweeps, n_prior=2000, features=()):
     ("n_fields", "dim", "heteroscedastic"), [(1, 1, False), (2, 1, False), (2, 1, True), (3, 2, True)]
 )
 def test_sweeps_and_new_ratings_in_turn_leave_the_prior(n_fields, dim, heteroscedastic, tame):
-    z = geweke(n_fields, dim, heteroscedastic, 1000)
+    z = geweke(n_fields, dim, heteroscedastic)
     assert np.abs(z).max() < LARGEST_Z
 
 
 def test_sweeps_with_features_leave_the_prior(tame):
     features = csr_array([[1.0, 0.5], [1.0, -1.0], [0.0, 0.0]]), None
-    z = geweke(2, 1, False, 1000, features=features)
+    z = geweke(2, 1, False, features=features)
     assert np.abs(z).max() < LARGEST_Z
 
 
@@ -474,7 +474,7 @@ def calibrated(unknowns):
 
 
 def test_simulated_unknowns_have_uniform_ranks_among_the_draws(tame):
-    n_replicates, n_draws, thin, burn_in = 100, 9, 4, 10
+    n_replicates, n_draws, thin, burn_in = 80, 9, 3, 8
     simulation, rng = Simulation(2, 1, True, n_cells=12, sizes=(4, 4)), np.random.default_rng(0)
     chain, ranks = simulation.chain, []
     for seed in range(n_replicates):
