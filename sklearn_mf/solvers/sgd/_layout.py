@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 # From so many ratings of a tile on, one permutation orders each of so many segments of them.
-_SEGMENTED_FROM, _SEGMENTS = 2**15, 16
+_SEGMENTED_FROM, _SEGMENTS = 2**17, 16
 
 
 class Stratum(NamedTuple):
