@@ -11,6 +11,7 @@ from sphinx_gallery.utils import scale_image
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BUILT = Path(__file__).parent / "auto_examples"
 PANELS, THUMBNAILS = BUILT / "images" / "panels", BUILT / "images" / "thumb"
+PANEL_INCHES = 3.2
 SIZE = (480, 336)  # twice the width of a column, for displays of high resolution
 ROLE = r":[a-z:]+:`(?:~(?:\w+\.)*)?([^`<]+?)(?: <[^`]+>)?`"
 IN_ORDER = re.findall(r"\.\./examples/(plot_\w+\.py)", (EXAMPLES / "index.rst").read_text(encoding="utf-8"))
@@ -22,16 +23,25 @@ def reading_order(path):
     return IN_ORDER.index(name) if name in IN_ORDER else len(IN_ORDER)
 
 
+def draw_panel(figure, path):
+    """Draw the first panel of a figure alone, without title and so small that its text is large beside it."""
+    size, panel = figure.get_size_inches(), figure.axes[0]
+    title = panel.get_title()
+    panel.set_title("")
+    figure.set_size_inches(size * min(1, PANEL_INCHES / (panel.get_position().width * size[0])))
+    figure.canvas.draw()
+    box = panel.get_tightbbox().transformed(figure.dpi_scale_trans.inverted())
+    figure.savefig(path, bbox_inches=box.padded(0.1), dpi=200)
+    panel.set_title(title)
+    figure.set_size_inches(size)
+
+
 def scrape(block, block_vars, gallery_conf):
     """Store the figures of a block; the first panel of the first figure also alone, for the thumbnail."""
     if plt.get_fignums() and not len(block_vars["image_path_iterator"]):
-        figure = plt.figure(plt.get_fignums()[0])
-        figure.canvas.draw()
-        panel = figure.axes[0].get_tightbbox().transformed(figure.dpi_scale_trans.inverted())
         PANELS.mkdir(parents=True, exist_ok=True)
-        figure.savefig(
-            PANELS / f"{Path(block_vars['src_file']).stem}.png", bbox_inches=panel.padded(0.1), dpi=150
-        )
+        path = PANELS / f"{Path(block_vars['src_file']).stem}.png"
+        draw_panel(plt.figure(plt.get_fignums()[0]), path)
     return matplotlib_scraper(block, block_vars, gallery_conf)
 
 

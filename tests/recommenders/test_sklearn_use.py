@@ -47,9 +47,9 @@ def baseline(y):
 
 @pytest.mark.filterwarnings("error")
 def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
-    grid = {"embedding_dim": [4, 16], "penalty": ["l2", "l1"], "alpha": [0.02, 0.05]}
+    grid = {"embedding_dim": [4, 16], "penalty": ["l2", "l1"], "alpha": [0.05]}
     model = MFRecommender(max_iter=8, random_state=0)
-    search = GridSearchCV(model, grid, scoring=RMSE, cv=KFold(3, shuffle=True, random_state=0), n_jobs=2)
+    search = GridSearchCV(model, grid, scoring=RMSE, cv=KFold(2, shuffle=True, random_state=0), n_jobs=2)
     search.fit(pairs, ratings.rating)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_score_ > baseline(ratings.rating) + 0.05
@@ -63,22 +63,20 @@ def test_grid_search_over_string_ids_with_plain_folds(pairs, ratings):
         n_jobs=1, param_grid={"embedding_dim": [4], "penalty": ["l2"], "alpha": [0.05]}
     )
     serial.fit(pairs, ratings.rating)
-    same = pd.DataFrame(search.cv_results_).query(
-        "param_embedding_dim == 4 and param_penalty == 'l2' and param_alpha == 0.05"
-    )
+    same = pd.DataFrame(search.cv_results_).query("param_embedding_dim == 4 and param_penalty == 'l2'")
     np.testing.assert_allclose(same.mean_test_score, serial.best_score_, rtol=1e-6)
 
 
 def test_search_compiles_once_per_shape_and_kind_of_penalty(pairs, ratings):
     before = steps._compiled.learn.n_traces()
     grid = {"embedding_dim": [9, 10], "penalty": ["l2", "l1", "elasticnet"]}
-    GridSearchCV(MFRecommender(max_iter=2, random_state=0), grid, cv=5).fit(pairs, ratings.rating)
+    GridSearchCV(MFRecommender(max_iter=2, random_state=0), grid, cv=2).fit(pairs, ratings.rating)
     assert steps._compiled.learn.n_traces() - before <= 4
 
 
 def test_pipeline_that_picks_the_id_columns(ratings):
     pick = ColumnTransformer([("ids", "passthrough", ["user", "film"])], verbose_feature_names_out=False)
-    pipe = make_pipeline(pick, MFRecommender(random_state=0, max_iter=5)).set_output(transform="pandas")
+    pipe = make_pipeline(pick, MFRecommender(8, random_state=0, max_iter=5)).set_output(transform="pandas")
     train, test = train_test_split(ratings, random_state=0)
     pipe.fit(train.drop(columns="rating"), train.rating)
     assert pipe[-1].feature_names_in_.tolist() == ["user", "film"]
@@ -90,7 +88,9 @@ def test_pipeline_that_picks_the_id_columns(ratings):
 
 
 def test_pipeline_without_names(ratings, pairs):
-    pipe = Pipeline([("keep", FunctionTransformer()), ("model", MFRecommender(random_state=0, max_iter=3))])
+    pipe = Pipeline(
+        [("keep", FunctionTransformer()), ("model", MFRecommender(8, random_state=0, max_iter=3))]
+    )
     np.testing.assert_array_equal(
         pipe.fit(pairs, ratings.rating).predict(pairs[:9]),
         pipe.fit(pairs.to_numpy(), ratings.rating).predict(pairs.to_numpy()[:9]),
@@ -99,20 +99,20 @@ def test_pipeline_without_names(ratings, pairs):
 
 def test_cross_validate_with_several_scorers(pairs, ratings):
     result = cross_validate(
-        MFRecommender(random_state=0, max_iter=5),
+        MFRecommender(8, random_state=0, max_iter=5),
         pairs,
         ratings.rating,
-        cv=3,
+        cv=2,
         scoring=["r2", RMSE, "neg_mean_absolute_error"],
     )
     assert all(np.isfinite(result[f"test_{name}"]).all() for name in ("r2", RMSE, "neg_mean_absolute_error"))
 
 
 def test_cross_val_predict_and_learning_curve(pairs, ratings):
-    model = MFRecommender(random_state=0, max_iter=5)
-    predicted = cross_val_predict(model, pairs, ratings.rating, cv=3)
+    model = MFRecommender(8, random_state=0, max_iter=5)
+    predicted = cross_val_predict(model, pairs, ratings.rating, cv=2)
     assert np.corrcoef(predicted, ratings.rating)[0, 1] > 0.3
-    _, _, test = learning_curve(model, pairs, ratings.rating, cv=3, train_sizes=[0.2, 1.0], scoring=RMSE)
+    _, _, test = learning_curve(model, pairs, ratings.rating, cv=2, train_sizes=[0.2, 1.0], scoring=RMSE)
     assert test[1].mean() > test[0].mean()
 
 
@@ -123,17 +123,17 @@ def test_permutation_importance_names_both_columns(pairs, ratings):
 
 
 def test_transformed_target_and_stacking(pairs, ratings):
-    model = MFRecommender(random_state=0, max_iter=5)
+    model = MFRecommender(8, random_state=0, max_iter=5)
     logged = TransformedTargetRegressor(model, func=np.log, inverse_func=np.exp).fit(pairs, ratings.rating)
     assert logged.score(pairs, ratings.rating) > 0.1
-    stack = StackingRegressor([("biases", clone(model).set_params(embedding_dim=0)), ("mf", model)], cv=3)
+    stack = StackingRegressor([("biases", clone(model).set_params(embedding_dim=0)), ("mf", model)], cv=2)
     assert stack.fit(pairs, ratings.rating).score(pairs, ratings.rating) > 0.1
 
 
 def test_routing_of_sample_weight(pairs, ratings):
     weights = np.where(ratings.rating > 3, 3.0, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = MFRecommender(random_state=0, max_iter=3).set_fit_request(sample_weight=True)
+        model = MFRecommender(8, random_state=0, max_iter=3).set_fit_request(sample_weight=True)
         model.set_score_request(sample_weight=True)
         pipe = make_pipeline(FunctionTransformer(), model).fit(pairs, ratings.rating, sample_weight=weights)
         result = cross_validate(model, pairs, ratings.rating, cv=2, params={"sample_weight": weights})

@@ -1,6 +1,6 @@
 """Stochastic gradient descent over the batches of a block, and its scores, as TensorFlow programs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import tensorflow as tf
@@ -96,12 +96,13 @@ def _learn(
     lasso penalty or a lower bound.
     """
 
-    def learn(number: Tensor, *tables: Tensor) -> list[Tensor]:
+    def learn(number: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
         rows = tf.slice(order, [number * batch_size], [batch_size])
-        return _step(tables, _unpacked(tf.gather(ratings, rows)), id_steps, scalars, proximal)
+        return number + 1, *_step(tables, _unpacked(tf.gather(ratings, rows)), id_steps, scalars, proximal)
 
-    return _over_batches(learn, batches, tables)
+    _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, [batches[0], *tables])
+    return tables
 
 
 def _score(
@@ -109,33 +110,16 @@ def _score(
 ) -> Tensor:
     """Weighted squared errors of a block, in training and held out, (2,), float64; as `_learn`."""
 
-    def score(number: Tensor, squares: Tensor) -> list[Tensor]:
+    def score(number: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Add the squared errors of one batch."""
         ids, z, w = _unpacked(tf.slice(ratings, [number * batch_size, 0], [batch_size, ratings.shape[1]]))
         errors = prediction_errors(_rows(tables, ids), z, has_bias)
         sums = [squared_loss(tf.maximum(sign * w, 0.0), errors) for sign in (1.0, -1.0)]
-        return [squares + tf.cast(tf.stack(sums), tf.float64)]
+        return number + 1, squares + tf.cast(tf.stack(sums), tf.float64)
 
-    return _over_batches(score, batches, [tf.zeros(2, tf.float64)])[0]
-
-
-def _over_batches(step: Callable[..., list[Tensor]], batches: Tensor, state: list[Tensor]) -> list[Tensor]:
-    """State after a step with the number of each batch, from the first to the one before the last.
-
-    The loop stands in a conditional, since XLA divides no operation there among threads: the strata already
-    take up the cores, and the division takes a third of the time of both.
-    """
-
-    def visit() -> list[Tensor]:
-        """State after the loop."""
-        _, *after = tf.while_loop(
-            lambda number, *_: number < batches[1],
-            lambda number, *state: (number + 1, *step(number, *state)),
-            [batches[0], *state],
-        )
-        return after
-
-    return tf.cond(batches[0] < batches[1], visit, lambda: state)
+    state = [batches[0], tf.zeros(2, tf.float64)]
+    _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
+    return squares
 
 
 def _penalty(
