@@ -22,9 +22,11 @@ LEAST = 1e-6
 # Least penalty of the squared distance from the average user, where the variance of the rows is not learnt.
 _SHRINKAGE = 3.0
 
+# Rows of users beyond this have scores that float32 cannot hold.
+_LARGEST = 1e30
 _NOT_FINITE = (
-    "The rows of users from their ratings are not finite: the ratings or the sample weights are too large, "
-    "or a parameter such as alpha has no valid value since fit, so correct them."
+    f"The rows of users from their ratings are not finite or above {_LARGEST:g}: the ratings or the sample "
+    "weights are too large, or a parameter such as alpha has no valid value since fit, so correct them."
 )
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64]]  # embeddings and biases
@@ -233,8 +235,8 @@ def ridge_contributions(
 
 
 def _check_finite(rows: NDArray[np.float64]) -> None:
-    """Refuse rows of users, (n_users, ...), that are not finite."""
-    if not np.isfinite(rows).all():
+    """Refuse rows of users, (n_users, ...), that are not finite or too large for scores in float32."""
+    if not (np.abs(rows) < _LARGEST).all():
         raise ValueError(_NOT_FINITE)
 
 

@@ -1,5 +1,6 @@
 """Predictions, recommendations and fold-in from the draws of a Bayesian recommender."""
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -328,7 +329,10 @@ class PosteriorPredictionsMixin(RatingRegressorMixin, BaseRecommender):
     def _query_rows(self, query: RecommendQuery) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         posterior = chain.posterior_of(self)
         embeddings, biases = chain.user_rows(posterior, query)
-        means = embeddings.reshape(len(embeddings), -1).astype(np.float64) / posterior.n_samples
+        means = (
+            embeddings.reshape(len(embeddings), math.prod(embeddings.shape[1:])).astype(np.float64)
+            / posterior.n_samples
+        )
         return means, biases.mean(axis=1, dtype=np.float64)
 
     def _field_rows(self) -> list[FieldRows]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from sklearn_mf.model._posterior import Posterior
-from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, best_cells, best_n, top_n
+from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, best_cells, best_n, empty_ranking, top_n
 from sklearn_mf.utils._batches import batches
 from sklearn_mf.utils._threads import SINGLE_THREADED_BLAS
 
@@ -80,6 +80,8 @@ def rank_blocks(
     for block in batches(n_users, max(1, _BLOCK_SCORES // max(n_items, 1))):
         ranking = best_n(scores(block), n, excluded and excluded(block))
         found.append(ranking._replace(rows=ranking.rows + block.start))
+    if not found:
+        return empty_ranking()
     return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 

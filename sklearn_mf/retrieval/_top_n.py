@@ -68,6 +68,12 @@ class _Search(NamedTuple):
     max_offset: float  # bound on an offset
 
 
+def empty_ranking() -> Ranking:
+    """A ranking without lists."""
+    nothing = np.empty(0, dtype=np.intp)
+    return Ranking(nothing, nothing, nothing, np.empty(0))
+
+
 def top_n(
     queries: NDArray[np.float64],
     candidates: NDArray[np.floating],
@@ -106,8 +112,7 @@ def top_n(
     if cells is not None:
         return best_cells(cells, _cell_scores(queries, candidates, offsets, *cells), n)
     if not len(queries) or not len(candidates):
-        nothing = np.empty(0, dtype=np.intp)
-        return Ranking(nothing, nothing, nothing, np.empty(0))
+        return empty_ranking()
     n = int(n)
     depth, n_groups = _shape(len(candidates), n)
     blocks = _blocks(len(queries), len(candidates), _BLOCK_BYTES // (4 * depth * n_groups))

@@ -175,6 +175,13 @@ def test_positive_rows_follow_the_prior():
     np.testing.assert_allclose(rows[:2], [[1.0, 2.0, 0.5, -1.0]] * 2, atol=1e-3)
 
 
+def test_rows_whose_scores_float32_cannot_hold_are_refused():
+    model, fold_in = small_problem(True)
+    prior = RowPrior(0.1)
+    with pytest.raises(ValueError, match=r"are not finite or above 1e\+30: the ratings"):
+        ridge_rows(fold_in._replace(targets=1e60 * fold_in.targets), model, prior, True, False)
+
+
 @pytest.mark.parametrize("positive", [True, False])
 def test_rows_that_are_not_finite_are_refused(positive):
     model, fold_in = small_problem(True)

@@ -229,6 +229,11 @@ def test_wrong_coverage_says_so(model, coverage):
         model.predict_interval([[1, 1]], coverage)
 
 
+@pytest.mark.parametrize("by", ["mean", "upper", "sample"])
+def test_no_users_have_no_lists(model, by):
+    assert model.recommend([], by=by).columns.tolist() == ["user", "item", "rank", "score"]
+
+
 @pytest.mark.parametrize("value", ["0.5", None, [0.5]])
 def test_a_probability_that_is_no_number_says_so(model, value):
     with pytest.raises(TypeError, match="coverage must be a number between 0 and 1, got"):

@@ -11,7 +11,7 @@ from tests.robust.machine import FAILED, Finding, Machine
 TestCalls = Machine.TestCase
 TestCalls.settings = settings(
     max_examples=300,
-    stateful_step_count=6,
+    stateful_step_count=5,
     derandomize=True,
     database=None,
     deadline=None,
