@@ -243,6 +243,16 @@ def test_no_users_have_no_lists(n, fitted):
     assert {key: len(value) for key, value in found.items()} == {"items": 0, "scores": 0, "ranks": 0}
 
 
+def test_products_of_float32_stay_on_the_processor(fitted):
+    import tensorflow as tf
+
+    function, _ = served(fitted["one phase", "text"])["recommend"]
+    types = tf.TensorSpec([None], tf.string), tf.TensorSpec(None, tf.int32)
+    graph = tf.function(function, types).get_concrete_function().graph.as_graph_def()
+    products = [node for each in graph.library.function for node in each.node_def if node.op == "MatMul"]
+    assert [node.device for node in products] == ["/device:CPU:*"]
+
+
 def test_no_embeddings_but_draws(ratings):
     model = fit(BayesianMFRecommender(0, max_iter=3, n_samples=2, random_state=0), ratings)
     users = model.user_ids_[:3].tolist()

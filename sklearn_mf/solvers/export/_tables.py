@@ -70,7 +70,8 @@ class Tables(tf.Module):
 
     def _contenders(self, query: Tensor, seen: Tensor, n: Tensor) -> Tensor:
         """Codes, in order, of the items that may be among the n best, (n_draws * dim,) -> (n_found,)."""
-        scores = tf.linalg.matvec(self._vectors, tf.cast(query, tf.float32)) + self.offsets
+        with tf.device("CPU"):  # a GPU multiplies float32 with the precision of TF32
+            scores = tf.linalg.matvec(self._vectors, tf.cast(query, tf.float32)) + self.offsets
         mask = tf.fill([tf.size(seen)], np.float32(-np.inf))
         scores = tf.tensor_scatter_nd_update(scores, seen[:, None], mask)
         least = tf.math.top_k(scores, tf.minimum(n, tf.size(scores))).values[-1]
