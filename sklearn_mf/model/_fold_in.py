@@ -300,6 +300,7 @@ def drawn_posterior_rows(fold_in: FoldInRatings, posterior: Posterior, rng: np.r
         mean, root = _conditional(*ratings, means[number], posterior)
         noise = rng.standard_normal((*mean.shape, 1))
         rows[number] = mean + np.linalg.solve(root, noise)[..., 0]
+    _check_finite(rows)
     return rows[..., :-1], rows[..., -1]
 
 

@@ -1,4 +1,4 @@
-"""Ways out of Python: the methods of all recommenders that export a fitted model."""
+"""The methods of all recommenders that export a fitted model to other formats."""
 
 import os
 from collections.abc import Callable
@@ -104,7 +104,7 @@ class ExportMixin:
         Parameters
         ----------
         folder : str or path
-            Folder to write, new or empty. It appears when it is complete.
+            Folder to write, new or empty, but not the current folder. It appears when it is complete.
         n : int, default=10
             Length of the lists of the signature `serving_default`; that of `recommend` is an argument.
         rank_by : {"auto", "relevance", "rating"}, default="auto"
@@ -129,8 +129,9 @@ class ExportMixin:
           `BayesianMFRecommender` with `likelihood="ordinal"` has none.
         - `recommend_for_ratings(items, ratings, n)` and `fold_in(items, ratings)`: lists, and embeddings and
           biases, of users who were not in fit, from their rated items and ratings, both of shape (n_users,
-          n_rated). Unknown items do not count, so a row can be filled up with them. With `positive=True`
-          there is no closed form, and so no such signatures.
+          n_rated). Ratings are finite, strengths of interactions at least 0. Unknown items do not count, so
+          a row can be filled up with them. With `positive=True` there is no closed form, and so no such
+          signatures.
 
         An unknown id has the fallback of `predict` and `recommend`, or is an error with
         `handle_unknown="error"`.
@@ -153,8 +154,9 @@ class ExportMixin:
     def to_onnx(self: Convertible, path: str | os.PathLike[str]) -> None:
         """Write `predict` as a file of ONNX; needs skl2onnx.
 
-        The graph looks up the ids. It has one input for each column of X in fit, under its name, or x0, x1
-        and so on where there were none: int64, double or text, of shape (n_samples, 1). The output
+        The graph looks up the ids. It has one input for each column of X in fit: int64, double or text, of
+        shape (n_samples, 1). An input has the name of its column, in which skl2onnx replaces spaces and signs
+        by "_"; where columns had no names, the inputs are x0, x1 and so on. The output
         "prediction", double of shape (n_samples, 1), holds the predictions. An unknown id has the fallback
         that it has in `predict`, and the prediction nan where `handle_unknown="error"`.
 
@@ -166,8 +168,14 @@ class ExportMixin:
         Raises
         ------
         ValueError
+<<<<<<< HEAD
             If ids are of a kind that ONNX cannot look up, such as dates, if the embeddings take more than
             2 GB, or if the recommender has `likelihood="ordinal"`.
+=======
+            Where ids are of a kind that ONNX cannot look up, such as dates, where a column is named
+            "prediction", where the embeddings take more than 2 GB, and for a Bayesian recommender with
+            `likelihood="ordinal"`.
+>>>>>>> w18ra
         ModuleNotFoundError
             If skl2onnx is not installed.
 

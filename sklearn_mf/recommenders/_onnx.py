@@ -11,6 +11,7 @@ from sklearn_mf.recommenders._onnx_graph import Convertible, Operator, field_nam
 
 # Bytes that a file of ONNX, which is one message of protobuf, can hold.
 _LARGEST_FILE = 2**31 - 1
+_OUTPUT = "prediction"
 _TYPES = {"int": "Int64TensorType", "str": "StringTensorType", "float": "DoubleTensorType"}
 
 
@@ -19,11 +20,16 @@ def write_onnx(recommender: Convertible, path: str | os.PathLike[str]) -> None:
     check_is_fitted(recommender)
     skl2onnx, types = _skl2onnx("skl2onnx"), _skl2onnx("skl2onnx.common.data_types")
     _check_size(recommender)
+    if _OUTPUT in field_names(recommender):
+        raise ValueError(
+            f"Column {_OUTPUT!r} of X has the name that the output has in the file: rename the column and "
+            "fit again."
+        )
     inputs = [
         (name, getattr(types, _TYPES[kind_of(ids, name)])([None, 1]))
         for name, ids in zip(field_names(recommender), recommender.categories_, strict=True)
     ]
-    outputs = [("prediction", types.DoubleTensorType([None, 1]))]
+    outputs = [(_OUTPUT, types.DoubleTensorType([None, 1]))]
     model = skl2onnx.convert_sklearn(recommender, type(recommender).__name__, inputs, final_types=outputs)
     Path(path).write_bytes(model.SerializeToString())
 

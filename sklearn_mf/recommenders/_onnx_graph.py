@@ -183,9 +183,10 @@ def _columns(graph: Graph, operator: Operator) -> list[tuple[str, str]]:
     flat, found = graph.constant([-1]), []
     for tensor in operator.inputs:
         kind = _kind_of_type(tensor.type)
-        for place in range(tensor.type.shape[1] or 1):
+        width = tensor.type.shape[1] if len(tensor.type.shape) > 1 else 1
+        for place in range(width or 1):
             column = tensor.onnx_name
-            if tensor.type.shape[1] != 1:
+            if width != 1:
                 column = graph.node("Gather", column, graph.constant([place]), axis=1)
             found.append((graph.node("Reshape", column, flat), kind))
     if len(found) != len(operator.raw_operator.categories_):

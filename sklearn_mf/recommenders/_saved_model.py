@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sklearn_mf.model._factors import Model
@@ -51,14 +52,17 @@ class _OfInteractions(Protocol):
 
 def export(recommender: Exportable, folder: str | os.PathLike[str], n: int, rank_by: str) -> None:
     """Write a SavedModel into a folder that does not exist or is empty."""
-    catalog, path = catalog_for_table(recommender, "to_saved_model", n), Path(folder)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    catalog, path = catalog_for_table(recommender, "to_saved_model", n), Path(folder).resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir()) or path == Path.cwd()):
         raise ValueError(
-            f"to_saved_model needs a new or empty folder, but {str(path)!r} is not: pass another."
+            "to_saved_model needs a new or empty folder other than the current one, but "
+            f"{os.fspath(folder)!r} is not: pass another."
         )
     content = content_of(recommender, catalog, rank_by)
     start_tensorflow("to_saved_model")
-    importlib.import_module("sklearn_mf.solvers.export._saved_model").save(content, path, int(n))
+    importlib.import_module("sklearn_mf.solvers.export._saved_model").save(
+        content, path, min(int(n), catalog.n_items)
+    )
 
 
 def content_of(recommender: Exportable, catalog: Catalog, rank_by: str) -> Content:
@@ -86,12 +90,13 @@ def content_of(recommender: Exportable, catalog: Catalog, rank_by: str) -> Conte
 
 def _plain_ids(ids: NDArray[np.generic], name: object) -> NDArray[np.generic]:
     """Ids as a graph holds them, whole numbers as int64 and text in UTF-8, (n_ids,) -> (n_ids,)."""
-    if ids.dtype.kind in "iu" and ids.max(initial=0) <= _INT64.max:
+    is_whole = pd.api.types.infer_dtype(ids, skipna=False) == "integer"
+    if is_whole and _INT64.min <= ids[0] and ids[-1] <= _INT64.max:  # sorted
         return ids.astype(np.int64)
     strange = [each for each in ids.tolist() if not isinstance(each, str)]
     if strange:
         raise ValueError(
-            f"to_saved_model needs ids that are text or integers below 2**63, but column {name!r} has "
+            f"to_saved_model needs ids that are text or integers of 64 bits, but column {name!r} has "
             f"{short_repr(strange[-1])}: convert the column to text and fit again."
         )
     return np.array([each.encode() for each in ids.tolist()], dtype=object)

@@ -182,6 +182,14 @@ def test_rows_whose_scores_float32_cannot_hold_are_refused():
         ridge_rows(fold_in._replace(targets=1e60 * fold_in.targets), model, prior, True, False)
 
 
+@pytest.mark.parametrize("by", ["mean", "upper", "sample"])
+@pytest.mark.parametrize("model", KINDS[6:], indirect=True, ids=repr)
+def test_rows_under_each_draw_whose_scores_float32_cannot_hold_are_refused(model, newcomers, by):
+    huge = newcomers.assign(**{newcomers.columns[2]: 1e60})
+    with pytest.raises(ValueError, match=r"are not finite or above 1e\+30: the ratings"):
+        model.recommend(ratings=huge, by=by)
+
+
 @pytest.mark.parametrize("positive", [True, False])
 def test_rows_that_are_not_finite_are_refused(positive):
     model, fold_in = small_problem(True)

@@ -6,9 +6,7 @@ Run with a file of requests by the folder of each SavedModel; prints the answers
 import json
 import sys
 
-sys.modules["sklearn_mf"] = None  # an import of the package fails
-
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
 
 def plain(outputs):
@@ -52,6 +50,7 @@ def by_session(folder, requests):
 
 
 if __name__ == "__main__":
+    sys.modules["sklearn_mf"] = None  # an import of the package fails
     with open(sys.argv[1], encoding="utf-8") as file:
         asked = json.load(file)
     ways = {"functions": by_functions, "signatures": by_signatures, "session": by_session}

@@ -148,6 +148,16 @@ def test_one_input_with_all_columns():
     np.testing.assert_allclose(found[:, 0], model.predict(with_unknown(X).to_numpy()), atol=1e-6)
 
 
+def test_inputs_of_one_axis():
+    X, y = ratings()
+    model = ONE.fit(X, y)
+    types = skl2onnx.common.data_types.Int64TensorType([None])
+    converted = skl2onnx.convert_sklearn(model, "ids", [("user", types), ("film", types)])
+    session = onnxruntime.InferenceSession(converted.SerializeToString())
+    (found,) = session.run(None, {name: X[name].to_numpy() for name in X})
+    np.testing.assert_allclose(found[:, 0], model.predict(X), rtol=0, atol=1e-6)
+
+
 REFUSED = {
     "dates": pd.to_datetime(["2020", "2021"]),
     "fractions": [0.5, 1.5],
@@ -178,6 +188,12 @@ def test_refuses_ordered_categories(file):
     model = BayesianMFRecommender(1, max_iter=4, likelihood="ordinal", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="likelihood='ordinal'"):
         model.to_onnx(file)
+
+
+def test_refuses_a_column_with_the_name_of_the_output(file):
+    X, y = ratings()
+    with pytest.raises(ValueError, match="Column 'prediction' of X has the name that the output has"):
+        BASELINE.fit(X.rename(columns={"film": "prediction"}), y).to_onnx(file)
 
 
 def test_refuses_more_than_a_file_can_hold(file, monkeypatch):

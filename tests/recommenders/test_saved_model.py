@@ -233,6 +233,32 @@ def test_more_items_than_there_are_give_all_of_them(fitted):
     assert np.shape(answer(functions, "recommend", users=["nobody"], n=10_000)["items"]) == (1, 25)
 
 
+@pytest.mark.parametrize("n", [3, []])
+def test_no_users_have_no_lists(n, fitted):
+    import tensorflow as tf
+
+    function, _ = served(fitted["one phase", "text"])["recommend"]
+    types = tf.TensorSpec([None], tf.string), tf.TensorSpec(None, tf.int32)
+    found = tf.function(function, types)(tf.constant([], tf.string), tf.constant(n, tf.int32))
+    assert {key: len(value) for key, value in found.items()} == {"items": 0, "scores": 0, "ranks": 0}
+
+
+def test_products_of_float32_stay_on_the_processor(fitted):
+    import tensorflow as tf
+
+    function, _ = served(fitted["one phase", "text"])["recommend"]
+    types = tf.TensorSpec([None], tf.string), tf.TensorSpec(None, tf.int32)
+    graph = tf.function(function, types).get_concrete_function().graph.as_graph_def()
+    products = [node for each in graph.library.function for node in each.node_def if node.op == "MatMul"]
+    assert [node.device for node in products] == ["/device:CPU:*"]
+
+
+def test_no_embeddings_but_draws(ratings):
+    model = fit(BayesianMFRecommender(0, max_iter=3, n_samples=2, random_state=0), ratings)
+    users = model.user_ids_[:3].tolist()
+    check_lists(answer(served(model), "recommend", users=users, n=N), model.recommend(users, N), users, N)
+
+
 def test_bad_requests_are_errors(fitted):
     from tensorflow.errors import InvalidArgumentError
 
@@ -241,6 +267,23 @@ def test_bad_requests_are_errors(fitted):
     strict = clone(ESTIMATORS["one phase"]).set_params(handle_unknown="error").fit(pd.DataFrame(TABLE))
     with pytest.raises(InvalidArgumentError, match="users contains an unknown id"):
         answer(served(strict), "recommend", users=["nobody"], n=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "stars", "message"),
+    [
+        ("one phase", [[np.nan, 1.0]], "ratings must be finite numbers"),
+        ("one phase", [[5.0, 1.0], [5.0, 1.0]], "items and ratings must have the same shape"),
+        ("counted", [[-1.0, 1.0]], "ratings must be finite numbers of at least 0"),
+    ],
+)
+def test_bad_ratings_of_newcomers_are_errors(name, stars, message, fitted):
+    from tensorflow.errors import InvalidArgumentError
+
+    functions = served(fitted[name, "text"])
+    for asked in ("fold_in", "recommend_for_ratings"):
+        with pytest.raises(InvalidArgumentError, match=message):
+            answer(functions, asked, items=[[101, 102]], ratings=stars, n=2)
 
 
 TABLE = {"user": ["ann", "ann", "bob"], "item": [7, 8, 7], "y": [5.0, 1.0, 4.0]}
@@ -263,11 +306,33 @@ def small():
 
 def test_a_folder_with_content_is_left_alone(small, tmp_path):
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(ValueError, match=rf"new or empty folder, but '{tmp_path}' is not: pass another"):
+    with pytest.raises(ValueError, match=r"needs a new or empty folder .* pass another") as refusal:
         small.to_saved_model(tmp_path)
+    assert f"but {str(tmp_path)!r} is not" in str(refusal.value)
     with pytest.raises(ValueError, match="new or empty folder"):
         small.to_saved_model(tmp_path / "notes")
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_the_current_folder_is_refused(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"other than the current one, but '\.' is not: pass another"):
+        small.to_saved_model(".")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_gets_the_usual_permissions_also_by_a_link(small, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.saved_model, "save", lambda module, folder, signatures: None)
+    monkeypatch.setattr(os, "umask", None)  # it is that of all threads
+    usual, folder = tmp_path / "usual", tmp_path / "model"
+    usual.mkdir()
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder, target_is_directory=True)
+    small.to_saved_model(tmp_path / "link", n=10**10)
+    assert folder.stat().st_mode == usual.stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "model", "usual"]
 
 
 def test_an_export_that_fails_leaves_nothing(small, tmp_path, monkeypatch):
@@ -298,6 +363,13 @@ def test_ids_of_other_types_are_refused(users, strange, tmp_path):
     model = MFRecommender(1, unobserved_weight=0, max_iter=1).fit(table)
     with pytest.raises(ValueError, match=rf"column 'user' has {strange}: convert the column to text"):
         model.to_saved_model(tmp_path)
+
+
+def test_whole_numbers_in_a_column_of_objects_are_int64(small):
+    table = pd.DataFrame(TABLE).astype({"item": object})
+    model = clone(small).fit(table)
+    found = answer(served(model), "recommend", users=["bob"], n=1)
+    assert model.categories_[1].dtype == object and found["items"] == [[8]]
 
 
 def test_unsuitable_estimators_are_refused(tmp_path):

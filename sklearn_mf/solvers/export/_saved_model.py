@@ -1,6 +1,5 @@
 """A recommender as a SavedModel: its signatures, and the folder."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,9 +17,11 @@ Outputs = dict[str, Tensor]
 
 
 def save(content: Content, folder: Path, n: int) -> None:
-    """Write the SavedModel into a new folder beside its place, and then move it there."""
+    """Write the SavedModel into a temporary folder beside its place, and then move it there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+    temporary = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+    unfinished = Path(temporary) / folder.name
+    unfinished.mkdir()  # with the usual permissions, which the temporary folder lacks
     try:
         served = Served(content)
         graphs = {
@@ -29,20 +30,12 @@ def save(content: Content, folder: Path, n: int) -> None:
         }
         for name, graph in graphs.items():
             setattr(served, name, graph)
-        tf.saved_model.save(served, unfinished, signatures=graphs)
-        os.chmod(unfinished, 0o777 & ~_umask())
+        tf.saved_model.save(served, str(unfinished), signatures=graphs)
         if folder.exists():
             folder.rmdir()
-        os.rename(unfinished, folder)
+        unfinished.rename(folder)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _umask() -> int:
-    """Permissions that new folders of this process lack, other than those of `mkdtemp`."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 class Served(tf.Module):
@@ -102,6 +95,7 @@ class Served(tf.Module):
     def _fold_in(self, items: Tensor, ratings: Tensor) -> Outputs:
         """Embeddings (n_users, dim) and biases (n_users,) from rated items and ratings (n_users, n_rated)."""
         outputs = {}
+        items, ratings = self._checked(items, ratings)
         for name, newcomers in self.newcomers.items():
             prefix = "relevance_" if name == "ranking" and len(self.newcomers) > 1 else ""
             embeddings, biases = self._rows(newcomers, items, ratings)
@@ -121,7 +115,20 @@ class Served(tf.Module):
             rated = self._rated(each)
             return self.ranking.best(*self.newcomers["ranking"].row(rated), rated.items, length)
 
-        return self._lists(best, (items, ratings), n)
+        return self._lists(best, self._checked(items, ratings), n)
+
+    def _checked(self, items: Tensor, ratings: Tensor) -> tuple[Tensor, Tensor]:
+        """Rated items and ratings, (n_users, n_rated) both, or an error."""
+        alike = tf.reduce_all(tf.shape(items) == tf.shape(ratings))
+        valid, message = tf.math.is_finite(ratings), "ratings must be finite numbers"
+        if self.strengths is not None:
+            valid, message = valid & (ratings >= 0), f"{message} of at least 0"
+        checks = [
+            tf.debugging.Assert(alike, ["items and ratings must have the same shape."]),
+            tf.debugging.Assert(tf.reduce_all(valid), [f"{message}."]),
+        ]
+        with tf.control_dependencies(checks):
+            return tf.identity(items), tf.identity(ratings)
 
     def _rated(self, each: tuple[Tensor, ...]) -> Rated:
         """Merged ratings of one user; those of unknown items are left out."""
@@ -135,9 +142,13 @@ class Served(tf.Module):
         `n` has one length, or one for each user. Rank 0 marks the end of a shorter list.
         """
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(n >= 1), ["n must be at least 1."])]):
-            longest = tf.minimum(tf.reduce_max(n), self.n_items)
+            longest = tf.clip_by_value(tf.reduce_max(n), 1, self.n_items)
         n = tf.broadcast_to(tf.reshape(n, [-1]), tf.shape(users[0])[:1])
-        codes, scores = self._map(lambda each: best(each, longest), users, (tf.int64, tf.float64))
+        codes, scores = tf.cond(  # no lists could not be stacked, since their length is not known before
+            tf.size(n) > 0,
+            lambda: self._map(lambda each: best(each, longest), users, (tf.int64, tf.float64)),
+            lambda: (tf.zeros([0, longest], tf.int64), tf.zeros([0, longest], tf.float64)),
+        )
         places = tf.range(1, longest + 1)
         valid = (codes >= 0) & (places <= n[:, None])
         return {

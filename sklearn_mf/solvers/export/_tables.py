@@ -16,7 +16,7 @@ class Tables(tf.Module):
     def __init__(self, factors: Factors) -> None:
         super().__init__()
         self.intercept, self.scale = factors.intercept, factors.scale
-        self.n_draws, self.dim = factors.embeddings[0].shape[1:]
+        self.n_items, self.n_draws, self.dim = factors.embeddings[1].shape
         self.embeddings = list(map(variable, factors.embeddings))
         self.biases = list(map(variable, factors.biases))
         self.unknown = list(map(variable, factors.unknown))
@@ -66,11 +66,12 @@ class Tables(tf.Module):
     @property
     def _vectors(self) -> Tensor:
         """Embeddings of the items, (n_items, n_draws * dim)."""
-        return tf.reshape(self.embeddings[1], [-1, self.n_draws * self.dim])
+        return tf.reshape(self.embeddings[1], [self.n_items, self.n_draws * self.dim])
 
     def _contenders(self, query: Tensor, seen: Tensor, n: Tensor) -> Tensor:
         """Codes, in order, of the items that may be among the n best, (n_draws * dim,) -> (n_found,)."""
-        scores = tf.linalg.matvec(self._vectors, tf.cast(query, tf.float32)) + self.offsets
+        with tf.device("CPU"):  # a GPU multiplies float32 with the precision of TF32
+            scores = tf.linalg.matvec(self._vectors, tf.cast(query, tf.float32)) + self.offsets
         mask = tf.fill([tf.size(seen)], np.float32(-np.inf))
         scores = tf.tensor_scatter_nd_update(scores, seen[:, None], mask)
         least = tf.math.top_k(scores, tf.minimum(n, tf.size(scores))).values[-1]
