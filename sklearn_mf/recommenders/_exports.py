@@ -168,14 +168,8 @@ class ExportMixin:
         Raises
         ------
         ValueError
-<<<<<<< HEAD
-            If ids are of a kind that ONNX cannot look up, such as dates, if the embeddings take more than
-            2 GB, or if the recommender has `likelihood="ordinal"`.
-=======
-            Where ids are of a kind that ONNX cannot look up, such as dates, where a column is named
-            "prediction", where the embeddings take more than 2 GB, and for a Bayesian recommender with
-            `likelihood="ordinal"`.
->>>>>>> w18ra
+            If ids are of a kind that ONNX cannot look up, such as dates, if a column is named "prediction",
+            if the embeddings take more than 2 GB, or if the recommender has `likelihood="ordinal"`.
         ModuleNotFoundError
             If skl2onnx is not installed.
 
