@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import sklearn
 import skops.io
 from hypothesis import strategies as st
@@ -567,4 +568,6 @@ def _same(one, other):
         return one.equals(other)
     if isinstance(one, np.ndarray):
         return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-    return True if hasattr(one, "nnz") else one == other
+    if sp.issparse(one):
+        return np.array_equal(one.toarray(), other.toarray())
+    return one == other
