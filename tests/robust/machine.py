@@ -497,6 +497,8 @@ class Machine(RuleBasedStateMachine):
         """Candidates alone are shown, and nothing that is excluded."""
         if given is None:
             return
+        if isinstance(given, np.ndarray) and given.ndim == 2:
+            given = pd.DataFrame(given)
         if isinstance(given, pd.DataFrame):
             given, shown = (
                 set(zip(*(keys(given.iloc[:, place]) for place in (0, 1)), strict=True)),

@@ -91,7 +91,9 @@ def test_the_machine_finds_faults_of_a_list(machine, change, message):
     machine._check_lists(table, 5, options)
     with pytest.raises(Finding, match=f"^{message}"):
         machine._check_lists(table.assign(**change), 5, options)
-    with pytest.raises(Finding, match=r"^exclude: "):
-        machine._check_lists(table, 5, {**options, "exclude": [8]})
-    with pytest.raises(Finding, match=r"^candidates: "):
-        machine._check_lists(table, 5, {**options, "candidates": [7]})
+    for excluded in ([8], np.array([[1, 8]])):
+        with pytest.raises(Finding, match=r"^exclude: "):
+            machine._check_lists(table, 5, {**options, "exclude": excluded})
+    for candidates in ([7], np.array([[2, 8]])):
+        with pytest.raises(Finding, match=r"^candidates: "):
+            machine._check_lists(table, 5, {**options, "candidates": candidates})
