@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "first_notebook_cell": NOTEBOOK_START,
     "show_signature": False,
+    "write_computation_times": False,  # its pages would load styles from elsewhere
     "plot_gallery": "True",
 }
 

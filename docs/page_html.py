@@ -8,6 +8,8 @@ PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)"  # of RankingCurveDisplay.plot an
 MENDED = [
     (' role="list" class="citation-list"', ' class="citation-list"'),  # a list without items
     (' role="doc-biblioentry"', ""),  # obsolete
+    ('<th class="head', '<th scope="col" class="head'),
+    ('<th class="stub', '<th scope="row" class="stub'),
     (
         '<span class="search-button__kbd-shortcut">',
         '<span class="search-button__kbd-shortcut" aria-hidden="true">',

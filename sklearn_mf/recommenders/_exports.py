@@ -44,8 +44,8 @@ class ExportMixin:
     ) -> Bunch:
         """Get vectors of users and items for a vector index, such as faiss, usearch or pgvector.
 
-        The inner product of the vectors of a user and an item ranks items as :meth:`recommend` does, but for
-        rounding to float32 and for the items that the user has rated, which an index does not know.
+        The inner product of the vectors of a user and an item ranks items as :meth:`recommend` does, up to
+        rounding to float32. An index does not know which items the user has rated, so leave them out.
 
         Parameters
         ----------
@@ -73,8 +73,8 @@ class ExportMixin:
         Raises
         ------
         ValueError
-            Where `rank_by` is not possible, the model has not two fields, or both users and ratings are
-            given; where a user is unknown and `handle_unknown="error"`.
+            If `rank_by` is not possible, if the model does not have two fields, if both users and ratings
+            are given, or if a user is unknown and `handle_unknown="error"`.
 
         Examples
         --------
@@ -113,10 +113,10 @@ class ExportMixin:
         Raises
         ------
         ValueError
-            Where the folder has content, ids are neither text nor integers, n < 1, `rank_by` is not possible,
-            or the model has not two fields.
+            If the folder has content, ids are neither text nor integers, n < 1, `rank_by` is not possible,
+            or the model does not have two fields.
         ModuleNotFoundError
-            Where TensorFlow is not installed.
+            If TensorFlow is not installed.
 
         Notes
         -----
@@ -166,10 +166,10 @@ class ExportMixin:
         Raises
         ------
         ValueError
-            Where ids are of a kind that ONNX cannot look up, such as dates, where the embeddings take more
-            than 2 GB, and for a Bayesian recommender with `likelihood="ordinal"`.
+            If ids are of a kind that ONNX cannot look up, such as dates, if the embeddings take more than
+            2 GB, or if the recommender has `likelihood="ordinal"`.
         ModuleNotFoundError
-            Where skl2onnx is not installed.
+            If skl2onnx is not installed.
 
         See Also
         --------

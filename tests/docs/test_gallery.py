@@ -42,12 +42,14 @@ def test_lines_end_only_between_the_parts_of_a_call(page_html, html, marked):
 def test_pages_are_mended_once(page_html, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(
-        '<div role="list" class="citation-list"></div><form><span>K</span>\n</form>', encoding="utf-8"
+        '<div role="list" class="citation-list"></div><th class="stub"></th><form><span>K</span>\n</form>',
+        encoding="utf-8",
     )
     app = SimpleNamespace(outdir=tmp_path)
     page_html["mend_pages"](app, None)
     once = page.read_text(encoding="utf-8")
     assert 'role="list"' not in once
+    assert '<th scope="row" class="stub">' in once
     assert once.count('<button type="submit"') == 1
     page_html["mend_pages"](app, None)
     assert page.read_text(encoding="utf-8") == once

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import sklearn_mf
+from sklearn_mf.recommenders._exports import ExportMixin
 from tests.docs.test_docs import PACKAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stability.rst").read_text(encoding="utf-8")
@@ -38,3 +39,11 @@ def test_provisional_methods_and_parameters_exist():
         and not callable(getattr(getattr(sklearn_mf, estimator), name, None))
     ]
     assert missing == []
+
+
+def test_exports_of_each_estimator_are_provisional():
+    parts = set(labelled(PROVISIONAL, PART))
+    exports = [name for name in vars(ExportMixin) if not name.startswith("_") and name != "target_range_"]
+    assert len(exports) == 5
+    recommenders = ["MFRecommender", "ImplicitMFRecommender", "BayesianMFRecommender"]
+    assert {(recommender, name) for recommender in recommenders for name in exports} <= parts
