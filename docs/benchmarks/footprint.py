@@ -8,6 +8,7 @@ fresh processes, in turn.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ except ModuleNotFoundError as error: print(f"sklearn-mf {version('sklearn-mf')},
 
 
 def wheel(folder: str) -> str:
-    """The wheel of this clone."""
+    """The wheel of this clone, without files of an earlier build."""
+    shutil.rmtree(ROOT / "build", ignore_errors=True)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT)]
     subprocess.run(command, check=True)
     return str(next(Path(folder).glob("*.whl")))

@@ -100,7 +100,7 @@ if __name__ == "__main__":
     table = {}
     for case in arguments.only:
         command = [sys.executable, str(Path(__file__)), "--case", case]
-        lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+        lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.splitlines()
         results = [line for line in lines if line.startswith("RESULT")]
         table[case] = json.loads(results[0].removeprefix("RESULT ")) if results else {}
     frame = pd.DataFrame(table).T

@@ -159,16 +159,16 @@ def main() -> None:
     if arguments.answer:
         return answer(Path(arguments.answer))
     print(environment())
-    ratings, rows = DATA[arguments.data]()[0], {}
+    rows = {}
     for name in arguments.estimators:
-        model = estimator(name)
+        ratings, model = DATA[arguments.data]()[0], estimator(name)
         for kind, table in (("integers", ratings), ("text", as_text(ratings))):
             rows[f"{name.removesuffix('MFRecommender') or 'MF'}, {kind}"] = run(model, table)
     if arguments.items:
         model = estimator("ImplicitMFRecommender")
         rows[f"{arguments.items} items"] = run(model, as_text(synthetic(arguments.items)))
     table = pd.DataFrame(rows)
-    print(f"{arguments.data}; load average {os.getloadavg()[0]:.1f}")
+    print(f"{arguments.data if arguments.estimators else 'synthetic'}; load average {os.getloadavg()[0]:.1f}")
     print(table.T.to_string(float_format="{:.3g}".format))
     return None
 

@@ -59,8 +59,10 @@ def stored(name: str) -> Path:
     path = SCRATCH / f"{name}.skops"
     if not path.exists():
         SCRATCH.mkdir(parents=True, exist_ok=True)
-        code = f"import service; service.skops.io.dump(service.MODELS[{name!r}](), {str(path)!r})"
+        part = path.with_suffix(".part")
+        code = f"import service; service.skops.io.dump(service.MODELS[{name!r}](), {str(part)!r})"
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
+        part.replace(path)  # a run that is stopped leaves no half of a file
     return path
 
 
@@ -124,7 +126,7 @@ def started(path: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "uvicorn", "service:app", "--port", str(port), "--no-access-log"]
     server = subprocess.Popen([*command, "--log-level", "error"], cwd=SERVICE, env=environ)
     os.sched_setaffinity(server.pid, {0})
-    for _ in range(3000):
+    while server.poll() is None:
         time.sleep(0.1)
         try:
             urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()

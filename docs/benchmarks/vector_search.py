@@ -154,7 +154,9 @@ def fitted(train: pd.DataFrame) -> ImplicitMFRecommender:
     path = folder / "gowalla.joblib"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        joblib.dump(ImplicitMFRecommender(random_state=0).fit(train[["user", "item"]]), path)
+        part = path.with_suffix(".part")
+        joblib.dump(ImplicitMFRecommender(random_state=0).fit(train[["user", "item"]]), part)
+        part.replace(path)  # a run that is stopped leaves no half of a file
     return joblib.load(path)
 
 

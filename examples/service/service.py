@@ -105,19 +105,23 @@ class Served:
 
     def refresh(self) -> None:
         """Load the file if it is another one; where that fails the old model stays."""
+        stamp = stamp_of(self.path)
+        if stamp == self.stamp:
+            return
+        self.stamp = stamp
         try:
-            stamp = stamp_of(self.path)
-            if stamp != self.stamp:
-                self.stamp = stamp
-                self.now = Loaded(self.path)  # one assignment: each request has one model
-                self.error = None
+            self.now = Loaded(self.path)  # one assignment: each request has one model
+            self.error = None
         except Exception as error:
             self.error = f"{self.path.name} was not loaded: {error}"
 
 
-def stamp_of(path: Path) -> tuple[int, int, int]:
-    """Numbers that differ between two files of one name."""
-    stat = path.stat()
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """Numbers that differ between two files of one name; None where there is no file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import sklearn
 import skops.io
 from hypothesis import strategies as st
@@ -496,6 +497,8 @@ class Machine(RuleBasedStateMachine):
         """Candidates alone are shown, and nothing that is excluded."""
         if given is None:
             return
+        if isinstance(given, np.ndarray) and given.ndim == 2:
+            given = pd.DataFrame(given)
         if isinstance(given, pd.DataFrame):
             given, shown = (
                 set(zip(*(keys(given.iloc[:, place]) for place in (0, 1)), strict=True)),
@@ -567,4 +570,6 @@ def _same(one, other):
         return one.equals(other)
     if isinstance(one, np.ndarray):
         return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-    return True if hasattr(one, "nnz") else one == other
+    if sp.issparse(one):
+        return np.array_equal(one.toarray(), other.toarray())
+    return one == other

@@ -15,6 +15,7 @@ from sklearn_mf import MFRecommender
 
 X = np.stack(np.unravel_index(np.arange(0, 72, 2), (9, 8)), axis=1)
 Y = np.arange(len(X)) % 5.0
+BACKENDS = ("loky", "multiprocessing", "threading")
 
 
 def model(seed=0):
@@ -75,7 +76,7 @@ def main():
         found = threads.map(in_pool, methods, [fit_and_read] * 2, [fitted] * 2)
         for method, checksums in zip(methods, found, strict=False):
             print(f"{method}:", *checksums)
-    for backend in ("loky", "multiprocessing", "threading"):
+    for backend in BACKENDS:
         print(f"joblib {backend}:", *Parallel(2, backend=backend)(delayed(digest)(fitted) for _ in range(2)))
     print("joblib threading, fit:", *Parallel(2, backend="threading")(delayed(fit)(seed) for seed in (0, 1)))
 

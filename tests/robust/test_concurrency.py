@@ -1,6 +1,7 @@
 """Threads that fit and read at the same time, and pools of processes of each kind."""
 
 import copy
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pytest
 
 from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommender
 from tests.conftest import OBSERVED_ALONE, low_rank_ratings
+from tests.robust.pools import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 X, Y = low_rank_ratings(20, 15, 150)
 Y = Y.clip(0.5)
+START_METHODS = set(multiprocessing.get_all_start_methods())  # Windows has "spawn" alone
 MODELS = {
     "als": MFRecommender(2, solver="als", max_iter=2, **OBSERVED_ALONE, random_state=0),
     "sgd": MFRecommender(2, solver="sgd", max_iter=2, **OBSERVED_ALONE, random_state=0),
@@ -112,13 +115,13 @@ def test_the_first_fits_of_a_process_may_run_in_two_threads(answers):
     assert answers["threads"] == answers["in turn"]
 
 
-@pytest.mark.parametrize("way", ["spawn", "forkserver"])
+@pytest.mark.parametrize("way", sorted(START_METHODS - {"fork"}))
 def test_a_new_process_fits_and_reads_with_the_same_bits(answers, way):
     """A fit in a forked process raises an error instead: see tests/solvers/test_start.py."""
     assert answers[way] == [answers["in turn"][0]] * 2
 
 
-@pytest.mark.parametrize("way", ["fork", "joblib loky", "joblib multiprocessing", "joblib threading"])
+@pytest.mark.parametrize("way", [*(START_METHODS & {"fork"}), *(f"joblib {name}" for name in BACKENDS)])
 def test_pools_of_each_kind_make_the_same_lists(answers, way):
     assert set(answers[way]) == {answers["in turn"][0]}
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from hypothesis import HealthCheck, settings
 
 from sklearn_mf import MFRecommender
 from tests.robust.machine import FAILED, Finding, Machine
+from tests.robust.tables import Table
 
 TestCalls = Machine.TestCase
 TestCalls.settings = settings(
@@ -21,6 +23,10 @@ TestCalls.settings = settings(
 
 class Faulty(MFRecommender):
     """A recommender whose methods break the rules."""
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        X.data[:] = 0
+        return self
 
     def fit(self, X, y=None, sample_weight=None):
         self.embedding_dim = 3
@@ -56,6 +62,13 @@ def test_the_machine_finds_faults_of_a_call(machine, method):
         machine._call(method, "id")
 
 
+def test_the_machine_finds_a_changed_argument(machine):
+    machine.model = Faulty(2)
+    matrix = sp.csr_array(np.eye(3))
+    with pytest.raises(Finding, match=r"^partial_fit has changed its arguments"):
+        machine._learn("partial_fit", Table(matrix, None, None, []))
+
+
 def test_the_machine_takes_an_error_of_the_package(machine):
     assert machine._call("fit", "ratings") is FAILED
 
@@ -78,7 +91,9 @@ def test_the_machine_finds_faults_of_a_list(machine, change, message):
     machine._check_lists(table, 5, options)
     with pytest.raises(Finding, match=f"^{message}"):
         machine._check_lists(table.assign(**change), 5, options)
-    with pytest.raises(Finding, match=r"^exclude: "):
-        machine._check_lists(table, 5, {**options, "exclude": [8]})
-    with pytest.raises(Finding, match=r"^candidates: "):
-        machine._check_lists(table, 5, {**options, "candidates": [7]})
+    for excluded in ([8], np.array([[1, 8]])):
+        with pytest.raises(Finding, match=r"^exclude: "):
+            machine._check_lists(table, 5, {**options, "exclude": excluded})
+    for candidates in ([7], np.array([[2, 8]])):
+        with pytest.raises(Finding, match=r"^candidates: "):
+            machine._check_lists(table, 5, {**options, "candidates": candidates})
