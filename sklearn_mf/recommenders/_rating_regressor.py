@@ -99,7 +99,8 @@ class RatingRegressorMixin(RegressorMixin):
         True
         """
         X, y = split_ratings(X, y, type(self).__name__)
-        read_targets(y)  # the metric has no own error for all that is no number
+        if y is not None:
+            read_targets(y)  # the metric has no own error for all that is no number
         if sample_weight is not None:
             sample_weight = read_weights(sample_weight, _num_samples(y))
         return super().score(X, y, sample_weight=sample_weight)
