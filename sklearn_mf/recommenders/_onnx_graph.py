@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.ratings._columns import short_repr
 
@@ -124,6 +125,7 @@ class Graph:
 def add_prediction(scope: Scope, operator: Operator, container: Container) -> None:
     """Add the nodes of predict: the mean of the draws of m + s * (biases + pairs of <v_f, v_g>)."""
     recommender, graph = operator.raw_operator, Graph(scope, container)
+    check_is_fitted(recommender)
     if getattr(recommender, "likelihood", "normal") == "ordinal":
         raise ValueError(
             "to_onnx writes no model of ordered categories, but likelihood='ordinal' was used: fit with "

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import skl2onnx
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
@@ -180,6 +181,11 @@ def test_refuses_inputs_that_do_not_fit():
         skl2onnx.to_onnx(model, X[:1].astype(str))
     with pytest.raises(ValueError, match=r"3 column\(s\), but fit saw 2"):
         skl2onnx.to_onnx(model, X[:1].assign(hour=1))
+
+
+def test_refuses_a_recommender_that_is_not_fitted():
+    with pytest.raises(NotFittedError):
+        skl2onnx.to_onnx(MFRecommender(), np.array([[1, 7]]))
 
 
 def test_refuses_ordered_categories(file):

@@ -264,6 +264,8 @@ def test_bad_requests_are_errors(fitted):
 
     with pytest.raises(InvalidArgumentError, match="n must be at least 1"):
         answer(served(fitted["one phase", "text"]), "recommend", users=["u01"], n=0)
+    with pytest.raises(InvalidArgumentError, match="users and items must be equally many"):
+        answer(served(fitted["one phase", "text"]), "predict", users=["u01", "u02"], items=[101])
     strict = clone(ESTIMATORS["one phase"]).set_params(handle_unknown="error").fit(pd.DataFrame(TABLE))
     with pytest.raises(InvalidArgumentError, match="users contains an unknown id"):
         answer(served(strict), "recommend", users=["nobody"], n=1)

@@ -89,7 +89,9 @@ class Served(tf.Module):
 
     def _predict(self, users: Tensor, items: Tensor) -> Outputs:
         """Ratings of pairs of users (n_pairs,) and items (n_pairs,)."""
-        pair = self.ids[0].codes(users), self.ids[1].codes(items)
+        alike = tf.size(users) == tf.size(items)
+        with tf.control_dependencies([tf.debugging.Assert(alike, ["users and items must be equally many."])]):
+            pair = self.ids[0].codes(users), self.ids[1].codes(items)
         return {"predictions": self.rating.predictions(*pair, self.limits)}
 
     def _fold_in(self, items: Tensor, ratings: Tensor) -> Outputs:
