@@ -17,6 +17,8 @@ from sklearn_mf.dummy import DummyRecommender
 from sklearn_mf.recommenders import _onnx
 from tests.conftest import low_rank_ratings
 
+pytestmark = pytest.mark.filterwarnings("ignore:The chains have not converged")  # short ones
+
 RECOMMENDERS = {
     "mf": MFRecommender(3, max_iter=2, random_state=0),
     "mf without clip": MFRecommender(3, max_iter=2, clip=False, random_state=0),

@@ -8,6 +8,8 @@ from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFRecommend
 from sklearn_mf.dummy import DummyRecommender
 from tests.conftest import low_rank_ratings
 
+pytestmark = pytest.mark.filterwarnings("ignore:The chains have not converged")  # short ones
+
 RECOMMENDERS = {
     "mf": MFRecommender(3, max_iter=2, random_state=0),
     "implicit": ImplicitMFRecommender(3, max_iter=2, random_state=0),
