@@ -130,7 +130,7 @@ class Ratings:
 def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Ratings | None]:
     """Split a random share of the ratings off for early stopping; None where none can be held out.
 
-    A rating stays in training where an id would be left without any.
+    A rating stays in training where an id would be left without any. The held-out weights have mean 1.
     """
     out = np.zeros(len(ratings.targets), dtype=bool)
     shuffled = np.random.default_rng(seed).permutation(len(out))
@@ -139,7 +139,9 @@ def hold_out(ratings: Ratings, fraction: float, seed: int) -> tuple[Ratings, Rat
         out &= np.bincount(codes[~out], minlength=n_ids)[codes] > 0
     if not out.any():
         return ratings, None
-    return ratings.take(~out), ratings.take(out)
+    held_out = ratings.take(out)
+    weights = held_out.weights / (held_out.mean_weight or 1.0)
+    return ratings.take(~out), replace(held_out, weights=weights)
 
 
 def sorted_by(

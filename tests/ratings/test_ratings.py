@@ -116,6 +116,15 @@ def test_hold_out_splits_without_loss():
     assert hold_out(ratings, 0.04, seed=0) == (ratings, None)
 
 
+@pytest.mark.parametrize("weight", [1e99, 1e-99])
+def test_held_out_weights_have_mean_1(weight):
+    """The solvers score in float32, which does not hold such weights."""
+    ratings = merge([(u, i) for u in range(5) for i in range(4)], range(20), weight * np.arange(1.0, 21))
+    held_out = hold_out(ratings, 0.25, seed=0)[1]
+    expected = held_out.targets + 1
+    np.testing.assert_allclose(held_out.weights, expected / expected.mean())
+
+
 def test_the_only_rating_of_an_id_is_not_held_out():
     ratings = merge([(u, 0) for u in range(5)], range(5), np.ones(5), n_ids=(5, 1))
     assert hold_out(ratings, 0.5, seed=0) == (ratings, None)

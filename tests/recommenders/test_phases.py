@@ -567,6 +567,16 @@ def test_warm_start_learns_ratings_that_changed():
     assert model.score(X, 7 - 2 * y) > 0.9
 
 
+def test_a_warm_start_refuses_ratings_beyond_proportion_and_keeps_the_model():
+    model = fit(
+        [["ann", "up"], ["bob", "heat"], ["ann", "heat"], ["cat", "up"]], [4, 3, 1, 1], warm_start=True
+    )
+    before = model.predict([["ann", "up"]])
+    with pytest.raises(ValueError, match="the ratings, unobserved_value or the sample weights are out of"):
+        model.fit([["dan", "heat"], ["ann", "heat"]], [1e50, 1e99])
+    np.testing.assert_array_equal(model.predict([["ann", "up"]]), before)
+
+
 def test_warm_start_changes_the_scale_of_the_ratings(ratings):
     X, y = ratings[PAIRS], ratings["rating"].astype(float)
     model = fit(X, y, warm_start=True)

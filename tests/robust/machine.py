@@ -388,6 +388,9 @@ class Machine(RuleBasedStateMachine):
         if table.faults or not table.pairs or self.rated is None or self.model.n_features_in_ != 2:
             self.rated = None
             return
+        if sp.issparse(table.X):  # its rows and columns without ratings are ids too
+            for spelled, length in zip(self.spelled, table.X.shape, strict=True):
+                spelled.extend(range(length))
         implicit = isinstance(self.model, ImplicitMFRecommender)
         for user, item, rating, weight in table.pairs:
             if weight > 0 and (not implicit or rating > 0):

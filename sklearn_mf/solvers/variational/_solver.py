@@ -40,6 +40,8 @@ _MOST_EXPLAINED = 0.1
 # Scale of features of mean square 1 from the pattern of rated cells: the smaller, the more their effects are
 # penalised.
 _PATTERN_SCALE = 0.1
+# Variances of float32 become 0 where ratings are some 1e40 times as large as those of the last fit.
+_TINY = float(np.finfo(np.float32).tiny)
 # Gamma prior of a precision: observations and their sum of squares.
 _GAMMA = 2.0, 0.1
 
@@ -53,7 +55,7 @@ class Variational(Solver[TwoPhaseModel]):
         self, ratings: Ratings, held_out: Ratings | None, start: Model, options: VariationalOptions
     ) -> None:
         self.options, self.start, self.n_sweeps = options, start, options.n_sweeps
-        self.remedy = "unobserved_value or the sample weights are out of proportion"
+        self.remedy = "the ratings, unobserved_value or the sample weights are out of proportion"
         self.tables = UncertainTables(ratings, start)
         self.objective_scale = ObjectiveScale.of(ratings, held_out, start.scale)
         self.held_out = HeldOutScore(held_out, self.tables.field_tables, self.objective_scale, fit_bias=True)
@@ -225,7 +227,7 @@ class Variational(Solver[TwoPhaseModel]):
             distances, variances = self._distances(field)
             squares = (distances**2 + variances).sum(axis=0) + _GAMMA[1]
             total += 0.5 * float(precision @ squares - (len(distances) + _GAMMA[0]) * np.log(precision).sum())
-            total -= 0.5 * float(np.log(self._rows(field)[1]).sum())
+            total -= 0.5 * float(np.log(np.maximum(self._rows(field)[1], _TINY)).sum())
         return total / self.tables.n_ratings
 
     def _rows(self, field: int) -> tuple[Floats, Floats]:
