@@ -195,7 +195,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(["pickle", "skops", "copy", "deepcopy"]))
     def round_trip(self, how):
-        if how == "skops" and not set(self.kinds) <= SKOPS:
+        if how == "skops" and not (set(self.kinds) <= SKOPS and self._has_plain_ids()):
             return
         self.steps.append(how)
         before = self._answers()
@@ -320,6 +320,11 @@ class Machine(RuleBasedStateMachine):
     @property
     def is_fitted(self):
         return hasattr(self.model, "embeddings_")
+
+    def _has_plain_ids(self):
+        """Whether skops loads the ids of the last fit, which may be of other kinds than those of the case."""
+        ids = [each for column in getattr(self.model, "categories_", []) for each in column.tolist()]
+        return all(isinstance(each, str | int | float) for each in ids)
 
     def _forget_all(self):
         self.rated, self.spelled = {}, [[], []]
