@@ -124,6 +124,7 @@ def started(path: Path, port: int) -> subprocess.Popen[bytes]:
     """The service with a model, on the first core."""
     environ = os.environ | {"MODEL_FILE": str(path), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "uvicorn", "service:app", "--port", str(port), "--no-access-log"]
+    command += ["--timeout-keep-alive", "60"]  # the client reuses connections after longer pauses
     server = subprocess.Popen([*command, "--log-level", "error"], cwd=SERVICE, env=environ)
     os.sched_setaffinity(server.pid, {0})
     while server.poll() is None:
