@@ -137,6 +137,19 @@ def started(path: Path, port: int) -> subprocess.Popen[bytes]:
     raise SystemExit("the service did not start")
 
 
+def print_pauses(seconds: float) -> None:
+    """Print how long the same Python loop takes on the core of the server, while nothing else runs there."""
+    os.sched_setaffinity(0, {0})
+    start, found = time.perf_counter(), []
+    while (begin := time.perf_counter()) < start + seconds:
+        sum(range(100_000))  # about as long as a request
+        found.append(1000 * (time.perf_counter() - begin))
+    middle, high = np.percentile(found, [50, 99])
+    print(
+        f"a loop on this core alone: p50 {middle:.1f}, p99 {high:.1f}, most {max(found):.1f} ms", flush=True
+    )
+
+
 def measure(name: str, seconds: float, rate: float) -> None:
     """Print the latencies of a model."""
     path, (port,) = stored(name), free_ports(1)
@@ -171,8 +184,10 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--only", choices=MODELS)
     options = parser.parse_args()
-    os.sched_setaffinity(0, os.sched_getaffinity(0) - {0} or {0})
+    cores = os.sched_getaffinity(0)
     print(environment("fastapi", "uvicorn", "skops"))
+    print_pauses(10)
+    os.sched_setaffinity(0, cores - {0} or {0})
     print(f"{options.rate:g} requests a second for {options.seconds:g} s, one core for the server alone")
     for name in MODELS if options.only is None else [options.only]:
         measure(name, options.seconds, options.rate)

@@ -465,7 +465,9 @@ def test_a_failed_fit_leaves_everything(model, ratings, monkeypatch):
 
 
 def test_a_value_out_of_proportion_says_so(ratings):
-    with pytest.raises(ValueError, match="became nan: unobserved_value or the sample weights are out of"):
+    with pytest.raises(
+        ValueError, match="became nan: the ratings, unobserved_value or the sample weights are"
+    ):
         fit(ratings, unobserved_value=1e30)
 
 
