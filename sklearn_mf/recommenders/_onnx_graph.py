@@ -79,14 +79,21 @@ class Initializer(Protocol):
 class Scope(Protocol):
     """The names in a graph of skl2onnx."""
 
-    def get_unique_variable_name(self, name: str) -> str: ...
+    def get_unique_variable_name(self, name: str) -> str:
+        """A name that no tensor has, beginning with `name`."""
+        ...
 
 
 class Container(Protocol):
     """A graph of skl2onnx."""
 
-    def add_node(self, op_type: str, inputs: list[str], outputs: list[str], **arguments: object) -> None: ...
-    def add_initializer(self, name: str, onnx_type: int, shape: object, content: object) -> object: ...
+    def add_node(self, op_type: str, inputs: list[str], outputs: list[str], **arguments: object) -> None:
+        """Add a node with its attributes."""
+        ...
+
+    def add_initializer(self, name: str, onnx_type: int, shape: object, content: object) -> object:
+        """Add a constant."""
+        ...
 
 
 class Graph:

@@ -16,7 +16,7 @@ from sklearn_mf.model._posterior import Posterior
 from sklearn_mf.ratings._columns import short_repr
 from sklearn_mf.recommenders._catalog import Catalog, Fitted, catalog_for_table
 from sklearn_mf.recommenders._chain_state import posterior_of
-from sklearn_mf.recommenders._onnx_graph import FieldRows
+from sklearn_mf.recommenders._onnx_graph import Convertible
 from sklearn_mf.recommenders._point_model import model_of
 from sklearn_mf.solvers._start import start_tensorflow
 from sklearn_mf.solvers.export._content import Content, Factors, RowPosterior, Strengths
@@ -24,12 +24,8 @@ from sklearn_mf.solvers.export._content import Content, Factors, RowPosterior, S
 _INT64 = np.iinfo(np.int64)
 
 
-class Exportable(Fitted, Protocol):
+class Exportable(Fitted, Convertible, Protocol):
     """A fitted recommender that can be exported."""
-
-    @property
-    def _limits(self) -> NDArray[np.float64] | None: ...
-    def _field_rows(self) -> list[FieldRows]: ...
 
 
 class _Ridge(Protocol):
