@@ -1,10 +1,17 @@
 """Changes of the HTML that Sphinx and its theme write: for narrow screens, keyboards and screen readers."""
 
+import html
 import re
 from pathlib import Path
 
-BREAKS = r"""([(\[{,=](?=[\w&"'(\[{])|\.(?=[^\W\d]))"""
+from docutils import nodes
+from PIL import Image
+
+BREAKS = r"""([(\[{,=/](?=[\w&"'(\[{])|\.(?=[^\W\d])(?!(?:py|rst|toml|txt|zip)\b))"""
+WHOLE = 20  # code up to this number of characters stays on one line
 PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)"  # of RankingCurveDisplay.plot and ndcg_at_k
+WIDE = 8  # inches of a picture whose text is too small to be read on a phone
+PICTURE = r'(?<!class="picture pst-scrollable-table-container">)<img [^>]*?src="([^"]*_images/[^"]+)"[^>]*>'
 MENDED = [
     (' role="list" class="citation-list"', ' class="citation-list"'),  # a list without items
     (' role="doc-biblioentry"', ""),  # obsolete
@@ -21,18 +28,53 @@ MENDED = [
 ]
 
 
+def keep_percent(app, doctree):
+    """Keep a number and its percent sign on one line."""
+    for text in list(doctree.findall(nodes.Text)):
+        if " %" in text and not isinstance(text.parent, nodes.FixedTextElement | nodes.literal):
+            text.parent.replace(text, nodes.Text(re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)))
+
+
+def mark_code(match):
+    """Code in a text, with marks where a line may end unless it is short."""
+    if len(html.unescape(match[1])) <= WHOLE:
+        return f'<span class="pre whole">{match[1]}</span>'
+    marked = re.sub(BREAKS, r"\1<wbr>", match[1])
+    return f'<span class="pre">{marked}</span>'
+
+
 def mark_breaks(app, page, template, context, doctree):
     """Let a line end inside of a call, `f(x,y)` after the bracket and the comma, and of a name as title."""
-    body = context.get("body", "")
-    body = re.sub(r'(?<=<span class="pre">)[^<]+', lambda code: re.sub(BREAKS, r"\1<wbr>", code[0]), body)
+    body = re.sub(r'<span class="pre">([^<]+)</span>', mark_code, context.get("body", ""))
     context["body"] = re.sub(r"(?<=<h1>)[\w.]+(?=<)", lambda name: re.sub(PARTS, "<wbr>", name[0]), body)
 
 
+def inches(path):
+    """Width of a picture as it was drawn."""
+    if path.suffix == ".svg":
+        return float(re.search(r'<svg [^>]*width="([\d.]+)pt"', path.read_text(encoding="utf-8"))[1]) / 72
+    with Image.open(path) as picture:
+        return picture.width / picture.info.get("dpi", (100,))[0]
+
+
+def let_wide_pictures_scroll(page, folder):
+    """Put wide pictures into containers that scroll on a phone."""
+
+    def enclose(match):
+        width = inches(folder / match[1])
+        if width < WIDE:
+            return match[0]
+        image = match[0].replace("<img ", f'<img style="--inches: {width:.2f}" ', 1)
+        return f'<div class="picture pst-scrollable-table-container">{image}</div>'
+
+    return re.sub(PICTURE, enclose, page)
+
+
 def mend_pages(app, error):
-    """Mend what checks of accessibility find in the pages of the theme."""
+    """Mend what checks of accessibility find in the pages of the theme, and wide pictures."""
     for path in Path(app.outdir).rglob("*.html") if error is None else ():
         page = path.read_text(encoding="utf-8")
-        mended = page
+        mended = let_wide_pictures_scroll(page, path.parent)
         for found, better in MENDED:
             mended = mended.replace(found, better)
         if mended != page:

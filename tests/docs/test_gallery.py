@@ -5,7 +5,11 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "examples" / "index.rst"
@@ -14,6 +18,11 @@ INDEX = ROOT / "examples" / "index.rst"
 @pytest.fixture(scope="module")
 def page_html():
     return runpy.run_path(str(ROOT / "docs" / "page_html.py"))
+
+
+@pytest.fixture(scope="module")
+def panels():
+    return runpy.run_path(str(ROOT / "docs" / "panels.py"))
 
 
 def test_each_example_is_in_one_section_of_the_gallery():
@@ -26,8 +35,23 @@ def test_each_example_is_in_one_section_of_the_gallery():
 @pytest.mark.parametrize(
     ("html", "marked"),
     [
-        ('<span class="pre">f(x,y=0.5)</span>', '<span class="pre">f(<wbr>x,<wbr>y=<wbr>0.5)</span>'),
-        ('<span class="pre">model.item_ids_</span>', '<span class="pre">model.<wbr>item_ids_</span>'),
+        (
+            '<span class="pre">predict_interval(x,y=0.5)</span>',
+            '<span class="pre">predict_interval(<wbr>x,<wbr>y=<wbr>0.5)</span>',
+        ),
+        (
+            '<span class="pre">model.relevance_biases_</span>',
+            '<span class="pre">model.<wbr>relevance_biases_</span>',
+        ),
+        (
+            '<span class="pre">benchmarks/vector_search.py</span>',
+            '<span class="pre">benchmarks/<wbr>vector_search.py</span>',
+        ),
+        ('<span class="pre">model.skops</span>', '<span class="pre whole">model.skops</span>'),
+        (
+            '<span class="pre">f(&quot;a&quot;,&quot;b&quot;,c=1)</span>',
+            '<span class="pre whole">f(&quot;a&quot;,&quot;b&quot;,c=1)</span>',
+        ),
         ("<p>f(x)</p>", "<p>f(x)</p>"),
         ("<h1>NewDisplay.plot<a>", "<h1>New<wbr>Display.<wbr>plot<a>"),
         ("<h1>ndcg_at_k<a>", "<h1>ndcg_<wbr>at_<wbr>k<a>"),
@@ -37,6 +61,47 @@ def test_lines_end_only_between_the_parts_of_a_call(page_html, html, marked):
     context = {"body": html}
     page_html["mark_breaks"](None, "page", "page.html", context, None)
     assert context["body"] == marked
+
+
+def test_a_number_and_its_percent_sign_stay_together(page_html):
+    document = new_document("page")
+    document += [
+        nodes.paragraph("", "90 % of 5 % each"),
+        nodes.paragraph("", "", nodes.literal("", "7 %")),
+        nodes.literal_block("", "x = 7 % 5"),
+    ]
+    page_html["keep_percent"](None, document)
+    assert document.astext() == "90\xa0% of 5\xa0% each\n\n7 %\n\nx = 7 % 5"
+
+
+@pytest.mark.parametrize(("width", "scrolls"), [(7.5, False), (9, True)])
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_wide_pictures_scroll(page_html, tmp_path, width, scrolls, ending):
+    path = tmp_path / "_images" / f"curve.{ending}"
+    path.parent.mkdir()
+    Figure((width, 1)).savefig(path, dpi=50)
+    page = f'<figure><img alt="A curve" src="_images/{path.name}" /></figure>'
+    once = page_html["let_wide_pictures_scroll"](page, tmp_path)
+    assert ("pst-scrollable-table-container" in once) == scrolls
+    assert (f"--inches: {width:.2f}" in once) == scrolls
+    assert page_html["let_wide_pictures_scroll"](once, tmp_path) == once
+
+
+def test_thumbnails_hold_the_whole_first_panel(panels, tmp_path):
+    figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+    axes[0].barh(["a long name of a method that is drawn beside the bars"[:24], "b"], [1, 2], color="red")
+    axes[0].set_title("Title")
+    axes[1].set_facecolor("blue")
+    panels["draw_panel"](figure, tmp_path / "panel.png")
+    assert plt.get_fignums() == [figure.number]
+    assert axes[0].get_title() == "Title"
+    assert figure.axes == list(axes)
+    plt.close(figure)
+    picture = plt.imread(tmp_path / "panel.png")[..., :3]
+    edges = [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
+    assert all((edge == 1).all() for edge in edges)
+    assert (picture == (1, 0, 0)).all(axis=2).any()
+    assert not (picture == (0, 0, 1)).all(axis=2).any()
 
 
 def test_pages_are_mended_once(page_html, tmp_path):

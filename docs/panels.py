@@ -1,0 +1,23 @@
+"""Thumbnails of the gallery: the first panel of a figure."""
+
+import pickle
+
+import matplotlib.pyplot as plt
+from matplotlib.gridspec import GridSpec
+
+PANEL_INCHES = (3.6, 2.52)
+MOST_TEXTS = 15  # more of them would lie on each other
+
+
+def draw_panel(figure, path):
+    """Draw the first panel of a copy of a figure, without title and so small that its text is large."""
+    alone = pickle.loads(pickle.dumps(figure))
+    panel, *others = alone.axes
+    for artist in [*others, *(panel.texts if len(panel.texts) > MOST_TEXTS else ())]:
+        artist.remove()
+    alone.suptitle("")
+    panel.set_title("")
+    panel.set_subplotspec(GridSpec(1, 1, figure=alone)[0])
+    alone.set_size_inches(PANEL_INCHES)
+    alone.savefig(path, dpi=200)
+    plt.close(alone)
