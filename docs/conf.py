@@ -142,7 +142,7 @@ def show_math(display):
 def setup(app):
     """Connect the functions above."""
     app.connect("missing-reference", link_elsewhere)
-    app.connect("doctree-read", page_html.keep_percent)
+    app.connect("doctree-read", page_html.keep_numbers)
     app.connect("html-page-context", page_html.mark_breaks)
     app.connect("build-finished", page_html.mend_pages)
     app.connect("builder-inited", write_changelog)

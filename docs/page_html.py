@@ -7,7 +7,14 @@ from pathlib import Path
 from docutils import nodes
 from PIL import Image
 
-BREAKS = r"""([(\[{,=/](?=[\w&"'(\[{])|\.(?=[^\W\d])(?!(?:py|rst|toml|txt|zip)\b))"""
+BREAKS = r"""
+    (?:
+        [(\[{,/](?=[\w"'(\[{])
+        | (?<=\w{16})=  # of a long name
+        | \.(?=[^\W\d])(?!(?:py|rst|toml|txt|zip)\b)  # not of a file
+    )
+    (?=.{4})  # a short rest stays
+"""
 WHOLE = 20  # code up to this number of characters stays on one line
 PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)"  # of RankingCurveDisplay.plot and ndcg_at_k
 WIDE = 8  # inches of a picture whose text is too small to be read on a phone
@@ -28,18 +35,20 @@ MENDED = [
 ]
 
 
-def keep_percent(app, doctree):
-    """Keep a number and its percent sign on one line."""
+def keep_numbers(app, doctree):
+    """Keep a number together with its percent sign or its error."""
     for text in list(doctree.findall(nodes.Text)):
-        if " %" in text and not isinstance(text.parent, nodes.FixedTextElement | nodes.literal):
-            text.parent.replace(text, nodes.Text(re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)))
+        kept = re.sub(r"(?<=\d) (?=[%±])|(?<=±) ", "\N{NO-BREAK SPACE}", text)
+        if kept != text and not isinstance(text.parent, nodes.FixedTextElement | nodes.literal):
+            text.parent.replace(text, nodes.Text(kept))
 
 
 def mark_code(match):
     """Code in a text, with marks where a line may end unless it is short."""
-    if len(html.unescape(match[1])) <= WHOLE:
+    code = html.unescape(match[1])
+    if len(code) <= WHOLE:
         return f'<span class="pre whole">{match[1]}</span>'
-    marked = re.sub(BREAKS, r"\1<wbr>", match[1])
+    marked = html.escape(re.sub(BREAKS, "\\g<0>\0", code, flags=re.VERBOSE)).replace("\0", "<wbr>")
     return f'<span class="pre">{marked}</span>'
 
 

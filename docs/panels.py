@@ -5,7 +5,7 @@ import pickle
 import matplotlib.pyplot as plt
 from matplotlib.gridspec import GridSpec
 
-PANEL_INCHES = (3.6, 2.52)
+PANEL_INCHES = (4, 2.8)
 MOST_TEXTS = 15  # more of them would lie on each other
 
 

@@ -33,20 +33,25 @@ def test_each_example_is_in_one_section_of_the_gallery():
 
 
 @pytest.mark.parametrize(
+    ("code", "marked"),
+    [
+        ("predict_interval(x,y=0.5)", "predict_interval(<wbr>x,<wbr>y=0.5)"),
+        ("model.relevance_biases_", "model.<wbr>relevance_biases_"),
+        ("benchmarks/vector_search.py", "benchmarks/<wbr>vector_search.py"),
+        ("filter_already_liked_items=False", "filter_already_liked_items=<wbr>False"),
+        ("MFRecommender(implicit_features=0)", "MFRecommender(<wbr>implicit_features=0)"),
+        ("load_movielens(&quot;latest&quot;)", "load_movielens(<wbr>&quot;latest&quot;)"),
+    ],
+)
+def test_lines_end_only_between_the_parts_of_long_code(page_html, code, marked):
+    context = {"body": f'<span class="pre">{code}</span>'}
+    page_html["mark_breaks"](None, "page", "page.html", context, None)
+    assert context["body"] == f'<span class="pre">{marked}</span>'
+
+
+@pytest.mark.parametrize(
     ("html", "marked"),
     [
-        (
-            '<span class="pre">predict_interval(x,y=0.5)</span>',
-            '<span class="pre">predict_interval(<wbr>x,<wbr>y=<wbr>0.5)</span>',
-        ),
-        (
-            '<span class="pre">model.relevance_biases_</span>',
-            '<span class="pre">model.<wbr>relevance_biases_</span>',
-        ),
-        (
-            '<span class="pre">benchmarks/vector_search.py</span>',
-            '<span class="pre">benchmarks/<wbr>vector_search.py</span>',
-        ),
         ('<span class="pre">model.skops</span>', '<span class="pre whole">model.skops</span>'),
         (
             '<span class="pre">f(&quot;a&quot;,&quot;b&quot;,c=1)</span>',
@@ -57,21 +62,21 @@ def test_each_example_is_in_one_section_of_the_gallery():
         ("<h1>ndcg_at_k<a>", "<h1>ndcg_<wbr>at_<wbr>k<a>"),
     ],
 )
-def test_lines_end_only_between_the_parts_of_a_call(page_html, html, marked):
+def test_short_code_stays_whole_and_titles_break(page_html, html, marked):
     context = {"body": html}
     page_html["mark_breaks"](None, "page", "page.html", context, None)
     assert context["body"] == marked
 
 
-def test_a_number_and_its_percent_sign_stay_together(page_html):
+def test_a_number_stays_with_its_percent_sign_and_its_error(page_html):
     document = new_document("page")
     document += [
-        nodes.paragraph("", "90 % of 5 % each"),
+        nodes.paragraph("", "90 % of .2 ± .1"),
         nodes.paragraph("", "", nodes.literal("", "7 %")),
         nodes.literal_block("", "x = 7 % 5"),
     ]
-    page_html["keep_percent"](None, document)
-    assert document.astext() == "90\xa0% of 5\xa0% each\n\n7 %\n\nx = 7 % 5"
+    page_html["keep_numbers"](None, document)
+    assert document.astext() == "90\xa0% of .2\xa0±\xa0.1\n\n7 %\n\nx = 7 % 5"
 
 
 @pytest.mark.parametrize(("width", "scrolls"), [(7.5, False), (9, True)])
