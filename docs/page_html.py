@@ -15,13 +15,14 @@ BREAKS = r"""
     )
     (?=.{4})  # a short rest stays
 """
-WHOLE = 20  # code up to this number of characters stays on one line
-PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)"  # of RankingCurveDisplay.plot and ndcg_at_k
+WHOLE, WHOLE_TITLE = 20, 22  # up to this number of characters, code and names in titles stay on one line
+PARTS = r"(?<=[a-z])(?=[A-Z])|(?<=_)(?=\w)"  # of a long name in a title
 WIDE = 8  # inches of a picture whose text is too small to be read on a phone
 PICTURE = r'(?<!class="picture pst-scrollable-table-container">)<img [^>]*?src="([^"]*_images/[^"]+)"[^>]*>'
 MENDED = [
     (' role="list" class="citation-list"', ' class="citation-list"'),  # a list without items
     (' role="doc-biblioentry"', ""),  # obsolete
+    ('<aside class="footnote-list', '<aside role="none" class="footnote-list'),  # a landmark inside another
     ('<th class="head', '<th scope="col" class="head'),
     ('<th class="stub', '<th scope="row" class="stub'),
     (
@@ -52,10 +53,16 @@ def mark_code(match):
     return f'<span class="pre">{marked}</span>'
 
 
+def mark_title(match):
+    """Name as title, with marks after each dot and inside of long parts."""
+    parts = match[0].split(".")
+    return ".<wbr>".join(part if len(part) <= WHOLE_TITLE else re.sub(PARTS, "<wbr>", part) for part in parts)
+
+
 def mark_breaks(app, page, template, context, doctree):
     """Let a line end inside of a call, `f(x,y)` after the bracket and the comma, and of a name as title."""
     body = re.sub(r'<span class="pre">([^<]+)</span>', mark_code, context.get("body", ""))
-    context["body"] = re.sub(r"(?<=<h1>)[\w.]+(?=<)", lambda name: re.sub(PARTS, "<wbr>", name[0]), body)
+    context["body"] = re.sub(r"(?<=<h1>)[\w.]+(?=<)", mark_title, body)
 
 
 def inches(path):

@@ -58,8 +58,8 @@ def test_lines_end_only_between_the_parts_of_long_code(page_html, code, marked):
             '<span class="pre whole">f(&quot;a&quot;,&quot;b&quot;,c=1)</span>',
         ),
         ("<p>f(x)</p>", "<p>f(x)</p>"),
-        ("<h1>NewDisplay.plot<a>", "<h1>New<wbr>Display.<wbr>plot<a>"),
-        ("<h1>ndcg_at_k<a>", "<h1>ndcg_<wbr>at_<wbr>k<a>"),
+        ("<h1>NewDisplay.plot_it<a>", "<h1>NewDisplay.<wbr>plot_it<a>"),
+        ("<h1>RankingComparisonDisplay<a>", "<h1>Ranking<wbr>Comparison<wbr>Display<a>"),
     ],
 )
 def test_short_code_stays_whole_and_titles_break(page_html, html, marked):
