@@ -94,8 +94,9 @@ def test_wide_pictures_scroll(page_html, tmp_path, width, scrolls, ending):
 
 def test_thumbnails_hold_the_whole_first_panel(panels, tmp_path):
     figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
-    axes[0].barh(["a long name of a method that is drawn beside the bars"[:24], "b"], [1, 2], color="red")
-    axes[0].set_title("Title")
+    axes[0].barh(["a name of 22 characters", "b"], [1, 2], color="red")
+    label = "a label that is longer than the sides of the panel, with its unit"
+    axes[0].set(title="Title", xlabel=label, ylabel=label)
     axes[1].set_facecolor("blue")
     panels["draw_panel"](figure, tmp_path / "panel.png")
     assert plt.get_fignums() == [figure.number]
