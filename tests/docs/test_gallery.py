@@ -92,6 +92,11 @@ def test_wide_pictures_scroll(page_html, tmp_path, width, scrolls, ending):
     assert page_html["let_wide_pictures_scroll"](once, tmp_path) == once
 
 
+def test_pictures_that_were_not_copied_stay_as_they_are(page_html, tmp_path):
+    page = '<img alt="A curve" src="_images/curve.png" />'
+    assert page_html["let_wide_pictures_scroll"](page, tmp_path) == page
+
+
 def test_thumbnails_hold_the_whole_first_panel(panels, tmp_path):
     figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
     axes[0].barh(["a name of 22 characters", "b"], [1, 2], color="red")
