@@ -78,9 +78,7 @@ def let_wide_pictures_scroll(page, folder):
 
     def enclose(match):
         path = folder / match[1]
-        if (
-            not path.exists() or (width := inches(path)) < WIDE
-        ):  # a build that was cut short copies no pictures
+        if not path.exists() or (width := inches(path)) < WIDE:  # a build cut short copies no pictures
             return match[0]
         image = match[0].replace("<img ", f'<img style="--inches: {width:.2f}" ', 1)
         return f'<div class="picture pst-scrollable-table-container">{image}</div>'
