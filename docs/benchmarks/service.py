@@ -13,6 +13,7 @@ SKLEARN_MF_SCRATCH, or below the temporary folder, and taken from there by a sec
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -109,7 +110,7 @@ class Client:
 
     async def latencies(self, made: list[tuple[int, bytes]], rate: float) -> np.ndarray:
         """Latencies of requests sent at a rate."""
-        start = time.perf_counter() + 0.1
+        start = time.perf_counter() + 1  # all calls are waiting before the first request is due
         calls = (self.latency(request, start + n / rate) for n, (_, request) in enumerate(made))
         return np.array(await asyncio.gather(*calls))
 
@@ -157,6 +158,8 @@ def measure(name: str, seconds: float, rate: float) -> None:
     server = started(path, port)
     try:
         client = Client(port)
+        gc.collect()
+        gc.freeze()  # a full collection in the client would count as latency
         asyncio.run(client.latencies(made[: int(rate)], rate))  # the first second is for connections
         client.free.clear()
         before = cpu_seconds(server.pid)
@@ -185,7 +188,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", choices=MODELS)
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
-    print(environment("fastapi", "uvicorn", "skops"))
+    print(environment("fastapi", "uvicorn", "uvloop", "httptools", "skops"))
     print_pauses(10)
     os.sched_setaffinity(0, cores - {0} or {0})
     print(f"{options.rate:g} requests a second for {options.seconds:g} s, one core for the server alone")
