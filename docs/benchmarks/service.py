@@ -138,11 +138,13 @@ def started(path: Path, port: int) -> subprocess.Popen[bytes]:
     raise SystemExit("the service did not start")
 
 
-def print_pauses(seconds: float) -> None:
-    """Print how long the same Python loop takes on the core of the server, while nothing else runs there."""
+def print_pauses(seconds: float, rate: float) -> None:
+    """Print how long a Python loop takes on the core of the server, started as often as requests are sent."""
     os.sched_setaffinity(0, {0})
     start, found = time.perf_counter(), []
-    while (begin := time.perf_counter()) < start + seconds:
+    for number in range(int(seconds * rate)):
+        time.sleep(max(0.0, start + number / rate - time.perf_counter()))
+        begin = time.perf_counter()
         sum(range(100_000))  # about as long as a request
         found.append(1000 * (time.perf_counter() - begin))
     middle, high = np.percentile(found, [50, 99])
@@ -189,7 +191,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
     print(environment("fastapi", "uvicorn", "uvloop", "httptools", "skops"))
-    print_pauses(10)
+    print_pauses(20, options.rate)
     os.sched_setaffinity(0, cores - {0} or {0})
     print(f"{options.rate:g} requests a second for {options.seconds:g} s, one core for the server alone")
     for name in MODELS if options.only is None else [options.only]:
