@@ -4,7 +4,7 @@
     python docs/benchmarks/fuzz.py --cases 10000 --seed 0 --shared-fits
 
 A finding is an error that is not one of this package or of scikit-learn's validation, an estimator that a
-refused call has changed, a warning of NumPy or pandas, or a broken invariant: see tests/robust/machine.py.
+refused call has changed, a warning of NumPy or pandas, or a broken invariant: see tests/robust/checks.py.
 """
 
 import argparse
@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import hypothesis  # noqa: E402
 from hypothesis.stateful import run_state_machine_as_test  # noqa: E402
 
-from tests.robust.machine import Finding, Machine  # noqa: E402
+from tests.robust.checks import Finding  # noqa: E402
+from tests.robust.machine import Machine  # noqa: E402
 
 PIECE = 200  # cases of one seed of hypothesis, which remembers all cases of a run
 

@@ -5,10 +5,8 @@
 The printed tables and figures on the pages come from here. The tests run the same code on fewer ratings.
 """
 
-import re
 import sys
 import tempfile
-import textwrap
 from contextlib import chdir
 from pathlib import Path
 
@@ -16,17 +14,18 @@ import pandas as pd
 from data import environment
 
 DOCS = Path(__file__).parents[1]
-BLOCK = r"^\.\. code-block:: python\n\n((?:(?: {3}.*)?\n)+)"
+sys.path.insert(0, str(DOCS.parent))
+
+from tests.docs.snippets import plain_blocks  # noqa: E402
 
 
 def run(page: Path) -> None:
     """Run the code of a page from top to bottom, in a folder of its own."""
     names: dict[str, object] = {"__name__": "__main__"}
-    blocks = [match[1] for match in re.finditer(BLOCK, page.read_text(encoding="utf-8"), re.MULTILINE)]
+    blocks = plain_blocks(page)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        for block in blocks:
-            if ">>>" not in block:
-                exec(compile(textwrap.dedent(block), str(page), "exec"), names)
+        for line, block in blocks:
+            exec(compile("\n" * line + block, str(page), "exec"), names)
 
 
 if __name__ == "__main__":

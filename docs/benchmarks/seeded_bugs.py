@@ -85,6 +85,7 @@ BUGS = (
         (
             ("ratings = _merge_cells(ratings) if repeated else ratings\n", "ratings = ratings\n"),
             ("ratings = _averaged_cells(ratings) if repeated else ratings\n", "ratings = ratings\n"),
+            ("    repeated = _in_repeated(same)\n    cells", "    return ratings\n    cells"),
         ),
         ("tests/ratings/test_ratings.py", "tests/test_ratings.py"),
     ),
@@ -125,7 +126,10 @@ BUGS = (
     Bug(
         "model",
         "fold-in counts the penalty once a row, whatever its weight",
-        (("+= l2 * w.sum() + _LEAST", "+= l2 * len(w) + _LEAST"),),
+        (
+            ("+= l2 * w.sum() + _LEAST", "+= l2 * len(w) + _LEAST"),
+            ("diagonal = prior.l2 * w.sum() + LEAST", "diagonal = prior.l2 * len(w) + LEAST"),
+        ),
         ("tests/model/test_fold_in.py", "tests/test_fold_in.py"),
     ),
     Bug(
@@ -165,7 +169,10 @@ BUGS = (
     Bug(
         "solvers",
         "SGD: padding points at the first rating instead of the last row",
-        (("order[:] = self.n_padded - 1\n", "order[:] = 0\n"),),
+        (
+            ("order[:] = self.n_padded - 1\n", "order[:] = 0\n"),
+            ("order[:] = self.ends()[number] - 1\n", "order[:] = 0\n"),
+        ),
         ("tests/solvers/sgd", "tests/core/test_batches.py", "tests/core/test_sgd.py"),
     ),
     Bug(
@@ -215,7 +222,10 @@ BUGS = (
     Bug(
         "solvers",
         "Gibbs: the noise has twice the degrees of freedom",
-        (("rng.gamma(_SHAPE + total_weight / 2)", "rng.gamma(_SHAPE + total_weight)"),),
+        (
+            ("rng.gamma(_SHAPE + total_weight / 2)", "rng.gamma(_SHAPE + total_weight)"),
+            ("rng.gamma(SHAPE + total_weight / 2)", "rng.gamma(SHAPE + total_weight)"),
+        ),
         ("tests/solvers/gibbs/test_priors.py", "tests/core/test_priors.py"),
     ),
     Bug(
@@ -227,6 +237,10 @@ BUGS = (
                 "return solver.snapshot() if best is None else best, history",
                 "return solver.snapshot(), history",
             ),
+            (
+                "return solver.snapshot() if course.best is None else course.best, course.history",
+                "return solver.snapshot(), course.history",
+            ),
         ),
         ("tests/solvers/test_training.py", "tests/core/test_training.py"),
     ),
@@ -236,6 +250,7 @@ BUGS = (
         (
             ("before = self.__dict__.copy()", "before = self.__dict__"),
             ("    fitted = copy.copy(estimator)\n", "    fitted = estimator\n"),
+            ("fitted = copy.copy(estimator)\n    # Free", "fitted = estimator\n    # Free"),
         ),
         ("tests/recommenders/test_fitted_object.py", "tests/test_fitted_object.py"),
     ),
@@ -281,7 +296,10 @@ BUGS = (
     Bug(
         "inspection",
         "negative contributions sort last",
-        (("np.argsort(-np.abs(added), kind=", "np.argsort(-added, kind="),),
+        (
+            ("np.argsort(-np.abs(added), kind=", "np.argsort(-added, kind="),
+            ("np.argsort(-np.abs(parts.ratings), kind=", "np.argsort(-parts.ratings, kind="),
+        ),
         ("tests/inspection/test_explain.py",),
     ),
     Bug(

@@ -65,7 +65,8 @@ def explain(
     ValueError
         If `rank_by` is unknown or not possible, the user or the item is unknown, the user has rated no item
         known from fit, `positive=True` (the score is then not linear in the ratings), the model does not have
-        two fields, or its item column is called "rating" or "contribution".
+        two fields, its item column is called "rating" or "contribution", or the ratings are too large for
+        finite contributions.
     TypeError
         If the estimator is not a recommender.
 

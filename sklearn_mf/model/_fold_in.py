@@ -225,11 +225,11 @@ def ridge_contributions(
     vectors, biases = model.rows(1, np.array([item]))
     G = _curvature(X, fold_in.weights, fold_in.items, prior)
     x = np.append(vectors[0], 1.0)
-    contributions = model.scale * (x @ np.linalg.solve(G, X.T * (fold_in.weights * z)))
+    contributions = model.scale * (x @ _finite_solution(G, X.T * (fold_in.weights * z)))
     has_mean, means = fold_in.prior_means(model)
     parts = prior.pull(fold_in.weights.sum(), means[0] if has_mean[0] else None)
     parts = parts[0] + prior.pattern_pull(fold_in)[0], parts[1]
-    of_prior, of_features = (float(x @ np.linalg.solve(G, np.broadcast_to(part, len(G)))) for part in parts)
+    of_prior, of_features = (float(x @ _finite_solution(G, np.broadcast_to(part, len(G)))) for part in parts)
     base = model.intercept + model.scale * (float(biases[0]) + of_prior)
     return Contributions(base, model.scale * of_features, contributions)
 
@@ -238,6 +238,16 @@ def _check_finite(rows: NDArray[np.float64]) -> None:
     """Refuse rows of users, (n_users, ...), that are not finite or too large for scores in float32."""
     if not (np.abs(rows) < _LARGEST).all():
         raise ValueError(_NOT_FINITE)
+
+
+def _finite_solution(G: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve G x = r, (..., width, width), (..., width, n) or (width,) -> the same; x must be finite."""
+    try:
+        x = np.linalg.solve(G, r)
+    except np.linalg.LinAlgError:
+        raise ValueError(_NOT_FINITE) from None
+    _check_finite(x)
+    return x
 
 
 def _standardized(targets: NDArray[np.float64], model: Model | Posterior) -> NDArray[np.float64]:
@@ -314,7 +324,7 @@ def posterior_contributions(fold_in: FoldInRatings, posterior: Posterior, item: 
     mu, prior_precision = _prior_means(fold_in, posterior)[0], posterior.prior_precisions[:, 0]
     weighted = (X * precisions[..., None]).swapaxes(1, 2)
     surprise = z - (X @ mu[..., None])[..., 0]
-    rows = np.linalg.solve(weighted @ X + prior_precision, weighted * surprise[:, None])
+    rows = _finite_solution(weighted @ X + prior_precision, weighted * surprise[:, None])
     vectors, biases = posterior.rows(1, np.array([item]))
     x = np.append(vectors[0].astype(np.float64), np.ones((len(X), 1)), axis=1)  # (n_samples, width)
     bias = biases[0].mean(dtype=np.float64).astype(np.float32)  # as in biases_, by which recommend ranks

@@ -38,9 +38,12 @@ class StoreInput(TrainingInput):
 
     @classmethod
     def of(cls, store: RatingsStore, rows: RowFormat, caller: str, suspect: bool = True) -> Self:
-        """Open a store; `caller` is the estimator's name, for warnings of suspect ratings."""
+        """Open a store; `caller` is the estimator's name, for warnings of suspect ratings.
+
+        Where not `suspect`, warn only if every rating is 1, as in a store without a column of ratings.
+        """
         targets = rows.range_of(store.target_range, store.repeated)
-        if suspect:
+        if suspect or (store.target_range == 1).all():
             rows.warn_of_suspects(store.ratings().targets, caller)
         columns = [IdColumn(ids, np.arange(len(ids), dtype=np.int32)) for ids in store.ids]
         X = pd.DataFrame(columns=list(store.column_names))
@@ -103,7 +106,7 @@ def read_input(
 ) -> TrainingInput:
     """Check the input of fit, in memory or a store; `caller` is the estimator's name, for errors.
 
-    Where `suspect`, warn of ratings that look like anything else.
+    Where `suspect`, warn of ratings that look like anything else; else of a store without ratings alone.
     """
     if isinstance(X, RatingsStore):
         return StoreInput.of(X, rows, caller, suspect)

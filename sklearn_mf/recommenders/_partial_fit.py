@@ -111,12 +111,13 @@ def _prepare(
     fitted: Updatable, previous: Updatable, X: object, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> FitTask:
     """Read the ratings and store their ids."""
-    is_frame = isinstance(X, pd.DataFrame) and X.columns.is_unique
-    if y is not None and is_frame:  # names first: columns of other names may be empty
+    has_ids_alone = y is not None and isinstance(X, pd.DataFrame) and X.columns.is_unique
+    if has_ids_alone:  # names first: columns of other names may be empty
         validate_data(fitted, X, skip_check_array=True, reset=False)
     name, rows = type(fitted).__name__, fitted._row_format
     observed = read_input(X, y, sample_weight, name, rows, suspect=False)
-    validate_data(fitted, observed.X, skip_check_array=True, reset=False)
+    if not has_ids_alone:
+        validate_data(fitted, observed.X, skip_check_array=True, reset=False)
     check_same_model(previous, fitted, observed, "partial_fit", "call fit to start anew")
     tables = read_features(
         getattr(fitted, "features", None), observed, column_names(fitted), previous.categories_

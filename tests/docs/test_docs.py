@@ -5,7 +5,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import textwrap
 import tomllib
 from pathlib import Path
 from zipfile import ZipFile
@@ -17,17 +16,13 @@ from numpydoc.docscrape import NumpyDocString
 from numpydoc.validate import ERROR_MSGS, validate
 
 import sklearn_mf
+from tests.docs.snippets import snippets
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NO_PAGES = {"_build", "_templates", "auto_examples", "generated"}
 SOURCES = [path for path in sorted(DOCS.rglob("*.rst")) if not NO_PAGES & set(path.relative_to(DOCS).parts)]
 PAGES = [ROOT / "README.md", *SOURCES]
-BLOCKS = {
-    ".rst": r"^\.\. code-block:: python\n\n((?:(?: {3}.*)?\n)+)",
-    ".md": r"^```python\n((?s:.*?))^```",
-}
-CALLS = r"^     - ``([^`\n]+)``$"  # right-hand cells of a table that are code and nothing else
 TOCTREE = r"\.\. toctree::\n((?: {3}.*\n|\n)+)"
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 INTERNAL = {"utils", "ratings", "model", "retrieval", "solvers", "recommenders"}  # export nothing to users
@@ -39,26 +34,8 @@ ROOMS = [
 PACKAGES = [sklearn_mf, *ROOMS]
 
 
-def line(text, place):
-    return text.count("\n", 0, place)
-
-
 def page_name(path):
     return path.relative_to(ROOT).as_posix()
-
-
-def snippets(path):
-    """Code of a page in order: (line, source of a plain block, cell or doctest example); equal cells once."""
-    text = path.read_text(encoding="utf-8")
-    blocks = list(re.finditer(BLOCKS[path.suffix], text, flags=re.MULTILINE))
-    cells = list({cell[1]: cell for cell in re.finditer(CALLS, text, flags=re.MULTILINE)}.values())
-    plain = [
-        (line(text, code.start(1)), textwrap.dedent(code[1]))
-        for code in blocks + cells
-        if ">>>" not in code[1]
-    ]
-    examples = [(example.lineno, example) for example in doctest.DocTestParser().get_examples(text)]
-    return sorted(plain + examples, key=lambda snippet: snippet[0])
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Contributions of a user's ratings add up to the score."""
 
+import copy
 import functools
 
 import numpy as np
@@ -166,6 +167,22 @@ def test_text_ids_and_people_from_outside(frame):
 def test_ids_that_make_no_sense_say_so(plain, ratings, user, item, message):
     with pytest.raises(ValueError, match=message):
         explain(plain, user, item, ratings)
+
+
+@pytest.mark.parametrize("number", [PLAIN, TWO_PHASES, BAYESIAN])
+def test_ratings_out_of_proportion_raise_as_in_recommend(fitted, ratings, number):
+    """They did not, and contributions were as large as the ratings, or nan."""
+    own = ratings[ratings["user"] == 5].assign(rating=1e35)
+    with pytest.raises(ValueError, match="rows of users from their ratings are not finite"):
+        fitted(number).recommend(ratings=own, n=1)
+    with pytest.raises(ValueError, match="rows of users from their ratings are not finite"):
+        explain(fitted(number), 5, 7, own)
+
+
+def test_a_parameter_without_a_valid_value_raises_as_in_recommend(plain, ratings):
+    broken = copy.copy(plain).set_params(alpha=float("nan"))
+    with pytest.raises(ValueError, match="alpha has no valid value since fit"):
+        explain(broken, 5, 7, ratings)
 
 
 def test_models_that_cannot_be_explained_say_so(ratings):

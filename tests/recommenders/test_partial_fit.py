@@ -9,8 +9,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
+from sklearn.base import clone
 
-from sklearn_mf import BayesianMFRecommender, ImplicitMFRecommender, MFEmbedding, MFRecommender
+from sklearn_mf import (
+    BayesianMFRecommender,
+    ImplicitMFRecommender,
+    MFEmbedding,
+    MFRecommender,
+    prepare_ratings,
+)
 from tests.conftest import OBSERVED_ALONE, low_rank_ratings
 
 COLUMNS = ["user", "item"]
@@ -361,6 +368,40 @@ def test_a_frame_with_a_column_twice_is_refused_in_one_sentence(fitted, parts):
     X, y = parts[1][COLUMNS], parts[1]["stars"]
     with pytest.raises(ValueError, match=r"^Column 'user' stands in X more than once: rename it\.$"):
         fitted("als").partial_fit(X[["user", "item", "user"]], y)
+
+
+@pytest.mark.parametrize(("names", "message"), [
+    ([0, 1], "X does not have valid feature names"),
+    (None, "X has feature names, but"),
+])  # fmt: skip
+def test_names_that_only_one_fit_has_are_warned_of_once(fitted, parts, names, message):
+    """They were checked before the ids and again after them, with the same warning."""
+    model, X = fitted("als"), parts[1][COLUMNS]
+    if names is None:
+        model = clone(model).fit(parts[0][COLUMNS].to_numpy(), parts[0]["stars"])
+    with pytest.warns(UserWarning, match=message) as caught:
+        model.partial_fit(X if names is None else X.set_axis(names, axis=1), parts[1]["stars"])
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("kind", ["als", "implicit"])
+def test_a_store_without_ratings_gives_the_warning_of_fit(kind, fitted, parts, tmp_path):
+    store = prepare_ratings(pa.Table.from_pandas(parts[1][COLUMNS], preserve_index=False), tmp_path / "store")
+    caught = []
+    for method in ("fit", "partial_fit"):
+        with warnings.catch_warnings(record=True) as record:
+            warnings.simplefilter("always")
+            getattr(fitted(kind), method)(store)
+        caught.append([str(each.message) for each in record])
+    assert caught[0] == caught[1]
+    assert ["ratings are 1: MFRecommender learns" in each for each in caught[1]] == [True] * (kind == "als")
+
+
+def test_few_equal_ratings_on_disk_are_a_chunk_like_others(fitted, parts, tmp_path):
+    chunk = pa.Table.from_pandas(parts[1].head(3).assign(stars=5.0), preserve_index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted("als").partial_fit(prepare_ratings(chunk, tmp_path / "store"))
 
 
 def test_an_infinite_penalty_is_refused_without_warnings_of_numpy(fitted, parts):

@@ -61,6 +61,18 @@ def test_they_follow_a_change_of_the_model(fitted, change, sums):
     np.testing.assert_array_equal(copy.deepcopy(model).fold_in(NEWCOMER).embeddings, after)
 
 
+@pytest.mark.parametrize("change", ["embeddings_", "biases_", "_id_weights"])
+def test_they_follow_a_change_in_place(fitted, change, sums):
+    model = copy.deepcopy(fitted)
+    before = model.fold_in(NEWCOMER).embeddings
+    items = getattr(model, change)[1]
+    items[2:4] = 0
+    after = model.fold_in(NEWCOMER).embeddings
+    assert len(sums) == 2
+    assert (after != before).all()
+    np.testing.assert_array_equal(copy.deepcopy(model).fold_in(NEWCOMER).embeddings, after)
+
+
 def test_they_do_not_keep_a_model_in_memory(fitted):
     model = copy.deepcopy(fitted)
     model.fold_in(NEWCOMER)

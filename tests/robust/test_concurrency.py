@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -43,15 +43,36 @@ def is_same(one, other):
 
 
 def in_threads(calls, timeout=60):
-    """Results of functions that start at the same time."""
-    barrier = threading.Barrier(len(calls))
+    """Results of functions that start at the same time.
 
-    def run(call):
-        barrier.wait(timeout)
-        return call()
+    The threads are daemons, as those of an executor are waited for at its end: a call that hangs raises.
+    """
+    barrier, results = threading.Barrier(len(calls)), [Future() for _ in calls]
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [each.result(timeout) for each in [pool.submit(run, call) for call in calls]]
+    def run(call, result):
+        try:
+            barrier.wait(timeout)
+            result.set_result(call())
+        except BaseException as error:
+            result.set_exception(error)
+
+    for pair in zip(calls, results, strict=True):
+        threading.Thread(target=run, args=pair, daemon=True).start()
+    return [result.result(timeout) for result in results]
+
+
+def test_a_call_that_hangs_in_a_thread_raises_by_its_time_out():
+    is_over = threading.Event()
+    try:
+        with pytest.raises(TimeoutError):
+            in_threads([lambda: 1, lambda: is_over.wait(20)], timeout=0.05)
+    finally:
+        is_over.set()
+
+
+def test_an_error_in_a_thread_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        in_threads([lambda: 1, lambda: 1 / 0])
 
 
 def test_fits_in_threads_have_the_bits_of_fits_in_turn():

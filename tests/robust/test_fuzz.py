@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from hypothesis import HealthCheck, settings
 
 from sklearn_mf import MFRecommender
-from tests.robust.machine import FAILED, Finding, Machine
+from tests.robust.checks import FAILED, Finding
+from tests.robust.machine import Machine
 from tests.robust.tables import Table
 
 TestCalls = Machine.TestCase
