@@ -248,7 +248,7 @@ def _proximal_step(
 def _sums_by_id(sums: Sequence[Tensor], ids: list[Tensor], values: list[Tensor]) -> list[Tensor]:
     """Sums of the values of the batch by id, in the places of its ids, F times (n_table,).
 
-    The other places of `sums` keep what they had, since to clear a large table would take longer than a step.
+    The other places of `sums` keep what they had, since the time to clear all would grow with the table.
     """
     return [
         tf.tensor_scatter_nd_add(
