@@ -132,7 +132,7 @@ def show_math(display):
     def visit(self, node):
         tag, kind = ("div", "block") if display else ("span", "inline")
         scrolls = " pst-scrollable-table-container" if display else ""  # the theme's class: Tab reaches it
-        formula = convert(node.astext(), display=kind)
+        formula = convert(node.astext(), display=kind).replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
         self.body.append(f'<{tag} class="math{scrolls}">{formula}</{tag}>')
         raise nodes.SkipNode
 
@@ -142,6 +142,7 @@ def show_math(display):
 def setup(app):
     """Connect the functions above."""
     app.connect("missing-reference", link_elsewhere)
+    app.connect("doctree-read", page_html.keep_numbers)
     app.connect("html-page-context", page_html.mark_breaks)
     app.connect("build-finished", page_html.mend_pages)
     app.connect("builder-inited", write_changelog)

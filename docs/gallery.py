@@ -5,13 +5,13 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import matplotlib.pyplot as plt
+from panels import draw_panel
 from sphinx_gallery.scrapers import matplotlib_scraper
 from sphinx_gallery.utils import scale_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BUILT = Path(__file__).parent / "auto_examples"
 PANELS, THUMBNAILS = BUILT / "images" / "panels", BUILT / "images" / "thumb"
-PANEL_INCHES = 3.2
 SIZE = (480, 336)  # twice the width of a column, for displays of high resolution
 ROLE = r":[a-z:]+:`(?:~(?:\w+\.)*)?([^`<]+?)(?: <[^`]+>)?`"
 IN_ORDER = re.findall(r"\.\./examples/(plot_\w+\.py)", (EXAMPLES / "index.rst").read_text(encoding="utf-8"))
@@ -21,19 +21,6 @@ def reading_order(path):
     """Position of an example in the index; an example that is missing there comes last."""
     name = Path(path).name
     return IN_ORDER.index(name) if name in IN_ORDER else len(IN_ORDER)
-
-
-def draw_panel(figure, path):
-    """Draw the first panel of a figure alone, without title and so small that its text is large beside it."""
-    size, panel = figure.get_size_inches(), figure.axes[0]
-    title = panel.get_title()
-    panel.set_title("")
-    figure.set_size_inches(size * min(1, PANEL_INCHES / (panel.get_position().width * size[0])))
-    figure.canvas.draw()
-    box = panel.get_tightbbox().transformed(figure.dpi_scale_trans.inverted())
-    figure.savefig(path, bbox_inches=box.padded(0.1), dpi=200)
-    panel.set_title(title)
-    figure.set_size_inches(size)
 
 
 def scrape(block, block_vars, gallery_conf):

@@ -20,7 +20,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "docs" / "serving-requirements.txt"
-SERVICE = ["fastapi", "uvicorn", "skops"]
+SERVICE = ["fastapi", "uvicorn[standard]", "skops"]
 # Names that start so come with an empty environment.
 OF_VENV = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
 LIBRARIES, PACKAGE = "import sklearn, pandas", "import sklearn_mf"

@@ -13,6 +13,7 @@ SKLEARN_MF_SCRATCH, or below the temporary folder, and taken from there by a sec
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -109,7 +110,7 @@ class Client:
 
     async def latencies(self, made: list[tuple[int, bytes]], rate: float) -> np.ndarray:
         """Latencies of requests sent at a rate."""
-        start = time.perf_counter() + 0.1
+        start = time.perf_counter() + 1  # all calls are waiting before the first request is due
         calls = (self.latency(request, start + n / rate) for n, (_, request) in enumerate(made))
         return np.array(await asyncio.gather(*calls))
 
@@ -137,11 +138,13 @@ def started(path: Path, port: int) -> subprocess.Popen[bytes]:
     raise SystemExit("the service did not start")
 
 
-def print_pauses(seconds: float) -> None:
-    """Print how long the same Python loop takes on the core of the server, while nothing else runs there."""
+def print_pauses(seconds: float, rate: float) -> None:
+    """Print how long a Python loop takes on the core of the server, started as often as requests are sent."""
     os.sched_setaffinity(0, {0})
     start, found = time.perf_counter(), []
-    while (begin := time.perf_counter()) < start + seconds:
+    for number in range(int(seconds * rate)):
+        time.sleep(max(0.0, start + number / rate - time.perf_counter()))
+        begin = time.perf_counter()
         sum(range(100_000))  # about as long as a request
         found.append(1000 * (time.perf_counter() - begin))
     middle, high = np.percentile(found, [50, 99])
@@ -157,6 +160,8 @@ def measure(name: str, seconds: float, rate: float) -> None:
     server = started(path, port)
     try:
         client = Client(port)
+        gc.collect()
+        gc.freeze()  # a full collection in the client would count as latency
         asyncio.run(client.latencies(made[: int(rate)], rate))  # the first second is for connections
         client.free.clear()
         before = cpu_seconds(server.pid)
@@ -185,8 +190,8 @@ if __name__ == "__main__":
     parser.add_argument("--only", choices=MODELS)
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
-    print(environment("fastapi", "uvicorn", "skops"))
-    print_pauses(10)
+    print(environment("fastapi", "uvicorn", "uvloop", "httptools", "skops"))
+    print_pauses(20, options.rate)
     os.sched_setaffinity(0, cores - {0} or {0})
     print(f"{options.rate:g} requests a second for {options.seconds:g} s, one core for the server alone")
     for name in MODELS if options.only is None else [options.only]:

@@ -1,6 +1,6 @@
 """A recommendation service in one file: FastAPI answers from a stored model, without TensorFlow.
 
-    pip install fastapi uvicorn skops
+    pip install fastapi 'uvicorn[standard]' skops
     MODEL_FILE=model.skops uvicorn service:app --workers 2
 
 Each worker process loads the file, and looks once a second whether there is another one under its name. It
@@ -18,6 +18,7 @@ Ids may be numbers or text.
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -77,23 +78,27 @@ class Loaded:
         else:
             self.model = skops.io.load(path, trusted=TRUSTED)
         self.users, self.items = pd.Index(self.model.user_ids_), pd.Index(self.model.item_ids_)
+        self.has_names = hasattr(self.model, "feature_names_in_")
+        self.names = list(self.model.feature_names_in_) if self.has_names else ["user", "item"]
         self.at = datetime.now(UTC)
-        self.recommend(1, users=self.users[0])  # a model that cannot answer is refused here
+        # A model that cannot answer is refused here, and the first requests do not wait for what it keeps.
+        self.recommend(1, users=self.users[0])
+        self.recommend(1, ratings=self.table_of([self.items[0]], [1.0]))
 
-    def recommend(self, n: int, **query: object) -> list[Recommendation]:
+    def recommend(self, n: int, **query: object) -> list[dict[str, Id]]:
         """List that the model gives; its errors are sentences, which the caller gets."""
         try:
             table = self.model.recommend(n=n, **query)
         except (ValueError, TypeError) as error:
             raise HTTPException(422, str(error)) from None
-        rows = zip(table.iloc[:, 1].tolist(), table["score"].tolist(), strict=True)
-        return [Recommendation(item=item, score=score) for item, score in rows]
+        rows = zip(table[self.names[1]].tolist(), table["score"].tolist(), strict=True)
+        return [{"item": item, "score": score} for item, score in rows]
 
     def table_of(self, items: list[Id], ratings: list[float]) -> pd.DataFrame | list[list[Id]]:
         """Ratings of one person, whose id plays no role, in the form of those of fit."""
-        rows = [[0, item, rating] for item, rating in zip(items, ratings, strict=True)]
-        names = getattr(self.model, "feature_names_in_", None)
-        return rows if names is None else pd.DataFrame(rows, columns=[*names, "rating"])
+        if self.has_names:
+            return pd.DataFrame({self.names[0]: 0, self.names[1]: items, "rating": ratings})
+        return [[0, item, rating] for item, rating in zip(items, ratings, strict=True)]
 
 
 class Served:
@@ -135,6 +140,13 @@ def as_id(value: Id, known: pd.Index) -> Id:
         raise HTTPException(422, f"Ids of the model are {known.dtype}, got {value!r}.") from None
 
 
+def answer(
+    user: Id | None, known: bool, items: list[dict[str, Id]], unknown_items: list[Id] | tuple[()] = ()
+) -> JSONResponse:
+    """An `Answer` as JSON."""
+    return JSONResponse({"user": user, "known": known, "items": items, "unknown_items": unknown_items})
+
+
 async def look_for_models(served: Served) -> None:
     """Refresh the model once a second, for ever; a thread loads it, and requests go on meanwhile."""
     while True:
@@ -146,6 +158,8 @@ async def look_for_models(served: Served) -> None:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the model before the first request; without one the service does not start."""
     app.state.served = Served(Path(os.environ.get("MODEL_FILE", "model.skops")))
+    gc.collect()
+    gc.freeze()  # a full collection would go through all libraries, and stop the service for 0.1 s and more
     looking = asyncio.create_task(look_for_models(app.state.served))
     yield
     looking.cancel()
@@ -163,27 +177,28 @@ async def refuse(_: Request, error: RequestValidationError) -> JSONResponse:
 
 
 # The functions are `async`, so that one list follows the other: each takes a few milliseconds of CPU, and
-# threads would only take turns. More cores need more workers.
+# threads would only take turns. More cores need more workers. FastAPI sends a `JSONResponse` as it is:
+# `response_model` is for the documentation, and the answers are not checked against it.
 
 
-@app.get("/recommend/{user:path}")
-async def recommend(request: Request, user: str, n: Length = 10) -> Answer:
+@app.get("/recommend/{user:path}", response_model=Answer)
+async def recommend(request: Request, user: str, n: Length = 10) -> JSONResponse:
     """List of a user; of an unknown one, that of the average user."""
     now: Loaded = request.app.state.served.now
     wanted = as_id(user, now.users)
-    return Answer(user=wanted, known=wanted in now.users, items=now.recommend(n, users=wanted))
+    return answer(wanted, wanted in now.users, now.recommend(n, users=wanted))
 
 
-@app.post("/recommend")
+@app.post("/recommend", response_model=Answer)
 async def recommend_to_newcomer(
     request: Request, ratings: Annotated[list[Rating], Body(min_length=1, max_length=10_000)], n: Length = 10
-) -> Answer:
+) -> JSONResponse:
     """List that follows from some ratings; unknown items are left out, unless handle_unknown="error"."""
     now: Loaded = request.app.state.served.now
     items = [as_id(rating.item, now.items) for rating in ratings]
     unknown = [item for item in items if item not in now.items]
     table = now.table_of(items, [rating.rating for rating in ratings])
-    return Answer(user=None, known=False, items=now.recommend(n, ratings=table), unknown_items=unknown)
+    return answer(None, False, now.recommend(n, ratings=table), unknown)
 
 
 @app.get("/healthz")

@@ -73,7 +73,7 @@ class IdColumn:
 def named_columns(X: NDArray[np.generic] | pd.DataFrame) -> list[tuple[object, Column]]:
     """Name, or number, and values of each column."""
     if isinstance(X, pd.DataFrame):
-        return [(name, X.iloc[:, place]) for place, name in enumerate(X.columns)]
+        return list(X.items())
     return [(place, X[:, place]) for place in range(X.shape[1])]
 
 
@@ -287,6 +287,8 @@ def _check_ids(ids: NDArray[np.generic], numbers: NDArray[np.intp], label: str, 
 def _as_array(values: Any, what: str) -> NDArray[np.generic]:
     """Ratings or weights as an array of any shape and of any type but complex numbers."""
     values = as_pandas(values)
+    if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype):
+        values = values.to_numpy()  # scikit-learn checks an array faster
     is_array = hasattr(values, "dtype")
     if is_array and np.iscomplexobj(values):
         raise ValueError(

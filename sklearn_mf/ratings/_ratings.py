@@ -15,6 +15,8 @@ from sklearn_mf.ratings._field_cells import Exchange, FieldCells
 _CHUNK = 2**18
 # Most ratings in memory: their row numbers are int32.
 _MOST_IN_MEMORY = 2**31 - 1
+# Up to this many ratings, as those of one newcomer, a sort by comparison beats a counting sort over all ids.
+_FEW = 1024
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,8 @@ def sorted_by(
 
 def _order_by_ids(codes: list[NDArray[np.int32]], n_ids: tuple[int, ...]) -> NDArray[np.integer]:
     """Stable order of rows by their codes, (n_samples,) for each field -> (n_samples,)."""
+    if len(codes[0]) <= _FEW:
+        return np.lexsort(codes[::-1])
     order: NDArray[np.integer] = sorted_by(codes[-1], n_ids[-1])[0]
     for column, n in zip(codes[-2::-1], n_ids[-2::-1], strict=True):
         order = order[sorted_by(column[order], n)[0]]

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from sklearn_mf.ratings._columns import IdColumn, IdType
 
+# Ids in the type that the user gave.
+Values = NDArray[np.generic] | pd.api.extensions.ExtensionArray | pd.Series
+
 # Up to this many ids a binary search beats building a hash of the whole vocabulary.
 _FEW = 16
 
@@ -79,10 +82,19 @@ class Vocabulary:
 
     def column_of(self, codes: NDArray[np.integer]) -> pd.Series:
         """Ids of codes, none of them -1, as a column of the type that the user gave, (n,) -> (n,)."""
-        if len(codes) <= len(self.ids):
-            return self.column(self.ids[codes])
-        column = self.column(self.ids)  # converts each id once
-        return pd.Series(column.array.take(codes), dtype=column.dtype)
+        return pd.Series(self.values_of(codes))
+
+    def values_of(self, codes: NDArray[np.integer]) -> Values:
+        """Values of `column_of` from which a frame is made faster than from a Series, (n,) -> (n,).
+
+        An array, except for objects, since pandas would read an array of them as text.
+        """
+        if self.ids.dtype != object and self.dtype == str(self.ids.dtype):
+            return self.ids[codes]
+        few = len(codes) <= len(self.ids)
+        column = self.column(self.ids[codes] if few else self.ids)  # converts each id once
+        values = column.array if few else column.array.take(codes)
+        return pd.Series(values, dtype=column.dtype) if column.dtype == object else values
 
 
 def compatible_dtype(dtype: IdType, ids: NDArray[np.generic]) -> IdType:

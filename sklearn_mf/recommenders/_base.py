@@ -436,7 +436,7 @@ class BaseRecommender(ExportMixin, CallbackSupportMixin, BaseEstimator, metaclas
 
     def _recommendations(self, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
         """Table of a ranking of the query; warns of users whose list is empty."""
-        return recommendations(self, query, ranking)
+        return recommendations(query, ranking)
 
     def _read_codes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""

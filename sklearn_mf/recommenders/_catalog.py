@@ -85,7 +85,7 @@ class Catalog:
 
 def catalog_of(recommender: Fitted, caller: str) -> Catalog:
     """Catalog of a fitted recommender; raises in the name of the caller where it has not two fields."""
-    check_is_fitted(recommender)
+    check_is_fitted(recommender, "categories_")  # naming one attribute saves a search for all
     if len(recommender.categories_) != 2:
         raise ValueError(
             f"{caller} needs a model of two fields, users and items, but fit saw "
@@ -121,7 +121,7 @@ def vocabulary_of(recommender: Fitted, field: int) -> Vocabulary:
 
 def read_codes(recommender: Fitted, X: ArrayLike) -> NDArray[np.intp]:
     """Codes of rows of ids, (n_samples, n_fields), -1 for an unknown id."""
-    check_is_fitted(recommender)
+    check_is_fitted(recommender, "categories_")
     columns = read_ids_of(recommender, X).columns
     codes = [codes_of(recommender, field, column.ids) for field, column in enumerate(columns)]
     parts = [part.take(column.numbers) for part, column in zip(codes, columns, strict=True)]

@@ -163,7 +163,7 @@ class ExportMixin:
         Parameters
         ----------
         path : str or path
-            File to write.
+            File to write. It is replaced as a whole, so that a program that reads it never finds half of it.
 
         Raises
         ------

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from sklearn_mf.recommenders._catalog import Fitted, catalog_for_table, catalog_of
-from sklearn_mf.recommenders._query import Listing, RecommendQuery, user_column, warn_of_empty_lists
+from sklearn_mf.recommenders._catalog import Fitted, catalog_for_table
+from sklearn_mf.recommenders._query import Listing, RecommendQuery, user_values, warn_of_empty_lists
 from sklearn_mf.retrieval._tables import METRICS, nearest, ranking_table
 from sklearn_mf.retrieval._top_n import Ranking, top_n
 
@@ -28,13 +28,12 @@ def rank_by_mean(recommender: Listing, query: RecommendQuery) -> Ranking:
     return ranking._replace(scores=scores)
 
 
-def recommendations(recommender: Fitted, query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
+def recommendations(query: RecommendQuery, ranking: Ranking) -> pd.DataFrame:
     """Table of a ranking of the query; warns of users whose list is empty."""
     warn_of_empty_lists(query, ranking)
-    catalog = catalog_of(recommender, "recommend")
     found = ranking.columns if query.items is None else query.items[ranking.columns]
-    columns = user_column(recommender, query, ranking.rows), catalog.vocabularies[1].column_of(found)
-    return ranking_table(dict(zip(catalog.names, columns, strict=True)), ranking)
+    columns = user_values(query, ranking.rows), query.catalog.vocabularies[1].values_of(found)
+    return ranking_table(dict(zip(query.catalog.names, columns, strict=True)), ranking)
 
 
 def similar_ids(
@@ -49,7 +48,7 @@ def similar_ids(
     ranking = nearest(ranker._ranking_vectors(field), codes, n, metric, ranker._norm_bounds[field])
     vocabulary = catalog.vocabularies[field]
     columns = {
-        catalog.names[field]: vocabulary.column_of(codes[ranking.rows]),
-        "neighbor": vocabulary.column_of(ranking.columns),
+        catalog.names[field]: vocabulary.values_of(codes[ranking.rows]),
+        "neighbor": vocabulary.values_of(ranking.columns),
     }
     return ranking_table(columns, ranking)

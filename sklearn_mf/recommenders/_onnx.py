@@ -31,7 +31,17 @@ def write_onnx(recommender: Convertible, path: str | os.PathLike[str]) -> None:
     ]
     outputs = [(_OUTPUT, types.DoubleTensorType([None, 1]))]
     model = skl2onnx.convert_sklearn(recommender, type(recommender).__name__, inputs, final_types=outputs)
-    Path(path).write_bytes(model.SerializeToString())
+    _write_at_once(Path(path), model.SerializeToString())
+
+
+def _write_at_once(path: Path, content: bytes) -> None:
+    """Write under another name first, so that an interrupted write leaves an older file as it was."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def set_output_type(operator: Operator) -> None:

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn_mf.model._fold_in import FoldInRatings
 from sklearn_mf.ratings._columns import read_id_list, short_repr
 from sklearn_mf.ratings._seen_items import SeenItems
-from sklearn_mf.ratings._vocabulary import Vocabulary, compatible_dtype
-from sklearn_mf.recommenders._catalog import Fitted, catalog_for_table, codes_of
+from sklearn_mf.ratings._vocabulary import Values, Vocabulary, compatible_dtype
+from sklearn_mf.recommenders._catalog import Catalog, catalog_for_table, codes_of
 from sklearn_mf.recommenders._choices import read_choices
 from sklearn_mf.recommenders._newcomers import Extensible, read_fold_in
 from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, top_n
@@ -22,6 +22,8 @@ class RecommendQuery(NamedTuple):
 
     Parameters
     ----------
+    catalog : Catalog
+        Ids, column names and rated items of the recommender.
     ids : ndarray of shape (n_users,)
         Users as the caller gave them.
     codes : ndarray of shape (n_users,), intp
@@ -38,6 +40,7 @@ class RecommendQuery(NamedTuple):
         The only cells to choose from, as `top_n` takes them, where each user has candidates of their own.
     """
 
+    catalog: Catalog
     ids: NDArray[np.generic]
     codes: NDArray[np.intp]
     fold_in: FoldInRatings | None
@@ -83,15 +86,15 @@ def read_query(
         rated = SeenItems(fold_in.starts, fold_in.items, catalog.n_items), np.arange(len(ids))
         seen = [rated] if exclude_seen else []
     choices = read_choices(catalog, ids, seen, candidates, exclude)
-    return RecommendQuery(ids, codes, fold_in, int(n), *choices)
+    return RecommendQuery(catalog, ids, codes, fold_in, int(n), *choices)
 
 
-def user_column(recommender: Fitted, query: RecommendQuery, rows: NDArray[np.intp]) -> pd.Series:
+def user_values(query: RecommendQuery, rows: NDArray[np.intp]) -> Values:
     """Users as fit spells them; unknown ones as the caller gave them, in that dtype if it holds them."""
-    codes, dtype = query.codes[rows], recommender.id_types_[0]
+    codes, known = query.codes[rows], query.catalog.vocabularies[0]
     if (codes >= 0).all():
-        return Vocabulary(recommender.categories_[0], dtype).column_of(codes)
-    return Vocabulary(query.ids, compatible_dtype(dtype, query.ids)).column_of(rows)
+        return known.values_of(codes)
+    return Vocabulary(query.ids, compatible_dtype(known.dtype, query.ids)).values_of(rows)
 
 
 def warn_of_empty_lists(query: RecommendQuery, ranking: Ranking) -> None:

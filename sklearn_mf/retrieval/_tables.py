@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sklearn_mf.ratings._seen_items import SeenItems
+from sklearn_mf.ratings._vocabulary import Values
 from sklearn_mf.retrieval._top_n import Cells, Excluded, Ranking, top_n, unit_rows
 
 # Columns that the tables add to those of fit.
@@ -67,6 +68,6 @@ def nearest(
     )
 
 
-def ranking_table(columns: dict[Hashable, pd.Series], ranking: Ranking) -> pd.DataFrame:
+def ranking_table(columns: dict[Hashable, Values], ranking: Ranking) -> pd.DataFrame:
     """Table of columns of ids, (n_found,) each, followed by rank and score."""
     return pd.DataFrame({**columns, "rank": ranking.ranks, "score": ranking.scores})

@@ -248,5 +248,4 @@ def test_a_joblib_file_is_mapped_into_memory(models, tmp_path, monkeypatch):
     joblib.dump(models["numbers"], tmp_path / "model.joblib")
     loaded = service.Loaded(tmp_path / "model.joblib")
     assert isinstance(loaded.model.embeddings_[0], np.memmap)
-    found = [found.model_dump() for found in loaded.recommend(3, users=7)]
-    assert found == rows(models["numbers"].recommend(7, 3))
+    assert loaded.recommend(3, users=7) == rows(models["numbers"].recommend(7, 3))

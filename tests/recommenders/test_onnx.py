@@ -1,6 +1,7 @@
 """predict as ONNX: the runtime gives what the estimator predicts, alone and at the end of a pipeline."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -112,6 +113,23 @@ def test_an_id_that_predict_refuses_has_no_prediction(file):
     known = (asked < 1000).all(axis=1).to_numpy()
     np.testing.assert_array_equal(np.isnan(run(file, asked)[:, 0]), ~known)
     assert_same(file, model, asked[known])
+
+
+def test_a_write_that_fails_leaves_the_older_file(tmp_path, monkeypatch):
+    def write_half(path, content):
+        with open(path, "wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError("no space left")
+
+    X, y = ratings()
+    model, path = BASELINE.fit(X, y), tmp_path / "model.onnx"
+    model.to_onnx(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="no space left"):
+        model.to_onnx(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_array_has_numbered_inputs(file):

@@ -100,6 +100,8 @@ class Layout:
         Rows of each table of a field, padding included.
     batch_size : int
         Ratings in one step.
+    run : int
+        Ratings that lie side by side and are visited together. A batch has whole runs.
     n_window : int
         Rows of a window, of which the last that is its own is padding. Windows overlap in rows of no use to
         the earlier one.
@@ -110,6 +112,7 @@ class Layout:
     n_parts: int
     n_tables: tuple[int, ...]
     batch_size: int
+    run: int
     n_window: int
     windows: tuple[Window, ...]
 
@@ -132,18 +135,20 @@ class Layout:
         return np.random.default_rng([seed, epoch, n]).permutation(n).tolist() if n > 1 else [0]
 
     def order(self, seed: int, epoch: int, number: int = 0) -> NDArray[np.int32]:
-        """Visiting order of a window in an epoch, (n_window,), in rows of the window.
+        """Visiting order of a window in an epoch, (n_window / run,), in runs of the window.
 
-        In the place of each block stand its tiles in random order, the ratings of each in random order, and
-        then padding. It depends on seed, epoch and window alone, so that more epochs continue the same run.
+        In the place of each block stand its tiles in random order, the runs of each in random order, and then
+        padding. A run across the edge of two tiles is in the first. The order depends on seed, epoch and
+        window alone, so that more epochs continue the same training.
         """
         rng = np.random.default_rng([seed, epoch, number])
-        order = aligned((self.n_window,))
-        order[:] = self.ends()[number] - 1
+        order = aligned((self.n_window // self.run,))
+        order[:] = (self.ends()[number] - 1) // self.run
         for _, places in self.windows[number].blocks:
-            filled, n_tiles = places[0], len(places) - 2
+            edges = -(-places[:-1] // self.run)
+            filled, n_tiles = edges[0], len(edges) - 1
             for tile in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
-                first, last = places[tile : tile + 2]
+                first, last = edges[tile : tile + 2]
                 _write_shuffled(order[filled : filled + last - first], first, rng)
                 filled += last - first
         return order

@@ -1,5 +1,6 @@
 """The ratings as one padded array, in the places of a layout."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,14 +14,20 @@ from sklearn_mf.solvers.sgd._partition import Tiling
 
 
 def pack_ratings(
-    layout: Layout, tilings: list[Tiling], sources: list[NumberedRatings], intercept: float, scale: float
+    layout: Layout,
+    tilings: list[Tiling],
+    sources: list[NumberedRatings],
+    intercept: float,
+    scale: float,
+    seed: int = 0,
 ) -> NDArray[np.int32]:
     """Standardise and pad the ratings, (n_padded, n_fields + 2).
 
     A row holds the table row of the id of each field, the last row of the table in padding; then the bits of
     two float32: the target z = (y - m) / s, and the weight. Weights of the training ratings have mean 1,
     those of the held-out ratings are negated, in padding they are 0. All numbers of a rating lie side by
-    side: visiting in random order is one access to memory per rating.
+    side: visiting in random order is one access to memory per rating, or per run of ratings. Ratings that
+    are visited in runs lie in a random order within their tile, which `seed` determines.
     """
     training = sources[0].ratings
     packed = memory_beside(training, (layout.n_padded, training.n_fields + 2))
@@ -35,7 +42,17 @@ def pack_ratings(
             reals[:, 0] = source.ratings.standardized(intercept, scale, rows)
             reals[:, 1] = source.ratings.weights[rows] / divisors[number]
             packed[places] = part.take(order, axis=0)
+    if layout.run > 1:
+        _shuffle_tiles(packed, layout, np.random.default_rng(seed))
     return packed
+
+
+def _shuffle_tiles(packed: NDArray[np.int32], layout: Layout, rng: np.random.Generator) -> None:
+    """Shuffle the training ratings of each tile in place."""
+    for window in layout.windows:
+        for block in window.blocks:
+            for first, last in itertools.pairwise(window.first + block.places[:-1]):
+                packed[first:last] = packed[first:last].take(rng.permutation(last - first), axis=0)
 
 
 def _padding(layout: Layout) -> Iterator[slice]:

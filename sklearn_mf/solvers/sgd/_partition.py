@@ -15,6 +15,9 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 64, 512
 # The padded ratings make about this many steps, within the sizes above: more steps cost time, fewer make
 # stale gradients.
 _STEPS_AN_EPOCH = 256
+# Ratings that are visited together, where there are so many training ratings: a cache line has four, and the
+# next one is fetched with it.
+_RUN, _RUNS_FROM = 8, 2**19
 # Parts per field, so that two cores learn side by side; only from this many padded ratings on, and up to so
 # many fields.
 _PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**18, 3
@@ -122,8 +125,10 @@ def plan_layout(
     place of `n_parts` chooses.
     """
     n_ids, n_train, n_rows = sources[0].n_ids, len(sources[0]), sum(map(len, sources))
-    rounded, largest = rounded_up(n_rows + 1, _LARGE), min(rounded_up(n_train, _LARGE), _largest_batch())
+    largest = min(rounded_up(n_train, _LARGE), _largest_batch())
     size = choose_batch_size(n_train) if isinstance(batch_size, str) else min(batch_size, largest)
+    run = _RUN if n_train >= _RUNS_FROM and size % _RUN == 0 else 1
+    rounded = rounded_up(n_rows + run, _LARGE)  # the last run is padding
     n_parts = n_parts or choose_n_parts(len(n_ids), rounded, size)
     n_window = _choose_window(sum(n_ids), n_parts, size)
     tilings = [_tile_training(n_ids, n_train, width, n_parts, n_window, rounded <= n_window)]
@@ -131,7 +136,7 @@ def plan_layout(
     counts = [tiling.counts(source) for tiling, source in zip(tilings, sources, strict=True)]
     n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size, rounded, n_window)
     n_tables = tuple(rounded_up(-(-n // n_parts) + 1, _LARGE_TABLE) for n in n_ids)
-    return Layout(n_parts, n_tables, size, n_window, windows), tilings
+    return Layout(n_parts, n_tables, size, run, n_window, windows), tilings
 
 
 def _largest_batch() -> int:

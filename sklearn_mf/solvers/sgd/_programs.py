@@ -87,22 +87,30 @@ def _learn(
     batches: Tensor,
     scalars: SGDScalars,
     batch_size: int,
+    run: int,
     proximal: bool,
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after a step over each batch of a block.
 
-    `ratings`, (n_window, n_fields + 2), are packed by `pack_ratings`; `order`, (n_window,), is the visiting
-    order; `batches`, (2,), is the first batch and the one after the last; `proximal` says whether there is a
-    lasso penalty or a lower bound.
+    `ratings`, (n_window, n_fields + 2), are packed by `pack_ratings`; `order`, (n_window / run,), is the
+    visiting order of the runs; `batches`, (2,), is the first batch and the one after the last; `proximal`
+    says whether there is a lasso penalty or a lower bound.
     """
+    n_fields, n_columns, n_runs = len(tables), ratings.shape[1], batch_size // run
+    runs = tf.reshape(ratings, [-1, run * n_columns])
 
-    def learn(number: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+    def learn(number: Tensor, *tables_and_sums: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
-        rows = tf.slice(order, [number * batch_size], [batch_size])
-        return number + 1, *_step(tables, _unpacked(tf.gather(ratings, rows)), id_steps, scalars, proximal)
+        chosen = tf.gather(runs, tf.slice(order, [number * n_runs], [n_runs]))
+        batch = _training(_unpacked(tf.reshape(chosen, [batch_size, n_columns])))
+        before = tables_and_sums[:n_fields], tables_and_sums[n_fields:]
+        tables, sums = _step(*before, batch, id_steps, scalars, proximal)
+        return number + 1, *tables, *sums
 
-    _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, [batches[0], *tables])
-    return tables
+    sums = [tf.zeros_like(table[:, 0]) for table in tables]
+    state = [batches[0], *tables, *sums]
+    _, *state = tf.while_loop(lambda number, *_: number < batches[1], learn, state)
+    return state[:n_fields]
 
 
 def _score(
@@ -140,6 +148,11 @@ def _unpacked(packed: Tensor) -> Batch:
     return Batch(ids, tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32))
 
 
+def _training(batch: Batch) -> Batch:
+    """The batch with weights of 0 for held-out ratings, which may share the last run of a block."""
+    return batch._replace(w=tf.maximum(batch.w, 0.0))
+
+
 def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
     """Rows of the ids of a batch, F times (n_table, ...), F times (batch,) -> F times (batch, ...)."""
     return [tf.gather(table, field) for table, field in zip(tables, ids, strict=True)]
@@ -157,9 +170,17 @@ def _less(rows: Sequence[Tensor], means: list[Tensor | None]) -> list[Tensor]:
 
 
 def _step(
-    tables: Sequence[Tensor], batch: Batch, id_steps: IdSteps, scalars: SGDScalars, proximal: bool
-) -> list[Tensor]:
-    """Tables, F times (n_table, width), after a step down the gradient of J in the rows of a batch."""
+    tables: Sequence[Tensor],
+    sums: Sequence[Tensor],
+    batch: Batch,
+    id_steps: IdSteps,
+    scalars: SGDScalars,
+    proximal: bool,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Tables, F times (n_table, width), after a step down the gradient of J in the rows of a batch.
+
+    `sums`, F times (n_table,), is memory for sums by id.
+    """
     ids, z, w = batch
     charges = _rows(id_steps.charges, ids)
     l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
@@ -170,7 +191,8 @@ def _step(
     predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), len(parts))
     errors = predictions - z
     curvatures = [w * (square + ridge) for square, ridge in zip(squares, l2, strict=True)]
-    steps = _capped_steps(tables, ids, id_steps.rates, curvatures)
+    sums = _sums_by_id(sums, ids, curvatures)
+    steps = _capped_steps(_rows(id_steps.rates, ids), _rows(sums, ids))
     moved = [
         tf.tensor_scatter_nd_sub(
             table,
@@ -182,44 +204,37 @@ def _step(
         )
     ]
     if not proximal:
-        return moved
-    charged = [w * charge for charge in charges]
+        return moved, sums
+    sums = _sums_by_id(sums, ids, [w * charge for charge in charges])
     l1 = scalars.l1 * (1 - scalars.ridge_share)
-    return _proximal_step(moved, ids, means, charged, steps, l1, scalars.lower_bounds)
+    thresholds = [l1 * step * weight for step, weight in zip(steps, _rows(sums, ids), strict=True)]
+    return _proximal_step(moved, ids, means, thresholds, scalars.lower_bounds), sums
 
 
-def _capped_steps(
-    tables: Sequence[Tensor], ids: list[Tensor], rates: list[Tensor], curvatures: list[Tensor]
-) -> list[Tensor]:
-    """Steps of a batch from rates of the ids and curvatures of the ratings, F times (batch,).
+def _capped_steps(rates: list[Tensor], curvatures: list[Tensor]) -> list[Tensor]:
+    """Steps of a batch from rates and summed curvatures of the ids, F times (batch,) each -> the same.
 
     The sum L of the curvatures of an id bounds its block of the Gauss-Newton matrix, and F times the blocks
     bound the whole: a step of at most 1 / (F L) cannot overshoot, however often an id repeats and whatever
     its weights.
     """
-    return [
-        1 / tf.maximum(1 / rate, len(ids) * total)
-        for rate, total in zip(_rows(rates, ids), _sums_by_id(tables, ids, curvatures), strict=True)
-    ]
+    pairs = zip(rates, curvatures, strict=True)
+    return [1 / tf.maximum(1 / rate, len(rates) * total) for rate, total in pairs]
 
 
 def _proximal_step(
     tables: list[Tensor],
     ids: list[Tensor],
     means: list[Tensor | None],
-    charged: list[Tensor],
-    steps: list[Tensor],
-    l1: Tensor,
+    thresholds: list[Tensor],
     lower_bounds: Tensor,
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after the proximal step in the rows of a batch.
 
-    `charged`, F times (batch,), are the weights that each rating charges the penalty of its ids for. The
-    rows shrink to `means`, F times (batch, width), or to 0.
+    The rows shrink by `thresholds`, F times (batch,), to `means`, F times (batch, width), or to 0.
     """
-    id_weights = _sums_by_id(tables, ids, charged)
-    thresholds = [(l1 * step * weight)[:, None] for step, weight in zip(steps, id_weights, strict=True)]
-    distances = map(soft_threshold, _less(_rows(tables, ids), means), thresholds)
+    columns = [threshold[:, None] for threshold in thresholds]
+    distances = map(soft_threshold, _less(_rows(tables, ids), means), columns)
     shrunk = [
         tf.maximum(distance if mean is None else mean + distance, lower_bounds)
         for distance, mean in zip(distances, means, strict=True)
@@ -230,13 +245,17 @@ def _proximal_step(
     ]
 
 
-def _sums_by_id(tables: Sequence[Tensor], ids: list[Tensor], values: list[Tensor]) -> list[Tensor]:
-    """Sum of the values of all ratings of the same id in the batch, F times (batch,) -> F times (batch,)."""
-    sums = [
-        tf.tensor_scatter_nd_add(tf.zeros_like(table[:, 0]), field[:, None], value)
-        for table, field, value in zip(tables, ids, values, strict=True)
+def _sums_by_id(sums: Sequence[Tensor], ids: list[Tensor], values: list[Tensor]) -> list[Tensor]:
+    """Sums of the values of the batch by id, in the places of its ids, F times (n_table,).
+
+    The other places of `sums` keep what they had, since to clear a large table would take longer than a step.
+    """
+    return [
+        tf.tensor_scatter_nd_add(
+            tf.tensor_scatter_nd_update(of_field, field[:, None], tf.zeros_like(value)), field[:, None], value
+        )
+        for of_field, field, value in zip(sums, ids, values, strict=True)
     ]
-    return _rows(sums, ids)
 
 
 class CompiledSteps(NamedTuple):

@@ -86,7 +86,7 @@ class SGD(Solver[Model]):
         options, start, training = self.options, self.start, sources[0]
         width = table_width(start)
         self.layout, tilings = plan_layout(sources, options.batch_size, width, options.n_parts)
-        packed = pack_ratings(self.layout, tilings, sources, start.intercept, start.scale)
+        packed = pack_ratings(self.layout, tilings, sources, start.intercept, start.scale, options.seed)
         n_window, windows = self.layout.n_window, self.layout.windows
         #: Packed ratings of each window.
         self.windows = [shared(packed[window.first : window.first + n_window]) for window in windows]
@@ -210,6 +210,7 @@ class SGD(Solver[Model]):
                 tf.constant(block.batches(self.layout.batch_size, held_out=False), tf.int32),
                 scalars,
                 batch_size=self.layout.batch_size,
+                run=self.layout.run,
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 

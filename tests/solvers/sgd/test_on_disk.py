@@ -31,7 +31,7 @@ def solve(ratings, held_out, start, choice):
 
 
 def in_small_windows(monkeypatch):
-    monkeypatch.setattr(_partition, "_WINDOW", 500)
+    monkeypatch.setattr(_partition, "_WINDOW", 512)
     monkeypatch.setattr(_partition, "_BATCHES", 1)
     monkeypatch.setattr(_partition, "_VISITS_OF_A_ROW", 0)
     monkeypatch.setattr(_partition, "_CACHED_BYTES", 0)
@@ -45,9 +45,12 @@ def problem_with_unrated_ids():
     return hold_out(wide, 0.2, seed=0), wide_start
 
 
+@pytest.mark.parametrize("in_runs", [False, True])
 @pytest.mark.parametrize("small_windows", [False, True])
 @pytest.mark.parametrize("n_parts", [1, 2])
-def test_ratings_on_disk_give_the_bits_of_those_in_memory(n_parts, small_windows, monkeypatch):
+def test_ratings_on_disk_give_the_bits_of_those_in_memory(n_parts, small_windows, in_runs, monkeypatch):
+    if in_runs:
+        monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
     if small_windows:
         in_small_windows(monkeypatch)
         monkeypatch.setattr(_rated_ids, "_CHUNK", 300)
@@ -57,6 +60,8 @@ def test_ratings_on_disk_give_the_bits_of_those_in_memory(n_parts, small_windows
     model, history, n_windows = solve(training, held_out, start, choice)
     assert (n_windows > 2) == small_windows
     monkeypatch.undo()
+    if in_runs:
+        monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
     if small_windows:
         in_small_windows(monkeypatch)  # and other chunks
     from_disk, same_history, _ = solve(as_on_disk(training), as_on_disk(held_out), start, choice)
@@ -65,11 +70,35 @@ def test_ratings_on_disk_give_the_bits_of_those_in_memory(n_parts, small_windows
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_held_out_ratings_that_share_a_run_are_not_learnt_from(monkeypatch):
+    monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+    ratings, start = problem(n_ratings=4000)
+    training, held_out = hold_out(ratings, 0.2, seed=0)
+    choice = options(0.0, 0.05, max_iter=3, batch_size=16)
+    assert len(training.targets) % 8
+    models = [
+        solve(training, replace(held_out, targets=targets), start, choice)[0]
+        for targets in (held_out.targets, held_out.targets + 100)
+    ]
+    for one, other in zip(*map(tables_of, models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_runs_learn_as_well_as_single_ratings(monkeypatch):
+    ratings, start = problem(n_ratings=4000)
+    choice = options(0.0, 0.05, n_parts=2, max_iter=30, batch_size=64)
+    single = solve(ratings, None, start, choice)[1].curve
+    monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+    in_runs = solve(ratings, None, start, choice)[1].curve
+    assert in_runs != single
+    assert in_runs[-1] == pytest.approx(single[-1], rel=3e-2)
+
+
 def test_windows_learn_as_well_as_one_window(monkeypatch):
     ratings, start = problem(n_ratings=4000)
     choice = options(0.0, 0.05, n_parts=2, max_iter=30, batch_size=16)
     whole = solve(ratings, None, start, choice)[1].curve
-    monkeypatch.setattr(_partition, "_WINDOW", 500)
+    monkeypatch.setattr(_partition, "_WINDOW", 512)
     monkeypatch.setattr(_partition, "_BATCHES", 1)
     monkeypatch.setattr(_partition, "_VISITS_OF_A_ROW", 0)
     _, history, n_windows = solve(ratings, None, start, choice)

@@ -108,19 +108,28 @@ def in_small_windows(monkeypatch, n_rows):
     monkeypatch.setattr(_partition, "_VISITS_OF_A_ROW", 0)
 
 
+def rows_in_order(layout, number):
+    """Rows of a window in the order of an epoch."""
+    return (layout.order(0, 0, number)[:, None] * layout.run + np.arange(layout.run)).ravel()
+
+
+@pytest.mark.parametrize("in_runs", [False, True])
 @pytest.mark.parametrize("n_window", [10**6, 400])
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("n_ids", [(500,), (41, 30), (20, 11, 7)])
 def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(
-    n_ids, n_parts, n_window, monkeypatch
+    n_ids, n_parts, n_window, in_runs, monkeypatch
 ):
     in_small_windows(monkeypatch, n_window)
     monkeypatch.setattr(_partition, "_BATCHES", 1)
+    if in_runs:
+        monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
     ratings = ratings_of_sizes(900, *n_ids)
     is_held_out = np.random.default_rng(0).random(len(ratings.targets)) < 0.2
     train, held_out = ratings.take(~is_held_out), ratings.take(is_held_out)
     layout, codes, targets, weights = arranged(train, held_out, batch_size=16, n_parts=n_parts)
     assert (len(layout.windows) > 1) == (n_window == 400)
+    assert layout.run == (8 if in_runs else 1)
     met = [block.stratum.number for _, block in blocks_of(layout)]
     assert set(met) == set(range(n_parts ** len(n_ids)))
     for strata in itertools.chain(*(window.rounds for window in layout.windows)):
@@ -128,14 +137,14 @@ def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(
             assert len({block.stratum.parts[field] for block in strata}) == n_parts
     learnt, scored = [], []
     for number, window in enumerate(layout.windows):
-        order = window.first + layout.order(0, 0, number)
+        order = window.first + rows_in_order(layout, number)
         for block in window.blocks:
             for seen, held in ((learnt, False), (scored, True)):
                 first, last = block.batches(16, held)
                 rows = np.arange(16 * first, 16 * last)
                 assert len(rows) == 0 or rows[-1] < layout.n_window
                 rows = window.first + rows if held else order[rows]
-                rows = rows[weights[rows] != 0]
+                rows = rows[weights[rows] != 0 if held else weights[rows] > 0]
                 ids = codes[rows] * n_parts + block.stratum.parts
                 seen.extend(
                     (*cell, target, weight > 0)
@@ -203,6 +212,27 @@ def test_tiles_touch_few_rows_and_are_visited_one_after_another(n_parts, n_windo
             assert not np.array_equal(visited, np.sort(visited))
         own = order[order != layout.ends()[number] - 1]
         assert (weights[window.first + own] > 0).all()
+
+
+def test_runs_follow_no_order_of_the_ratings_and_are_visited_whole(monkeypatch):
+    monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+    ratings = ratings_of_sizes(2000, 40, 60)
+    layout, codes, _, weights = arranged(ratings, batch_size=16)
+    n = len(ratings.targets)
+    assert not np.array_equal(codes[:n], ratings.codes)
+    assert sorted(map(tuple, codes[:n])) == sorted(map(tuple, ratings.codes.tolist()))
+    users_of_runs = [len(set(run)) for run in codes[: n // 8 * 8, 0].reshape(-1, 8)]
+    assert np.median(users_of_runs) >= 6, "the ratings of a user lie apart"
+    order = layout.order(0, 0)
+    assert len(order) == layout.n_window // 8
+    assert sorted(order[: -(-n // 8)]) == list(range(-(-n // 8)))
+    assert not weights[8 * order[-1] : 8 * order[-1] + 8].any(), "the padding is a whole run"
+
+
+def test_few_ratings_or_batches_of_odd_sizes_have_no_runs(monkeypatch):
+    assert arranged(ratings_of(40))[0].run == 1
+    monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+    assert [arranged(ratings_of(40), batch_size=size)[0].run for size in (8, 12, 16)] == [8, 1, 8]
 
 
 def test_tables_in_the_cache_are_one_tile():
