@@ -1,7 +1,9 @@
 """Ratings and tables of embeddings in TensorFlow, for the solvers that update one field after another."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Self, TypeVar
 
 import numpy as np
@@ -29,6 +31,7 @@ from sklearn_mf.solvers.als._parts import CellsOnDisk, FieldParts, Part, PartSol
 from sklearn_mf.solvers.als._segments import cut_into_segments, segment_bounds
 from sklearn_mf.solvers.als._sweep import ALSScalars, common_program, program
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
+from sklearn_mf.utils._threads import n_threads
 
 # Type of the numbers of an array.
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -55,7 +58,8 @@ class FieldTables:
         self.ids = [rank_ids(*pair) for pair in zip(counts, bounds, strict=True)]
         self.rows = [rows_of(ids, n_ids) for ids, n_ids in zip(self.ids, ratings.n_ids, strict=True)]
         self.tables = self._tables_of(start)
-        self.fields = [self._parts(ratings, field, bounds[field]) for field in range(ratings.n_fields)]
+        with ThreadPoolExecutor(n_threads(ratings.n_fields)) as threads:
+            self.fields = list(threads.map(partial(self._parts, ratings), range(ratings.n_fields), bounds))
 
     def _block_cuts(self, n_fields: int) -> BlockCuts:
         """Cuts rows into blocks."""
@@ -76,10 +80,11 @@ class FieldTables:
     def _parts(self, ratings: Ratings, field: int, bounds: list[int]) -> FieldParts:
         """The parts of a field: on disk where the ratings are, else one in memory."""
         arguments = ratings, field, self.ids, self.rows, self.start, self._block_cuts(ratings.n_fields)
-        if not ratings.field_cells:
-            return FieldParts.in_memory(group_by_field(*arguments, tensor))
-        cells = CellsOnDisk.of(*arguments)
-        return FieldParts(tensor(cells.row_weights), bounds, cells.read, ratings.exchange)
+        with tf.device(self.tables[0].device):  # a device that the user chose is not known to this thread
+            if not ratings.field_cells:
+                return FieldParts.in_memory(group_by_field(*arguments, tensor))
+            cells = CellsOnDisk.of(*arguments)
+            return FieldParts(tensor(cells.row_weights), bounds, cells.read, ratings.exchange)
 
     def with_rows(self, start: Model) -> Self:
         """The same grouped ratings with the rows of another model."""
