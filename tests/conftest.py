@@ -1,5 +1,6 @@
 """Shared data: a small known low-rank truth and real MovieLens ratings. TensorFlow on one thread, silent."""
 
+import gc
 import os
 import warnings
 
@@ -19,6 +20,8 @@ from sklearn_mf.recommenders import _fitting, _phases
 
 # Parameters of MFRecommender for one phase, which learns from the observed ratings.
 OBSERVED_ALONE = {"unobserved_weight": 0, "prior_ratings": 0}
+# Parameters of MFRecommender for a fit of milliseconds, where the test is not of the solver.
+QUICK = {"solver": "als", "alpha": 0.05, "max_iter": 2, "random_state": 0, **OBSERVED_ALONE}
 
 
 def low_rank_ratings(n_users=40, n_items=30, n_ratings=600, n_fields=2, noise=0.1, seed=0):
@@ -34,6 +37,12 @@ def low_rank_ratings(n_users=40, n_items=30, n_ratings=600, n_fields=2, noise=0.
         (total**2).sum(1) - squares
     )
     return X, 3 + y + noise * rng.standard_normal(n_ratings)
+
+
+def pytest_collection_finish():
+    """Keep the modules, which stay to the end, out of the garbage collections of all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

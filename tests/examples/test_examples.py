@@ -16,7 +16,7 @@ import sklearn
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 DEMO = EXAMPLES / "plot_recommend_movies.py"
-PLOTS = sorted(EXAMPLES.glob("plot_*.py"))
+PLOTS = sorted({*EXAMPLES.glob("plot_*.py")} - {DEMO})  # the demo has tests of its own
 RATINGS = [(1, 10, 4), (1, 20, 3.5), (2, 10, 5), (3, 30, 1)]
 
 
@@ -128,6 +128,7 @@ def ratings_file(folder):
 def test_demo_reads_a_file(tmp_path, run_here):
     printed = run_here(DEMO, "--ratings", ratings_file(tmp_path), "--user", 7)
     assert re.search(r"^1 +Film \d+ \(1999\) +\d+ +\d\.\d+$", printed, flags=re.MULTILINE)
+    assert plt.get_fignums(), "the demo shows a picture"
 
 
 def test_demo_takes_the_first_user_where_500_is_not(tmp_path, run_here):

@@ -24,8 +24,8 @@ KINDS = [
     MFRecommender(4, penalty=None, max_iter=3, **OBSERVED_ALONE, random_state=0),
     MFRecommender(4, alpha=1.0, random_state=0),
     MFRecommender(0, random_state=0),
-    BayesianMFRecommender(4, max_iter=60, n_samples=13, random_state=0),
-    BayesianMFRecommender(0, max_iter=60, heteroscedastic=False, random_state=0),
+    BayesianMFRecommender(4, max_iter=30, n_samples=13, random_state=0),
+    BayesianMFRecommender(0, max_iter=30, heteroscedastic=False, random_state=0),
 ]
 PLAIN, TWO_PHASES, BAYESIAN = 0, 1, 9
 

@@ -23,6 +23,7 @@ from sklearn_mf.datasets import make_ratings
 from sklearn_mf.metrics import make_ranking_scorer
 from sklearn_mf.metrics._sampled import _sample
 from sklearn_mf.recommenders._catalog import catalog_of
+from tests.conftest import QUICK
 from tests.metrics.reference import NAMES
 
 PAIR = ["user", "item"]
@@ -44,7 +45,7 @@ def model(parts):
 
 
 def recommender(**parameters):
-    return MFRecommender(**{"embedding_dim": 4, "max_iter": 5, "random_state": 0, **parameters})
+    return MFRecommender(**{"embedding_dim": 4, **QUICK, "max_iter": 5, **parameters})
 
 
 class Fixed(BaseEstimator):

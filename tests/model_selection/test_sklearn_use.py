@@ -25,6 +25,7 @@ from sklearn_mf.model_selection import (
     TemporalSplit,
     WarmKFold,
 )
+from tests.conftest import QUICK
 from tests.model_selection.helpers import same
 
 SPLITTERS = [
@@ -39,7 +40,7 @@ SPLITTERS = [
     WarmKFold(3, random_state=0),
 ]
 TIMED = [LeaveLastOut(2), TemporalSplit(0.3), ColdUserSplit(3, given=2, random_state=0)]
-MODEL = MFRecommender(2, max_iter=2, random_state=0)
+MODEL = MFRecommender(2, **QUICK)
 UNKNOWN = pytest.mark.filterwarnings("ignore:Every id of '(user|item)' is unknown")  # what given=0 is for
 each = pytest.mark.parametrize("cv", SPLITTERS, ids=str)
 each_timed = pytest.mark.parametrize("cv", TIMED, ids=str)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from sklearn_mf import MFRecommender
 from sklearn_mf.ratings._columns import read_id_list
+from tests.conftest import QUICK
 
 N_USERS, N_ITEMS = 6, 5
 # Every user and item is rated, one rating is 0, no cell repeats, rows are in no order.
@@ -21,7 +22,13 @@ STARS = np.random.default_rng(1).integers(0, 6, len(CELLS)).astype(float)
 STARS[3] = 0.0
 
 
-def model(**parameters):
+def model():
+    """A model that is quick to fit: most tests are of what it is given."""
+    return MFRecommender(3, **QUICK)
+
+
+def solver(**parameters):
+    """A model of the solvers of the defaults, or of a penalty."""
     return MFRecommender(**{"embedding_dim": 3, "max_iter": 2, "random_state": 0, **parameters})
 
 
@@ -356,7 +363,7 @@ def test_sparse_tensor(reference):
 @pytest.mark.parametrize("fit_bias", [True, False])
 def test_empty_rows_and_columns_are_the_average(fit_bias):
     A = sparse("csr", cells=CELLS + np.array([1, 2]), shape=(N_USERS + 3, N_ITEMS + 4))
-    fitted = model(fit_bias=fit_bias, max_iter=30).fit(A)
+    fitted = solver(fit_bias=fit_bias, max_iter=30).fit(A)
     assert fitted.user_embeddings_.shape == (A.shape[0], 3)
     assert fitted.item_embeddings_.shape == (A.shape[1], 3)
     assert fitted.user_ids_.tolist() == list(range(A.shape[0]))
@@ -370,7 +377,7 @@ def test_empty_rows_and_columns_are_the_average(fit_bias):
     np.testing.assert_allclose(fitted.predict([[0, 3], [99, 3], [1, 3]])[:2].std(), 0, atol=1e-6)
     assert len(fitted.recommend(0, n=99)) == A.shape[1]
     # The rated ids are as if the empty ones were not there.
-    full = model(fit_bias=fit_bias, max_iter=30).fit(A[1 : N_USERS + 1, 2 : N_ITEMS + 2])
+    full = solver(fit_bias=fit_bias, max_iter=30).fit(A[1 : N_USERS + 1, 2 : N_ITEMS + 2])
     assert fitted.intercept_ == full.intercept_
 
 
@@ -406,10 +413,10 @@ def test_whole_number_weights_equal_repetition_in_any_order(parameters, seed):
         np.append(STARS, rng.normal(3, 1, 5)),
     )  # some rated twice
     weights = rng.integers(1, 5, len(cells))
-    weighted = model(**parameters).fit(cells, stars, sample_weight=weights)
+    weighted = solver(**parameters).fit(cells, stars, sample_weight=weights)
     order = rng.permutation(weights.sum())
     repeated = np.repeat(cells, weights, axis=0)[order], np.repeat(stars, weights)[order]
-    assert_same(model(**parameters).fit(*repeated), weighted)
+    assert_same(solver(**parameters).fit(*repeated), weighted)
 
 
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
@@ -418,8 +425,8 @@ def test_the_order_of_rows_does_not_matter(n_fields):
     table, ratings = rng.integers(0, 4, (40, n_fields)), rng.normal(size=40)
     order = rng.permutation(40)
     for weights in (np.ones(40), rng.uniform(0.1, 3, 40)):
-        fitted = model().fit(table, ratings, weights)
-        assert_same(model().fit(table[order], ratings[order], weights[order]), fitted)
+        fitted = solver().fit(table, ratings, weights)
+        assert_same(solver().fit(table[order], ratings[order], weights[order]), fitted)
 
 
 def test_one_weight_for_all_is_no_weight(reference):
@@ -451,7 +458,7 @@ SMALLEST = {
 @pytest.mark.parametrize("data", SMALLEST.values(), ids=SMALLEST.keys())
 def test_the_smallest_data_fit(data, parameters):
     table, ratings = data
-    fitted = model(clip=False, max_iter=20, **parameters).fit(table, ratings)
+    fitted = solver(clip=False, max_iter=20, **parameters).fit(table, ratings)
     predictions = fitted.predict(np.concatenate([table, table + 1000])[: len(table) + 1])
     assert np.isfinite(predictions).all()
     assert np.isfinite(fitted.loss_curve_).all()

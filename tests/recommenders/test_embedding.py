@@ -18,9 +18,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import BayesianMFRecommender, MFEmbedding, MFRecommender
-from tests.conftest import low_rank_ratings
-
-SMALL = {"max_iter": 2, "random_state": 0}
+from tests.conftest import QUICK, low_rank_ratings
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +28,11 @@ def pairs(frame):
 
 @pytest.fixture(scope="module")
 def fitted(pairs, frame):
-    return MFEmbedding(MFRecommender(3, **SMALL)).fit(pairs, frame.stars)
+    return MFEmbedding(MFRecommender(3, **QUICK)).fit(pairs, frame.stars)
 
 
 def test_embeddings_of_user_and_item_side_by_side(fitted, pairs, frame):
-    features, model = fitted.transform(pairs), MFRecommender(3, **SMALL).fit(pairs, frame.stars)
+    features, model = fitted.transform(pairs), MFRecommender(3, **QUICK).fit(pairs, frame.stars)
     users, films = np.searchsorted(model.user_ids_, pairs.user), np.searchsorted(model.item_ids_, pairs.film)
     assert features.dtype == np.float64
     np.testing.assert_array_equal(features[:, :3], model.user_embeddings_[users])
@@ -52,7 +50,7 @@ def test_an_unknown_id_has_the_average_of_its_field(fitted):
 
 
 def test_an_unknown_id_raises_where_the_recommender_says_so(pairs, frame):
-    strict = MFEmbedding(MFRecommender(3, handle_unknown="error", **SMALL)).fit(pairs, frame.stars)
+    strict = MFEmbedding(MFRecommender(3, handle_unknown="error", **QUICK)).fit(pairs, frame.stars)
     with pytest.raises(ValueError, match="not known from fit: 'nobody'"):
         strict.transform(pairs[:2].assign(user=["nobody", "u03"]))
 
@@ -60,7 +58,7 @@ def test_an_unknown_id_raises_where_the_recommender_says_so(pairs, frame):
 @pytest.mark.parametrize("n_fields", [1, 2, 3])
 def test_any_number_of_fields(n_fields):
     X, y = low_rank_ratings(n_fields=n_fields)
-    embedding = MFEmbedding(MFRecommender(2, **SMALL)).fit(X, y)
+    embedding = MFEmbedding(MFRecommender(2, **QUICK)).fit(X, y)
     model = embedding.recommender_
     parts = [rows[column] for rows, column in zip(model.embeddings_, X.T, strict=True)]
     np.testing.assert_array_equal(embedding.transform(X), np.hstack(parts))
@@ -70,7 +68,7 @@ def test_any_number_of_fields(n_fields):
 
 
 def test_no_dimensions_no_features(pairs, frame):
-    embedding = MFEmbedding(MFRecommender(0, **SMALL))
+    embedding = MFEmbedding(MFRecommender(0, **QUICK))
     assert embedding.fit_transform(pairs, frame.stars).shape == (len(pairs), 0)
     assert embedding.get_feature_names_out().tolist() == []
 
@@ -123,7 +121,7 @@ def test_none_is_a_seeded_recommender(pairs, frame):
 
 
 def test_other_ways_in(pairs, frame, fitted):
-    recommender = MFRecommender(3, **SMALL)
+    recommender = MFRecommender(3, **QUICK)
     np.testing.assert_array_equal(
         MFEmbedding(recommender).fit(frame).transform(pairs), fitted.transform(pairs)
     )
@@ -146,7 +144,7 @@ def test_refuses_what_is_no_recommender(recommender, pairs, frame):
 
 
 def test_a_failed_fit_leaves_it_as_it_was(fitted, pairs, frame):
-    fresh = MFEmbedding(MFRecommender(3, **SMALL))
+    fresh = MFEmbedding(MFRecommender(3, **QUICK))
     for embedding in (fresh, pickle.loads(pickle.dumps(fitted))):
         before = dict(vars(embedding))
         with pytest.raises(ValueError, match="Ratings must be"):
@@ -157,7 +155,7 @@ def test_a_failed_fit_leaves_it_as_it_was(fitted, pairs, frame):
 
 def test_weights_equal_repetition(pairs, frame):
     weights = np.arange(len(pairs)) % 3
-    weighted = MFEmbedding(MFRecommender(3, **SMALL)).fit(pairs, frame.stars, sample_weight=weights)
+    weighted = MFEmbedding(MFRecommender(3, **QUICK)).fit(pairs, frame.stars, sample_weight=weights)
     repeated = np.repeat(np.arange(len(pairs)), weights)
     plain = clone(weighted).fit(pairs.iloc[repeated], frame.stars.iloc[repeated])
     np.testing.assert_array_equal(weighted.transform(pairs), plain.transform(pairs))
@@ -166,7 +164,7 @@ def test_weights_equal_repetition(pairs, frame):
 def test_routing_of_sample_weight(pairs, frame):
     weights = np.where(frame.stars > 3, 3.0, 1.0)
     expected = np.average(frame.stars, weights=weights)
-    model = MFRecommender(3, **SMALL)
+    model = MFRecommender(3, **QUICK)
     with sklearn.config_context(enable_metadata_routing=True):
         with pytest.raises(UnsetMetadataPassedError, match=r"MFRecommender.fit"):
             MFEmbedding(model).fit(pairs, frame.stars, sample_weight=weights)
@@ -183,7 +181,7 @@ def test_routing_of_sample_weight(pairs, frame):
 
 
 def test_in_a_pipeline_and_a_search(pairs, frame):
-    pipe = make_pipeline(MFEmbedding(MFRecommender(**SMALL)), Ridge())
+    pipe = make_pipeline(MFEmbedding(MFRecommender(**QUICK)), Ridge())
     search = GridSearchCV(pipe, {"mfembedding__recommender__embedding_dim": [2, 4]}, cv=2)
     search.fit(pairs, frame.stars)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -191,18 +189,19 @@ def test_in_a_pipeline_and_a_search(pairs, frame):
     assert len(search.best_estimator_[-1].coef_) == 2 * dim
 
 
-def test_frozen_between_two_parts_of_the_ratings(fitted, pairs, frame):
+def test_frozen_between_two_parts_of_the_ratings(pairs, frame):
+    fitted = MFEmbedding(MFRecommender(3, max_iter=2, random_state=0)).fit(pairs, frame.stars)
     pipe = make_pipeline(FrozenEstimator(fitted), Ridge()).fit(pairs[300:], frame.stars[300:])
     np.testing.assert_array_equal(pipe[0].transform(pairs), fitted.transform(pairs))
     assert pipe.score(pairs, frame.stars) > 0
 
 
 def test_callbacks_reach_the_recommender(pairs, frame, capsys):
-    embedding = MFEmbedding(MFRecommender(3, **SMALL)).set_callbacks(ProgressBar())
+    embedding = MFEmbedding(MFRecommender(3, **QUICK)).set_callbacks(ProgressBar())
     embedding.fit(pairs, frame.stars)
     assert "MFRecommender" in capsys.readouterr().out
     monitor = ScoringMonitor(scoring="r2")
-    make_pipeline(MFEmbedding(MFRecommender(3, **SMALL).set_callbacks(monitor)), Ridge()).fit(
+    make_pipeline(MFEmbedding(MFRecommender(3, **QUICK).set_callbacks(monitor)), Ridge()).fit(
         pairs, frame.stars
     )
     log = monitor.get_logs().data_as_pandas
