@@ -115,14 +115,13 @@ LEARNT = {
     "check_transformer_general",
     "check_transformer_n_iter",
 }
-# With 30 and 10 columns of ids: the alternating solver spends most of the time on its graph. That weights
-# equal repetition with features too is checked in test_regression_prior.py.
+# With 30 and 10 columns of ids: the alternating solver spends most of the time on its graph.
 WIDE = {"check_sample_weight_equivalence_on_dense_data", "check_dtype_object"}
 
 
 def is_made(estimator, name):
     """Whether an estimator has a check, by the name of the check."""
-    is_slow = getattr(estimator, "solver", None) == "als" or isinstance(estimator, Featured)
+    is_slow = getattr(estimator, "solver", None) == "als"
     return not (is_slow and name in WIDE) and (estimator in MAIN or name in LEARNT)
 
 
