@@ -44,7 +44,7 @@ class TimeMixin(GroupsConsumerMixin):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_columns)
-            One row for each rating, users in the first column.
+            One row for each rating, with a column for each kind of id.
         y : array-like of shape (n_samples,), default=None
             Always ignored, exists for API compatibility.
         groups : array-like of shape (n_samples,), default=None

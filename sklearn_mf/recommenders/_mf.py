@@ -83,7 +83,7 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
         - 0 is the model of the observed ratings, whose lists are worse than the most popular items.
         - A smaller weight such as 1 predicts better where people rate what they are given, not what they
           choose.
-        - Other than two fields have no unobserved cells.
+        - Only ratings with two columns of ids have unobserved cells.
     unobserved_value : float or None, default=None
         Value of an unobserved cell, in units of the ratings; None: two standard deviations below the mean.
     prior_ratings : float, default=20

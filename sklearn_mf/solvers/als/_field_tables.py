@@ -39,7 +39,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 # Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
 _BLOCK_FLOATS = {"segments": 2**21, "gradient": 2**21, "blocks": 2**21, "cholesky": 2**21, "descent": 2**23}
-# Ratings from which on two fields are grouped side by side: fewer take little time, and the memory shows.
+# Ratings from which on the fields are grouped side by side, which takes more memory.
 _SIDE_BY_SIDE_FROM = 2**23
 _SPREAD = {"segments": 1.1, "gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
 
@@ -60,9 +60,12 @@ class FieldTables:
         self.ids = [rank_ids(*pair) for pair in zip(counts, bounds, strict=True)]
         self.rows = [rows_of(ids, n_ids) for ids, n_ids in zip(self.ids, ratings.n_ids, strict=True)]
         self.tables = self._tables_of(start)
-        side_by_side = len(ratings.targets) >= _SIDE_BY_SIDE_FROM
-        with ThreadPoolExecutor(n_threads(ratings.n_fields) if side_by_side else 1) as threads:
-            self.fields = list(threads.map(partial(self._parts, ratings), range(ratings.n_fields), bounds))
+        parts, fields = partial(self._parts, ratings), range(ratings.n_fields)
+        if len(ratings.targets) < _SIDE_BY_SIDE_FROM:
+            self.fields = list(map(parts, fields, bounds))
+        else:
+            with ThreadPoolExecutor(n_threads(ratings.n_fields)) as threads:
+                self.fields = list(threads.map(parts, fields, bounds))
 
     def _block_cuts(self, n_fields: int) -> BlockCuts:
         """Cuts rows into blocks."""

@@ -11,6 +11,7 @@ from sklearn_mf import MFRecommender
 from sklearn_mf.model._initialization import fresh_start
 from sklearn_mf.ratings._ratings import Ratings
 from sklearn_mf.solvers._training import ALSOptions
+from sklearn_mf.solvers.als import _field_tables
 from sklearn_mf.solvers.als import _grouping as grouping
 from sklearn_mf.solvers.als import _parts as parts
 from sklearn_mf.solvers.als import _segments as segments
@@ -62,6 +63,15 @@ def test_a_sweep_equals_that_over_padded_rows(ratings):
     np.testing.assert_allclose(objectives, expected, rtol=1e-6)
     for ours, theirs in zip(compiled.tables, padded.tables, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_fields_grouped_side_by_side_are_the_same(ratings, monkeypatch):
+    in_turn, expected = swept(ratings, "gradient")
+    monkeypatch.setattr(_field_tables, "_SIDE_BY_SIDE_FROM", 0)
+    side_by_side, objectives = swept(ratings, "gradient")
+    assert objectives == expected
+    for ours, theirs in zip(side_by_side.tables, in_turn.tables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @settings(max_examples=60, deadline=None)
