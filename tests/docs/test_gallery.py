@@ -103,8 +103,9 @@ def test_thumbnails_hold_the_whole_first_panel(panels, tmp_path):
     label = "a label that is longer than the sides of the panel, with its unit"
     axes[0].set(title="Title", xlabel=label, ylabel=label)
     axes[1].set_facecolor("blue")
+    open_figures = plt.get_fignums()
     panels["draw_panel"](figure, tmp_path / "panel.png")
-    assert plt.get_fignums() == [figure.number]
+    assert plt.get_fignums() == open_figures
     assert axes[0].get_title() == "Title"
     assert figure.axes == list(axes)
     plt.close(figure)
