@@ -17,7 +17,7 @@ from sklearn_mf.solvers.als._grouping import RatingsByField
 from sklearn_mf.solvers.als._least_squares import RowProblems, SegmentedRows, conjugate_gradient
 
 # Ratings in a segment; segments and most rows in a block; blocks in one call.
-_LENGTH, _SEGMENTS, _ROWS, _BLOCKS = 32, 128, 64, 64
+_LENGTH, _SEGMENTS, _ROWS, _BLOCKS = 32, 64, 32, 128
 #: Most ratings of a row.
 MOST_RATINGS = _LENGTH * _SEGMENTS
 # Floats in a cache line: rows of the design begin at one.

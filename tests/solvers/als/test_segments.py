@@ -87,9 +87,9 @@ def test_segments_hold_each_rating_of_the_rows_with_few_ratings_once(counts, ran
     cut = segments.cut_into_segments(starts, starts + counts, bounds)
     assert bounds[-1] == (counts <= segments.MOST_RATINGS).sum()
     assert (np.diff(bounds) > 0).all()
-    assert cut.shape == (len(bounds) - 1, 128, 3)
+    assert cut.shape == (len(bounds) - 1, segments._SEGMENTS, 3)
     for block, (first, last) in enumerate(pairwise(bounds)):
-        assert last - first <= 64
+        assert last - first <= segments._ROWS
         held = {row: [] for row in range(first, last)}
         for row, begin, end in cut[block]:
             held[first + row] += range(begin, min(begin + 32, end))
