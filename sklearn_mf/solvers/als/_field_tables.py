@@ -39,9 +39,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 # Floats in the design and the normal equations of a block, and the factor by which the numbers of ratings of
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
 _BLOCK_FLOATS = {"segments": 2**21, "gradient": 2**21, "blocks": 2**21, "cholesky": 2**21, "descent": 2**23}
+_SPREAD = {"segments": 1.1, "gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
 # Ratings from which on the fields are grouped side by side, which takes more memory.
 _SIDE_BY_SIDE_FROM = 2**23
-_SPREAD = {"segments": 1.1, "gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
 
 
 class FieldTables:

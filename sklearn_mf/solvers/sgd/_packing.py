@@ -19,7 +19,7 @@ def pack_ratings(
     sources: list[NumberedRatings],
     intercept: float,
     scale: float,
-    seed: int = 0,
+    seed: int,
 ) -> NDArray[np.int32]:
     """Standardise and pad the ratings, (n_padded, n_fields + 2).
 

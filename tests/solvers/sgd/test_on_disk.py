@@ -161,7 +161,7 @@ def test_the_plan_and_the_packed_array_take_memory_for_some_rows_at_a_time(monke
     tracemalloc.start()
     source = NumberedRatings(ratings, RatedIds.of(ratings))
     layout, tilings = _partition.plan_layout([source], "auto", 65)
-    packed = _packing.pack_ratings(layout, tilings, [source], 0.0, 1.0)
+    packed = _packing.pack_ratings(layout, tilings, [source], 0.0, 1.0, seed=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(packed, np.memmap)
