@@ -23,8 +23,17 @@ def sum_and_pair_products(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def prediction_terms(rows: Sequence[Tensor], has_bias: Tensor) -> Tensor:
     """Terms whose sum along a row is z_hat: the pair products, and the biases in the last column.
 
-    F times (n, width), scalar that is 1 where ids have biases -> (n, width).
+    F times (n, width), scalar that is 1 where ids have biases -> (n, width), or (n, 16) where 16 divides a
+    larger width: there, the columns that cannot be the biases are summed first.
     """
+    if not _has_lanes(rows[0]):
+        return _terms(rows, has_bias)
+    _, products = sum_and_pair_products([row[:, :-_LANES] for row in rows])
+    return lane_sums(products) + _terms([row[:, -_LANES:] for row in rows], has_bias)
+
+
+def _terms(rows: Sequence[Tensor], has_bias: Tensor) -> Tensor:
+    """Pair products, and in the last column the sums of the biases, F times (n, width) -> (n, width)."""
     total, products = sum_and_pair_products(rows)
     bias = bias_column(total)
     return products * (1 - bias) + total * (has_bias * bias)
@@ -40,9 +49,8 @@ def prediction_gradients(rows: Sequence[Tensor], has_bias: Tensor) -> list[Tenso
 
     It is the sum of the rows of the other fields, and 1 in the place of the bias.
     """
-    total = tf.add_n(rows)
-    others = rows[::-1] if len(rows) == 2 else [total - row for row in rows]
-    bias = bias_column(total)
+    others = rows[::-1] if len(rows) == 2 else [tf.add_n(rows) - row for row in rows]
+    bias = bias_column(rows[0])
     return [other * (1 - bias) + has_bias * bias for other in others]
 
 
@@ -53,14 +61,22 @@ def bias_column(rows: Tensor) -> Tensor:
 
 
 def row_sums(rows: Tensor) -> Tensor:
-    """Sums along rows, (n, width) -> (n,), as a product with ones: XLA vectorises it, unlike a sum.
+    """Sums along rows, (n, width) -> (n,), as a product with ones: XLA vectorises it, unlike a sum."""
+    lanes = lane_sums(rows)
+    return tf.linalg.matvec(lanes, tf.ones_like(lanes[0]))
 
-    Of many columns, every 16th are summed first, in vector registers.
-    """
+
+def lane_sums(rows: Tensor) -> Tensor:
+    """Rows of the same sums, (n, width) -> (n, 16) where 16 divides a larger width, by vector registers."""
+    if not _has_lanes(rows):
+        return rows
+    return tf.reduce_sum(tf.reshape(rows, [-1, rows.shape[1] // _LANES, _LANES]), 1)
+
+
+def _has_lanes(rows: Tensor) -> bool:
+    """Whether a known number of columns is a multiple of that of the lanes."""
     width = rows.shape[1]
-    if width is not None and width > _LANES and width % _LANES == 0:
-        rows = tf.reduce_sum(tf.reshape(rows, [-1, width // _LANES, _LANES]), 1)
-    return tf.linalg.matvec(rows, tf.ones_like(rows[0]))
+    return width is not None and width > _LANES and width % _LANES == 0
 
 
 def squared_loss(weights: Tensor, errors: Tensor, axis: int | None = None) -> Tensor:

@@ -1,5 +1,6 @@
 """Ids with ratings: a solver's tables hold no others, so that a fit costs what the ratings cost."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
@@ -105,6 +106,13 @@ class NumberedRatings:
 def chunks(ratings: Ratings) -> Iterator[slice]:
     """Runs of rows, of a size that bounds the memory of work on one of them."""
     return gen_batches(len(ratings.targets), _CHUNK)
+
+
+def chunks_of_ids(ratings: Ratings) -> Iterator[slice]:
+    """Runs of rows as `chunks`, each of all ratings of some ids of the first field."""
+    ids = ratings.codes[:, 0]
+    starts = np.unique(np.searchsorted(ids, ids[::_CHUNK]))
+    return itertools.starmap(slice, itertools.pairwise([*starts.tolist(), len(ids)]))
 
 
 def put_back(

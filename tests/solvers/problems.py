@@ -94,14 +94,14 @@ def spread_over_more_ids(ratings, start, factor):
 def visited(ratings, choice, epoch):
     """Rows of the ratings in the batches of an epoch of gradient descent, batch by batch."""
     source = NumberedRatings(ratings, RatedIds.of(ratings))
-    layout, tilings = _partition.plan_layout([source], choice.batch_size, 5, choice.n_parts)
-    row_of = np.full(layout.n_padded, -1)
-    for rows, order, places in _packing.places_of(layout, 0, source, tilings[0]):
-        row_of[places] = np.arange(rows.start, rows.stop)[order]
+    layout, tiled = _partition.plan_layout([source], choice.batch_size, 5, choice.n_parts)
+    row_of = np.full((layout.n_padded, layout.run), -1)
+    for rows, runs, places in _packing.places_of(layout, 0, tiled[0]):
+        row_of[places] = np.append(np.arange(rows.start, rows.stop), -1)[runs]
     for number in layout.visits(choice.seed, epoch):
         window = layout.windows[number]
         order = row_of[window.first + layout.order(choice.seed, epoch, number)]
         for block in itertools.chain(*window.rounds):
-            for batch in range(*block.batches(layout.batch_size, held_out=False)):
-                rows = order[batch * layout.batch_size : (batch + 1) * layout.batch_size]
+            for batch in range(*block.batches(layout.batch_size)):
+                rows = order[batch * layout.batch_size : (batch + 1) * layout.batch_size].ravel()
                 yield rows[rows >= 0]

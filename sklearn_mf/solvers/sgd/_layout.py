@@ -53,16 +53,16 @@ class Block(NamedTuple):
     stratum : Stratum
         Their stratum.
     places : ndarray of shape (n_tiles + 2,), int64
-        Row of the window of the first training rating of each tile and of the first held-out rating, and the
-        end of those. A block begins with a batch.
+        Row of the window of the first training run of each tile and of the first held-out run, and the end of
+        those. A block begins with a batch.
     """
 
     stratum: Stratum
     places: NDArray[np.int64]
 
-    def batches(self, batch_size: int, held_out: bool) -> tuple[int, int]:
-        """First batch, and the one after the last, with or without held-out ratings."""
-        return self.places[0] // batch_size, -(-self.places[-1 if held_out else -2] // batch_size)
+    def batches(self, batch_size: int) -> tuple[int, int]:
+        """First batch of training ratings, and the one after the last."""
+        return self.places[0] // batch_size, -(-self.places[-2] // batch_size)
 
 
 class Window(NamedTuple):
@@ -99,9 +99,9 @@ class Layout:
     n_tables : tuple of int, of length n_fields
         Rows of each table of a field, padding included.
     batch_size : int
-        Ratings in one step.
+        Runs in one step.
     run : int
-        Ratings that lie side by side and are visited together. A batch has whole runs.
+        Ratings of a run, a row of the padded array: they share the id of the first field.
     n_window : int
         Rows of a window, of which the last that is its own is padding. Windows overlap in rows of no use to
         the earlier one.
@@ -118,7 +118,7 @@ class Layout:
 
     @property
     def n_padded(self) -> int:
-        """Rows of the arrays of ratings, padding included."""
+        """Rows of the array of ratings, padding included."""
         return self.windows[-1].first + self.n_window
 
     def ends(self) -> list[int]:
@@ -135,20 +135,19 @@ class Layout:
         return np.random.default_rng([seed, epoch, n]).permutation(n).tolist() if n > 1 else [0]
 
     def order(self, seed: int, epoch: int, number: int = 0) -> NDArray[np.int32]:
-        """Visiting order of a window in an epoch, (n_window / run,), in runs of the window.
+        """Visiting order of a window in an epoch, (n_window,), in rows of the window.
 
         In the place of each block stand its tiles in random order, the runs of each in random order, and then
-        padding. A run across the edge of two tiles is in the first. The order depends on seed, epoch and
-        window alone, so that more epochs continue the same training.
+        padding. The order depends on seed, epoch and window alone, so that more epochs continue the same
+        training.
         """
         rng = np.random.default_rng([seed, epoch, number])
-        order = aligned((self.n_window // self.run,))
-        order[:] = (self.ends()[number] - 1) // self.run
+        order = aligned((self.n_window,))
+        order[:] = self.ends()[number] - 1
         for _, places in self.windows[number].blocks:
-            edges = -(-places[:-1] // self.run)
-            filled, n_tiles = edges[0], len(edges) - 1
+            filled, n_tiles = places[0], len(places) - 2
             for tile in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
-                first, last = edges[tile : tile + 2]
+                first, last = places[tile : tile + 2]
                 _write_shuffled(order[filled : filled + last - first], first, rng)
                 filled += last - first
         return order

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_mf.solvers._rated_ids import NumberedRatings, chunks
+from sklearn_mf.ratings._ratings import sorted_by
+from sklearn_mf.solvers._rated_ids import NumberedRatings, chunks_of_ids
 from sklearn_mf.solvers.sgd._layout import Block, Layout, Stratum, Window, rounds_of
 from sklearn_mf.solvers.sgd._memory import ALIGNMENT
 
@@ -15,9 +16,9 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 64, 512
 # The padded ratings make about this many steps, within the sizes above: more steps cost time, fewer make
 # stale gradients.
 _STEPS_AN_EPOCH = 256
-# Ratings that are visited together, where there are so many training ratings: a cache line has four, and the
-# next one is fetched with it.
-_RUN, _RUNS_FROM = 8, 2**19
+# Ratings of one id of the first field that are visited together, at most, and where there are so many
+# training ratings; the runs have room for up to this multiple of the ratings.
+_RUN, _RUNS_FROM, _ROOM = 8, 2**19, 1.25
 # Parts per field, so that two cores learn side by side; only from this many padded ratings on, and up to so
 # many fields.
 _PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**18, 3
@@ -47,6 +48,8 @@ class Tiling(NamedTuple):
         Parts of the ids of each field.
     n_ranges : list of int, of length n_fields
         Ranges of the ids of each part.
+    run : int
+        Ratings of one id of the first field that are visited together.
     n_mixed : int
         Tiles that each have ratings of all ids, where there is one range of each field.
     """
@@ -54,6 +57,7 @@ class Tiling(NamedTuple):
     n_ids: tuple[int, ...]
     n_parts: int
     n_ranges: list[int]
+    run: int = 1
     n_mixed: int = 1
 
     @property
@@ -80,12 +84,68 @@ class Tiling(NamedTuple):
             numbers += (codes // self.n_parts).sum(axis=1) % self.n_mixed
         return numbers
 
+    def groups(self, codes: NDArray[np.int32]) -> "Groups":
+        """Groups of all ratings of some ids of the first field, (n, n_fields), in the order of these ids."""
+        numbers = self.numbers(codes)
+        order, _ = sorted_by(numbers, self.size)
+        numbers, ids = numbers[order], codes[:, 0].take(order)
+        is_first = np.append(True, (numbers[1:] != numbers[:-1]) | (ids[1:] != ids[:-1]))
+        firsts = np.flatnonzero(is_first).astype(order.dtype)
+        lengths = np.diff(firsts, append=order.dtype.type(len(order)))
+        return Groups(order, numbers[firsts], firsts, lengths, -(-lengths // self.run))
+
     def counts(self, ratings: NumberedRatings) -> NDArray[np.int64]:
-        """Number of ratings of each tile of each stratum, (n_strata, n_tiles)."""
+        """Number of runs of each tile of each stratum, (n_strata, n_tiles)."""
         counts = np.zeros(self.size, dtype=np.int64)
-        for rows in chunks(ratings.ratings):
-            counts += np.bincount(self.numbers(ratings.codes(rows)), minlength=self.size)
+        for rows in chunks_of_ids(ratings.ratings):
+            groups = self.groups(ratings.codes(rows))
+            counts += np.bincount(groups.tiles, groups.n_runs, self.size).astype(np.int64)
         return counts.reshape(-1, self.n_tiles)
+
+    def runs(self, codes: NDArray[np.int32]) -> tuple[NDArray[np.signedinteger], NDArray[np.int32]]:
+        """Ratings in each run, (n_runs, run), and tile of each, (n_runs,), by tile; `codes` as in `groups`.
+
+        Those of a group are dealt out to its runs, so that a run has ratings from all of them; n stands in
+        empty places.
+        """
+        order, tiles, firsts, lengths, n_runs = self.groups(codes)
+        ends = np.repeat(firsts + lengths, n_runs)
+        steps = np.repeat(n_runs, n_runs)
+        places = np.repeat(firsts - np.cumsum(n_runs, dtype=firsts.dtype) + n_runs, n_runs)
+        places += np.arange(len(places), dtype=firsts.dtype)
+        places = places[:, None] + steps[:, None] * np.arange(self.run, dtype=firsts.dtype)
+        places[places >= ends[:, None]] = len(order)
+        return np.append(order, order.dtype.type(len(order)))[places], np.repeat(tiles, n_runs)
+
+
+class Groups(NamedTuple):
+    """Groups of the ratings of one id of the first field in one tile.
+
+    Parameters
+    ----------
+    order : ndarray of shape (n,), int32
+        The ratings by tile and then by id.
+    tiles : ndarray of shape (n_groups,), int32
+        Tile of each group.
+    firsts, lengths : ndarrays of shape (n_groups,), int32
+        Place of its first rating in the order, and number of its ratings.
+    n_runs : ndarray of shape (n_groups,), int32
+        Number of runs that hold them.
+    """
+
+    order: NDArray[np.signedinteger]
+    tiles: NDArray[np.int32]
+    firsts: NDArray[np.signedinteger]
+    lengths: NDArray[np.signedinteger]
+    n_runs: NDArray[np.signedinteger]
+
+
+class Tiled(NamedTuple):
+    """Ratings, their tiling, and the number of runs of each tile of each stratum, (n_strata, n_tiles)."""
+
+    ratings: NumberedRatings
+    tiling: Tiling
+    counts: NDArray[np.int64]
 
 
 def rounded_up(size: int, large: int) -> int:
@@ -117,7 +177,7 @@ def choose_n_parts(n_fields: int, n_rows: int, batch_size: int) -> int:
 
 def plan_layout(
     sources: list[NumberedRatings], batch_size: int | str, width: int, n_parts: int | None = None
-) -> tuple[Layout, list[Tiling]]:
+) -> tuple[Layout, list[Tiled]]:
     """Choose the shapes, the windows, and the tiles of each source.
 
     `sources` are the training ratings and perhaps ratings that are only scored; they share the arrays, so
@@ -127,16 +187,31 @@ def plan_layout(
     n_ids, n_train, n_rows = sources[0].n_ids, len(sources[0]), sum(map(len, sources))
     largest = min(rounded_up(n_train, _LARGE), _largest_batch())
     size = choose_batch_size(n_train) if isinstance(batch_size, str) else min(batch_size, largest)
-    run = _RUN if n_train >= _RUNS_FROM and size % _RUN == 0 else 1
-    rounded = rounded_up(n_rows + run, _LARGE)  # the last run is padding
+    rounded = rounded_up(n_rows + 1, _LARGE)  # the last is padding
     n_parts = n_parts or choose_n_parts(len(n_ids), rounded, size)
     n_window = _choose_window(sum(n_ids), n_parts, size)
-    tilings = [_tile_training(n_ids, n_train, width, n_parts, n_window, rounded <= n_window)]
-    tilings += [Tiling(n_ids, n_parts, [1] * len(n_ids)) for _ in sources[1:]]
-    counts = [tiling.counts(source) for tiling, source in zip(tilings, sources, strict=True)]
-    n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size, rounded, n_window)
+    training = _tile_training(n_ids, n_train, width, n_parts, n_window, rounded <= n_window)
+    run = _choose_run(training, n_train, size)
+    scored = Tiling(n_ids, n_parts, [1] * len(n_ids))
+    tilings = [each._replace(run=run) for each in (training, *(scored for _ in sources[1:]))]
+    tiled = [
+        Tiled(source, tiling, tiling.counts(source)) for source, tiling in zip(sources, tilings, strict=True)
+    ]
+    counts = [each.counts for each in tiled]
+    rounded = rounded_up(sum(int(each.sum()) for each in counts) + 1, _LARGE // run)
+    n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size // run, rounded, n_window // run)
     n_tables = tuple(rounded_up(-(-n // n_parts) + 1, _LARGE_TABLE) for n in n_ids)
-    return Layout(n_parts, n_tables, size, run, n_window, windows), tilings
+    return Layout(n_parts, n_tables, size // run, run, n_window, windows), tiled
+
+
+def _choose_run(tiling: Tiling, n_ratings: int, batch_size: int) -> int:
+    """Ratings of a run: a power of two that divides the batch and leaves few places of the runs empty."""
+    others = math.prod(tiling.n_ranges[1:]) * tiling.n_parts ** (len(tiling.n_ids) - 1) * tiling.n_mixed
+    n_groups = min(tiling.n_ids[0] * others, n_ratings)  # of the ratings of an id in a tile
+    run = _RUN if n_ratings >= _RUNS_FROM else 1
+    while batch_size % run or n_ratings + n_groups * (run - 1) / 2 > _ROOM * n_ratings:
+        run //= 2
+    return run
 
 
 def _largest_batch() -> int:
@@ -160,7 +235,7 @@ def _tile_training(
     if is_one:
         return Tiling(n_ids, n_parts, one_each)
     in_tile = n_parts ** len(n_ids) * min(_TILE_RATINGS, n_window // n_parts)
-    return Tiling(n_ids, n_parts, one_each, -(-n_ratings // in_tile))
+    return Tiling(n_ids, n_parts, one_each, n_mixed=-(-n_ratings // in_tile))
 
 
 def _plan_windows(

@@ -8,12 +8,13 @@ import tensorflow as tf
 from sklearn_mf.solvers._graph import Graph
 from sklearn_mf.solvers._objective import (
     elastic_net,
+    exact_sum,
+    lane_sums,
     prediction_errors,
     prediction_gradients,
     prediction_terms,
     row_sums,
     soft_threshold,
-    squared_loss,
 )
 from sklearn_mf.solvers._tensors import Tensor
 
@@ -64,13 +65,13 @@ class IdSteps(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Ratings of one step.
+    """Ratings of one step, n of them in n_runs runs.
 
     Parameters
     ----------
-    ids : list of tensors of shape (batch,), int32
+    ids : list of tensors of shape (n_runs,) for the first field and (n,) for the others, int32
         Table row of the id of each field.
-    z, w : tensors of shape (batch,), float32
+    z, w : tensors of shape (n,), float32
         Targets and weights.
     """
 
@@ -92,17 +93,16 @@ def _learn(
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after a step over each batch of a block.
 
-    `ratings`, (n_window, n_fields + 2), are packed by `pack_ratings`; `order`, (n_window / run,), is the
-    visiting order of the runs; `batches`, (2,), is the first batch and the one after the last; `proximal`
-    says whether there is a lasso penalty or a lower bound.
+    `ratings`, (n_window, 1 + (n_fields + 1) * run), are runs packed by `pack_ratings`; `order`, (n_window,),
+    is their visiting order; `batches`, (2,), is the first batch and the one after the last; `proximal` says
+    whether there is a lasso penalty or a lower bound.
     """
-    n_fields, n_columns, n_runs = len(tables), ratings.shape[1], batch_size // run
-    runs = tf.reshape(ratings, [-1, run * n_columns])
+    n_fields = len(tables)
 
     def learn(number: Tensor, *tables_and_sums: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
-        chosen = tf.gather(runs, tf.slice(order, [number * n_runs], [n_runs]))
-        batch = _training(_unpacked(tf.reshape(chosen, [batch_size, n_columns])))
+        chosen = tf.gather(ratings, tf.slice(order, [number * batch_size], [batch_size]))
+        batch = _training(_unpacked(chosen, n_fields, run))
         before = tables_and_sums[:n_fields], tables_and_sums[n_fields:]
         tables, sums = _step(*before, batch, id_steps, scalars, proximal)
         return number + 1, *tables, *sums
@@ -114,19 +114,26 @@ def _learn(
 
 
 def _score(
-    tables: list[Tensor], ratings: Tensor, batches: Tensor, has_bias: Tensor, batch_size: int
+    tables: list[Tensor], ratings: Tensor, rows: Tensor, has_bias: Tensor, n_scored: int, run: int
 ) -> Tensor:
-    """Weighted squared errors of a block, in training and held out, (2,), float64; as `_learn`."""
+    """Weighted squared errors of some rows, scalar, float64.
 
-    def score(number: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the squared errors of one batch."""
-        ids, z, w = _unpacked(tf.slice(ratings, [number * batch_size, 0], [batch_size, ratings.shape[1]]))
-        errors = prediction_errors(_rows(tables, ids), z, has_bias)
-        sums = [squared_loss(tf.maximum(sign * w, 0.0), errors) for sign in (1.0, -1.0)]
-        return number + 1, squares + tf.cast(tf.stack(sums), tf.float64)
+    `ratings` are as in `_learn`; `rows`, (2,), are the first row and the one after the last, of which
+    `n_scored` are scored at a time.
+    """
 
-    state = [batches[0], tf.zeros(2, tf.float64)]
-    _, squares = tf.while_loop(lambda number, _: number < batches[1], score, state)
+    def score(first: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the squared errors of the next rows; a slice at the end of a window begins with scored ones."""
+        start = tf.minimum(first, tf.shape(ratings)[0] - n_scored)
+        batch = _unpacked(tf.slice(ratings, [start, 0], [n_scored, ratings.shape[1]]), len(tables), run)
+        errors = prediction_errors(_spread(_rows(tables, batch.ids), batch.z), batch.z, has_bias)
+        numbers = start + tf.range(n_scored)
+        is_next = tf.cast((numbers >= first) & (numbers < rows[1]), tf.float32)
+        weights = tf.abs(batch.w) * _spread([is_next], batch.z)[0]
+        return first + n_scored, squares + exact_sum(weights * errors * errors)
+
+    state = [rows[0], tf.constant(0.0, tf.float64)]
+    _, squares = tf.while_loop(lambda first, _: first < rows[1], score, state)
     return squares
 
 
@@ -142,24 +149,39 @@ def _penalty(
     return tf.add_n([elastic_net(*pair, scalars.l1, scalars.l2) for pair in pairs])
 
 
-def _unpacked(packed: Tensor) -> Batch:
-    """Packed ratings, (batch, n_fields + 2), apart."""
-    *ids, z, w = tf.unstack(packed, axis=1)
-    return Batch(ids, tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32))
+def _unpacked(packed: Tensor, n_fields: int, run: int) -> Batch:
+    """Packed runs, (n_runs, 1 + (n_fields + 1) * run), as a batch of n = n_runs * run ratings."""
+    first, *columns = tf.split(packed, [1, *[run] * (n_fields + 1)], axis=1)
+    *ids, z, w = (tf.reshape(column, [-1]) for column in columns)
+    return Batch([first[:, 0], *ids], tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32))
 
 
 def _training(batch: Batch) -> Batch:
-    """The batch with weights of 0 for held-out ratings, which may share the last run of a block."""
+    """The batch with weights of 0 for held-out ratings, which may share the last batch of a block."""
     return batch._replace(w=tf.maximum(batch.w, 0.0))
 
 
 def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
-    """Rows of the ids of a batch, F times (n_table, ...), F times (batch,) -> F times (batch, ...)."""
+    """Rows of the ids of a batch, F times (n_table, ...), F times (n_rows,) -> F times (n_rows, ...)."""
     return [tf.gather(table, field) for table, field in zip(tables, ids, strict=True)]
 
 
+def _spread(values: Sequence[Tensor], ratings: Tensor) -> list[Tensor]:
+    """Values of ids, repeated for each of the n ratings, F times (n_rows, ...), (n,) -> F times (n, ...)."""
+    n = ratings.shape[0]
+    return [each if each.shape[0] == n else tf.repeat(each, n // each.shape[0], 0) for each in values]
+
+
+def _summed(values: Tensor, rows: Tensor) -> Tensor:
+    """Sums over the ratings of each id, one id a run or a rating, (n, ...), (n_rows,) -> (n_rows, ...)."""
+    n, n_rows = values.shape[0], rows.shape[0]
+    if n == n_rows:
+        return values
+    return tf.reduce_sum(tf.reshape(values, [n_rows, n // n_rows, *values.shape[1:]]), 1)
+
+
 def _means_of(means: list[Tensor | None], ids: list[Tensor]) -> list[Tensor | None]:
-    """Prior means of the ids of a batch, F times (batch, width), or None."""
+    """Prior means of the ids of a batch, F times (n_rows, width), or None."""
     pairs = zip(means, ids, strict=True)
     return [None if mean is None else tf.gather(mean, field) for mean, field in pairs]
 
@@ -185,30 +207,53 @@ def _step(
     charges = _rows(id_steps.charges, ids)
     l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
     rows, means = _rows(tables, ids), _means_of(id_steps.means, ids)
-    gradients = prediction_gradients(rows, scalars.has_bias)
+    # The gradients of two fields are the rows of the other, which need not be repeated.
+    gradients = prediction_gradients(rows if len(rows) == 2 else _spread(rows, z), scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
-    parts = [prediction_terms(rows, scalars.has_bias), *(gradient * gradient for gradient in gradients)]
-    predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), len(parts))
+    terms = prediction_terms(_spread(rows, z), scalars.has_bias)
+    parts = [terms, *(lane_sums(gradient * gradient) for gradient in gradients)]
+    predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), [part.shape[0] for part in parts])
     errors = predictions - z
-    curvatures = [w * (square + ridge) for square, ridge in zip(squares, l2, strict=True)]
+    id_weights = [_summed(w, field) for field in ids]
+    curvatures = [
+        _summed(w * (square + ridge), field)
+        for square, ridge, field in zip(_spread(squares, z), _spread(l2, z), ids, strict=True)
+    ]
     sums = _sums_by_id(sums, ids, curvatures)
     steps = _capped_steps(_rows(id_steps.rates, ids), _rows(sums, ids))
+    decays = [ridge * weight for ridge, weight in zip(l2, id_weights, strict=True)]
+    descents = _descents(steps, _spread(gradients, z), w * errors, decays, _less(rows, means))
     moved = [
-        tf.tensor_scatter_nd_sub(
-            table,
-            field[:, None],
-            (w * errors * step)[:, None] * gradient + (ridge * w * step)[:, None] * distance,
-        )
-        for table, field, distance, gradient, step, ridge in zip(
-            tables, ids, _less(rows, means), gradients, steps, l2, strict=True
-        )
+        tf.tensor_scatter_nd_sub(table, field[:, None], descent)
+        for table, field, descent in zip(tables, ids, descents, strict=True)
     ]
     if not proximal:
         return moved, sums
-    sums = _sums_by_id(sums, ids, [w * charge for charge in charges])
+    charged = [weight * charge for weight, charge in zip(id_weights, charges, strict=True)]
+    sums = _sums_by_id(sums, ids, charged)
     l1 = scalars.l1 * (1 - scalars.ridge_share)
     thresholds = [l1 * step * weight for step, weight in zip(steps, _rows(sums, ids), strict=True)]
     return _proximal_step(moved, ids, means, thresholds, scalars.lower_bounds), sums
+
+
+def _descents(
+    steps: list[Tensor],
+    gradients: list[Tensor],
+    weighted_errors: Tensor,
+    decays: list[Tensor],
+    distances: list[Tensor],
+) -> list[Tensor]:
+    """Steps down the gradient of J times their lengths, F times (n_rows, width).
+
+    The gradients of z_hat, F times (n, width), and the weighted errors, (n,), are of ratings; `steps` and
+    `decays`, F times (n_rows,), and the distances to the prior means, F times (n_rows, width), of ids.
+    """
+    return [
+        _summed((weighted_errors * of_ratings)[:, None] * gradient, step) + (decay * step)[:, None] * distance
+        for gradient, of_ratings, step, decay, distance in zip(
+            gradients, _spread(steps, weighted_errors), steps, decays, distances, strict=True
+        )
+    ]
 
 
 def _capped_steps(rates: list[Tensor], curvatures: list[Tensor]) -> list[Tensor]:

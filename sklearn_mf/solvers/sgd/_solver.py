@@ -28,6 +28,8 @@ from sklearn_mf.utils._threads import n_threads
 _SHORT, _ALIGNED = 48, 16
 # The rate falls by this factor each epoch, to no less than the floor (a share of the first rate).
 _DECAY, _FLOOR = 0.87, 0.1
+# Batches that are scored at a time: each needs the time of many small operations.
+_SCORED = 16
 # Lasso takes over from ridge in the course of this many epochs: the all-zero model is a stationary point,
 # into which a small random start would fall.
 _RAMP = 8
@@ -85,8 +87,8 @@ class SGD(Solver[Model]):
         """Lay out ratings, tables and weights of the ids, and choose the programs."""
         options, start, training = self.options, self.start, sources[0]
         width = table_width(start)
-        self.layout, tilings = plan_layout(sources, options.batch_size, width, options.n_parts)
-        packed = pack_ratings(self.layout, tilings, sources, start.intercept, start.scale, options.seed)
+        self.layout, tiled = plan_layout(sources, options.batch_size, width, options.n_parts)
+        packed = pack_ratings(self.layout, tiled, start.intercept, start.scale)
         n_window, windows = self.layout.n_window, self.layout.windows
         #: Packed ratings of each window.
         self.windows = [shared(packed[window.first : window.first + n_window]) for window in windows]
@@ -132,8 +134,7 @@ class SGD(Solver[Model]):
             for block in chain.from_iterable(window.rounds)
         ]
         sums = self.executor.map(lambda each: self._score(scalars, *each), blocks)
-        squares: NDArray[np.float64] = np.array([each.numpy() for each in sums]).sum(axis=0)
-        return squares
+        return np.sum(list(sums), axis=0)
 
     def _penalty(self, means: list[list[Tensor | None]], scalars: SGDScalars) -> float:
         """Penalty of all tables and of the coefficients of the features."""
@@ -207,19 +208,21 @@ class SGD(Solver[Model]):
                 ratings,
                 order,
                 id_steps,
-                tf.constant(block.batches(self.layout.batch_size, held_out=False), tf.int32),
+                tf.constant(block.batches(self.layout.batch_size), tf.int32),
                 scalars,
                 batch_size=self.layout.batch_size,
                 run=self.layout.run,
                 proximal=self.options.l1 > 0 or self.options.positive,
             )
 
-    def _score(self, scalars: SGDScalars, ratings: Tensor, block: Block) -> Tensor:
-        """Squared errors of a block in training and held out, (2,)."""
-        tables, size = block.stratum.pick(self.tables), self.layout.batch_size
+    def _score(self, scalars: SGDScalars, ratings: Tensor, block: Block) -> list[float]:
+        """Squared errors of a block in training and held out."""
+        tables, layout = block.stratum.pick(self.tables), self.layout
+        n_scored = layout.batch_size * (_SCORED if _SCORED * layout.batch_size <= layout.n_window else 1)
+        score = partial(self.programs.score, tables, ratings, n_scored=n_scored, run=layout.run)
         with tf.device(tables[0].device):
-            batches = tf.constant(block.batches(size, held_out=True), tf.int32)
-            return self.programs.score(tables, ratings, batches, scalars.has_bias, batch_size=size)
+            parts = [tf.constant(block.places[part], tf.int32) for part in ([0, -2], [-2, -1])]
+            return [float(score(part, scalars.has_bias)) for part in parts]
 
     def snapshot(self) -> Model:
         """Model of the present embeddings and biases."""

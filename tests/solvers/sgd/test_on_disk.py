@@ -70,7 +70,7 @@ def test_ratings_on_disk_give_the_bits_of_those_in_memory(n_parts, small_windows
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_held_out_ratings_that_share_a_run_are_not_learnt_from(monkeypatch):
+def test_held_out_ratings_that_share_a_batch_are_not_learnt_from(monkeypatch):
     monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
     ratings, start = problem(n_ratings=4000)
     training, held_out = hold_out(ratings, 0.2, seed=0)
@@ -160,8 +160,8 @@ def test_the_plan_and_the_packed_array_take_memory_for_some_rows_at_a_time(monke
     ratings = as_on_disk(Ratings(codes, rng.normal(size=n), rng.random(n), n_ids, np.zeros(n)))
     tracemalloc.start()
     source = NumberedRatings(ratings, RatedIds.of(ratings))
-    layout, tilings = _partition.plan_layout([source], "auto", 65)
-    packed = _packing.pack_ratings(layout, tilings, [source], 0.0, 1.0, seed=0)
+    layout, tiled = _partition.plan_layout([source], "auto", 65)
+    packed = _packing.pack_ratings(layout, tiled, 0.0, 1.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(packed, np.memmap)

@@ -49,12 +49,15 @@ def ratings_of_sizes(n, *n_ids):
 
 
 def arranged(*sources, batch_size="auto", width=10, n_parts=None):
+    """Layout, and codes, targets and weights of the places of all runs, one after the other."""
     n_ids = sources[0].n_ids
     ids = RatedIds(list(map(np.arange, n_ids)), n_ids)
     numbered = [NumberedRatings(source, ids) for source in sources]
-    layout, tilings = _partition.plan_layout(numbered, batch_size, width, n_parts)
-    packed = _packing.pack_ratings(layout, tilings, numbered, 0.0, 1.0, seed=0)
-    return layout, packed[:, :-2], *packed[:, -2:].view(np.float32).T
+    layout, tiled = _partition.plan_layout(numbered, batch_size, width, n_parts)
+    packed = _packing.pack_ratings(layout, tiled, 0.0, 1.0)
+    columns = packed[:, 1:].reshape(len(packed), -1, layout.run).swapaxes(0, 1).reshape(len(n_ids) + 1, -1)
+    codes = np.column_stack([np.repeat(packed[:, 0], layout.run), *columns[:-2]])
+    return layout, codes, *columns[-2:].view(np.float32)
 
 
 def blocks_of(layout):
@@ -108,9 +111,9 @@ def in_small_windows(monkeypatch, n_rows):
     monkeypatch.setattr(_partition, "_VISITS_OF_A_ROW", 0)
 
 
-def rows_in_order(layout, number):
-    """Rows of a window in the order of an epoch."""
-    return (layout.order(0, 0, number)[:, None] * layout.run + np.arange(layout.run)).ravel()
+def places_in(layout, window, runs):
+    """Places, among those of all runs, of the ratings of some runs of a window."""
+    return ((window.first + runs)[:, None] * layout.run + np.arange(layout.run)).ravel()
 
 
 @pytest.mark.parametrize("in_runs", [False, True])
@@ -120,10 +123,11 @@ def rows_in_order(layout, number):
 def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(
     n_ids, n_parts, n_window, in_runs, monkeypatch
 ):
-    in_small_windows(monkeypatch, n_window)
+    in_small_windows(monkeypatch, 2 * n_window if in_runs else n_window)
     monkeypatch.setattr(_partition, "_BATCHES", 1)
     if in_runs:
         monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+        monkeypatch.setattr(_partition, "_ROOM", 9)
     ratings = ratings_of_sizes(900, *n_ids)
     is_held_out = np.random.default_rng(0).random(len(ratings.targets)) < 0.2
     train, held_out = ratings.take(~is_held_out), ratings.take(is_held_out)
@@ -137,14 +141,17 @@ def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(
             assert len({block.stratum.parts[field] for block in strata}) == n_parts
     learnt, scored = [], []
     for number, window in enumerate(layout.windows):
-        order = window.first + rows_in_order(layout, number)
+        order = layout.order(0, 0, number)
         for block in window.blocks:
-            for seen, held in ((learnt, False), (scored, True)):
-                first, last = block.batches(16, held)
-                rows = np.arange(16 * first, 16 * last)
-                assert len(rows) == 0 or rows[-1] < layout.n_window
-                rows = window.first + rows if held else order[rows]
-                rows = rows[weights[rows] != 0 if held else weights[rows] > 0]
+            first, last = np.array(block.batches(layout.batch_size)) * layout.batch_size
+            assert first == block.places[0]
+            assert block.places[-1] < layout.n_window
+            visited = places_in(layout, window, order[first:last])
+            inside = places_in(layout, window, np.arange(*block.places[[0, -1]]))
+            for seen, rows in (
+                (learnt, visited[weights[visited] > 0]),
+                (scored, inside[weights[inside] != 0]),
+            ):
                 ids = codes[rows] * n_parts + block.stratum.parts
                 seen.extend(
                     (*cell, target, weight > 0)
@@ -214,25 +221,42 @@ def test_tiles_touch_few_rows_and_are_visited_one_after_another(n_parts, n_windo
         assert (weights[window.first + own] > 0).all()
 
 
-def test_runs_follow_no_order_of_the_ratings_and_are_visited_whole(monkeypatch):
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_a_run_has_ratings_of_one_id_and_from_all_its_items(n_parts, monkeypatch):
     monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
-    ratings = ratings_of_sizes(2000, 40, 60)
-    layout, codes, _, weights = arranged(ratings, batch_size=16)
-    n = len(ratings.targets)
-    assert not np.array_equal(codes[:n], ratings.codes)
-    assert sorted(map(tuple, codes[:n])) == sorted(map(tuple, ratings.codes.tolist()))
-    users_of_runs = [len(set(run)) for run in codes[: n // 8 * 8, 0].reshape(-1, 8)]
-    assert np.median(users_of_runs) >= 6, "the ratings of a user lie apart"
-    order = layout.order(0, 0)
-    assert len(order) == layout.n_window // 8
-    assert sorted(order[: -(-n // 8)]) == list(range(-(-n // 8)))
-    assert not weights[8 * order[-1] : 8 * order[-1] + 8].any(), "the padding is a whole run"
+    ratings = ratings_of_sizes(4000, 40, 400)
+    layout, codes, _, weights = arranged(ratings, batch_size=16, n_parts=n_parts)
+    assert (layout.run, layout.batch_size) == (8, 2)
+    n_runs = 0
+    for first, block in blocks_of(layout):
+        runs = slice(first + block.places[0], first + block.places[-2])
+        users, items = codes.reshape(-1, 8, 2)[runs].transpose(2, 0, 1)
+        filled = weights.reshape(-1, 8)[runs] > 0
+        assert (users == users[:, :1]).all()
+        n_ratings = np.bincount(users[filled])
+        np.testing.assert_array_equal(np.bincount(users[:, 0]), -(-n_ratings // 8))
+        assert np.ptp(filled.sum(axis=1)[users[:, 0] == 0]) <= 1, "the empty places are shared out"
+        spans = np.ptp(np.where(filled, items, items[:, :1]), axis=1)
+        assert np.median(spans) > 0.6 * 400 / n_parts, "the ratings of a run are from all items"
+        n_runs += len(users)
+    assert 1 <= 8 * n_runs / len(ratings.targets) <= 1.25
 
 
 def test_few_ratings_or_batches_of_odd_sizes_have_no_runs(monkeypatch):
-    assert arranged(ratings_of(40))[0].run == 1
+    ratings = ratings_of_sizes(2000, 10, 300)
+    assert arranged(ratings)[0].run == 1
     monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
-    assert [arranged(ratings_of(40), batch_size=size)[0].run for size in (8, 12, 16)] == [8, 1, 8]
+    assert [arranged(ratings, batch_size=size)[0].run for size in (8, 12, 13, 16)] == [8, 4, 1, 8]
+
+
+@pytest.mark.parametrize(("n_users", "run"), [(20, 8), (130, 4), (250, 2), (1000, 1)])
+def test_runs_are_as_long_as_the_ids_have_ratings(n_users, run, monkeypatch):
+    monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+    ratings = ratings_of_sizes(1500, n_users, 3000)
+    layout, *_ = arranged(ratings, batch_size=16)
+    assert layout.run == run
+    (_, block), *_ = blocks_of(layout)
+    assert 1 <= run * block.places[-2] / len(ratings.targets) <= 1.25
 
 
 def test_tables_in_the_cache_are_one_tile():
@@ -277,9 +301,13 @@ def test_row_numbers_of_many_ratings_stay_below_the_limit(monkeypatch):
         assert layout.order(0, 0, number).max() < 512
 
 
+@pytest.mark.parametrize("in_runs", [False, True])
 @pytest.mark.parametrize("n_parts", [1, 2])
-def test_the_places_do_not_depend_on_the_number_of_rows_read_at_a_time(n_parts, monkeypatch):
-    in_small_windows(monkeypatch, 400)
+def test_the_places_do_not_depend_on_the_number_of_rows_read_at_a_time(n_parts, in_runs, monkeypatch):
+    in_small_windows(monkeypatch, 800 if in_runs else 400)
+    if in_runs:
+        monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+        monkeypatch.setattr(_partition, "_ROOM", 9)
     monkeypatch.setattr(_partition, "_CACHED_BYTES", 0)
     monkeypatch.setattr(_partition, "_TILE_BYTES", 400)
     ratings = ratings_of_sizes(1000, 41, 30)
@@ -287,11 +315,9 @@ def test_the_places_do_not_depend_on_the_number_of_rows_read_at_a_time(n_parts, 
     _, *whole = arranged(train, held_out, n_parts=n_parts, batch_size=16)
     monkeypatch.setattr(_rated_ids, "_CHUNK", 77)
     layout, *parts = arranged(train, held_out, n_parts=n_parts, batch_size=16)
-    filled = np.zeros(layout.n_padded, dtype=bool)
-    for window, end in zip(layout.windows, layout.ends(), strict=True):
-        filled[window.first : window.first + end] = True
+    assert layout.run == (8 if in_runs else 1)
     for ours, theirs in zip(parts, whole, strict=True):
-        np.testing.assert_array_equal(ours[filled], theirs[filled])
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("shape", [(1,), (7, 3), (1000, 4)])
