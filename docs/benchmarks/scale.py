@@ -4,8 +4,9 @@
 
 PYTHON is an interpreter with cmfrec, or libmf, NumPy and pandas. Ratings and settings are those of the scale
 cases of suite.py at rank 64; the fits take turns. A pass of "als", of "sgd", of cmfrec's ALS by conjugate
-gradient and of LIBMF is (fit of 11 passes - fit of 1) / 10, at 20M (fit of 4 - fit of 1) / 3, in wall-clock
-and in CPU seconds of all threads. The CPU seconds tell more where other work shares the machine. "als,
+gradient and of LIBMF is (fit of 11 passes - fit of 1) / 10, in wall-clock and in CPU seconds of all threads;
+the short passes of "sgd" and LIBMF are 41 and 1, and at 20M all are 4 and 1. The CPU seconds tell more where
+other work shares the machine. "als,
 padded" does without the compiled conjugate gradient. `--whole` adds fits of 15 passes at the largest size.
 Memory is the peak of a second fit above the columns, in a process whose first fit compiled the programs of
 the same shapes; the rest of the peak of the first fit is the compilation's, and depends little on the size.
@@ -25,12 +26,19 @@ import numpy as np
 
 measuring.SIZES["2M"] = 2_000_000
 DIM, WHOLE = 64, 15
-# Least and most passes of a fit.
-FEW, MANY = 1, {"20M": 4}
+# Least passes of a fit, and most: of all, of the short passes of gradient descent, and of large fits.
+FEW, MANY, MANY_SHORT, MANY_LONG = 1, 11, 41, 4
 OURS = ("als", "als, padded", "sgd")
 RIVALS = ("cmfrec", "libmf")
 # Each beside its rival.
 BESIDE = {"als": "cmfrec", "als, padded": "cmfrec", "sgd": "libmf"}
+
+
+def many(who: str, size: str) -> int:
+    """Most passes of a fit."""
+    if size == "20M":
+        return MANY_LONG
+    return MANY_SHORT if who in ("sgd", "libmf") else MANY
 
 
 def fit_ours(who: str, train: measuring.Columns, passes: int) -> object:
@@ -95,10 +103,9 @@ def in_fresh_process(python: str, who: str, size: str, passes: int) -> dict[str,
 
 def print_passes(size: str, rounds: list[dict[tuple[str, int], dict[str, float]]], names: list[str]) -> None:
     """Seconds a pass of each, medians over the rounds, and ratios round by round."""
-    many = MANY.get(size, 11)
     taken = {
-        (who, clock): np.array([one[who, many][clock] - one[who, FEW][clock] for one in rounds])
-        / (many - FEW)
+        (who, clock): np.array([one[who, many(who, size)][clock] - one[who, FEW][clock] for one in rounds])
+        / (many(who, size) - FEW)
         for who in names
         for clock in ("s", "cpu")
     }
@@ -153,7 +160,7 @@ def main() -> None:
     for size in arguments.sizes:
         if not measuring.scale_file(size).exists():
             make(size)
-        fits = [(who, passes) for passes in (FEW, MANY.get(size, 11)) for who in names]
+        fits = [*((who, FEW) for who in names), *((who, many(who, size)) for who in names)]
         rounds = [
             {(who, passes): in_fresh_process(pythons[who], who, size, passes) for who, passes in fits}
             for _ in range(arguments.repeats)
