@@ -52,15 +52,16 @@ class IdSteps(NamedTuple):
     ----------
     rates : list of tensors of shape (n_table,), float32
         Step of one rating.
-    charges : list of tensors of shape (n_table,), float32
+    charges : list of tensors of shape (n_table,), float32, or None
         Factor of the penalty of one rating: (W_j + n0) / W_j for an id of summed weight W_j, where n0 is the
-        number of prior ratings. The ratings of an id so add up to the penalty of W_j + n0.
+        number of prior ratings. The ratings of an id so add up to the penalty of W_j + n0. None without prior
+        ratings, where it is 1.
     means : list of tensors of shape (n_table, width), float32, or None
         Prior means of the rows; None in a field without features.
     """
 
     rates: list[Tensor]
-    charges: list[Tensor]
+    charges: list[Tensor | None]
     means: list[Tensor | None]
 
 
@@ -97,20 +98,17 @@ def _learn(
     is their visiting order; `batches`, (2,), is the first batch and the one after the last; `proximal` says
     whether there is a lasso penalty or a lower bound.
     """
-    n_fields = len(tables)
 
-    def learn(number: Tensor, *tables_and_sums: Tensor) -> tuple[Tensor, ...]:
+    def learn(number: Tensor, sums: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
         """Take a step down the gradient of one batch."""
         chosen = tf.gather(ratings, tf.slice(order, [number * batch_size], [batch_size]))
-        batch = _training(_unpacked(chosen, n_fields, run))
-        before = tables_and_sums[:n_fields], tables_and_sums[n_fields:]
-        tables, sums = _step(*before, batch, id_steps, scalars, proximal)
-        return number + 1, *tables, *sums
+        batch = _training(_unpacked(chosen, len(tables), run))
+        return number + 1, *_step(tables, sums, batch, id_steps, scalars, proximal)
 
-    sums = [tf.zeros_like(table[:, 0]) for table in tables]
-    state = [batches[0], *tables, *sums]
-    _, *state = tf.while_loop(lambda number, *_: number < batches[1], learn, state)
-    return state[:n_fields]
+    sums = tf.concat([tf.zeros_like(table[:, 0]) for table in tables], 0)
+    state = [batches[0], sums, *tables]
+    _, _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, state)
+    return tables
 
 
 def _score(
@@ -127,10 +125,10 @@ def _score(
         start = tf.minimum(first, tf.shape(ratings)[0] - n_scored)
         batch = _unpacked(tf.slice(ratings, [start, 0], [n_scored, ratings.shape[1]]), len(tables), run)
         errors = prediction_errors(_spread(_rows(tables, batch.ids), batch.z), batch.z, has_bias)
+        of_runs = _summed(tf.abs(batch.w) * errors * errors, batch.ids[0])
         numbers = start + tf.range(n_scored)
         is_next = tf.cast((numbers >= first) & (numbers < rows[1]), tf.float32)
-        weights = tf.abs(batch.w) * _spread([is_next], batch.z)[0]
-        return first + n_scored, squares + exact_sum(weights * errors * errors)
+        return first + n_scored, squares + exact_sum(is_next * of_runs)
 
     state = [rows[0], tf.constant(0.0, tf.float64)]
     _, squares = tf.while_loop(lambda first, _: first < rows[1], score, state)
@@ -186,6 +184,12 @@ def _means_of(means: list[Tensor | None], ids: list[Tensor]) -> list[Tensor | No
     return [None if mean is None else tf.gather(mean, field) for mean, field in pairs]
 
 
+def _charges_of(charges: list[Tensor | None], ids: list[Tensor]) -> list[Tensor]:
+    """Charges of the ids of a batch, F times (n_rows,); 1 in the place of None."""
+    pairs = zip(charges, ids, strict=True)
+    return [tf.ones(field.shape) if charge is None else tf.gather(charge, field) for charge, field in pairs]
+
+
 def _less(rows: Sequence[Tensor], means: list[Tensor | None]) -> list[Tensor]:
     """Rows minus their prior means, F times (n, width), F times (n, width) or None -> F times (n, width)."""
     return [row if mean is None else row - mean for row, mean in zip(rows, means, strict=True)]
@@ -193,18 +197,18 @@ def _less(rows: Sequence[Tensor], means: list[Tensor | None]) -> list[Tensor]:
 
 def _step(
     tables: Sequence[Tensor],
-    sums: Sequence[Tensor],
+    sums: Tensor,
     batch: Batch,
     id_steps: IdSteps,
     scalars: SGDScalars,
     proximal: bool,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Tables, F times (n_table, width), after a step down the gradient of J in the rows of a batch.
+) -> tuple[Tensor, ...]:
+    """Memory for sums by id, (n_rows of all tables,), and tables, F times (n_table, width), after a step.
 
-    `sums`, F times (n_table,), is memory for sums by id.
+    The step goes down the gradient of J in the rows of a batch.
     """
     ids, z, w = batch
-    charges = _rows(id_steps.charges, ids)
+    charges = _charges_of(id_steps.charges, ids)
     l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
     rows, means = _rows(tables, ids), _means_of(id_steps.means, ids)
     # The gradients of two fields are the rows of the other, which need not be repeated.
@@ -219,8 +223,9 @@ def _step(
         _summed(w * (square + ridge), field)
         for square, ridge, field in zip(_spread(squares, z), _spread(l2, z), ids, strict=True)
     ]
-    sums = _sums_by_id(sums, ids, curvatures)
-    steps = _capped_steps(_rows(id_steps.rates, ids), _rows(sums, ids))
+    places = _places(tables, ids)
+    sums, of_ids = _sums_by_id(sums, places, curvatures)
+    steps = _capped_steps(_rows(id_steps.rates, ids), of_ids)
     decays = [ridge * weight for ridge, weight in zip(l2, id_weights, strict=True)]
     descents = _descents(steps, _spread(gradients, z), w * errors, decays, _less(rows, means))
     moved = [
@@ -228,12 +233,12 @@ def _step(
         for table, field, descent in zip(tables, ids, descents, strict=True)
     ]
     if not proximal:
-        return moved, sums
+        return sums, *moved
     charged = [weight * charge for weight, charge in zip(id_weights, charges, strict=True)]
-    sums = _sums_by_id(sums, ids, charged)
+    sums, of_ids = _sums_by_id(sums, places, charged)
     l1 = scalars.l1 * (1 - scalars.ridge_share)
-    thresholds = [l1 * step * weight for step, weight in zip(steps, _rows(sums, ids), strict=True)]
-    return _proximal_step(moved, ids, means, thresholds, scalars.lower_bounds), sums
+    thresholds = [l1 * step * weight for step, weight in zip(steps, of_ids, strict=True)]
+    return sums, *_proximal_step(moved, ids, means, thresholds, scalars.lower_bounds)
 
 
 def _descents(
@@ -290,17 +295,20 @@ def _proximal_step(
     ]
 
 
-def _sums_by_id(sums: Sequence[Tensor], ids: list[Tensor], values: list[Tensor]) -> list[Tensor]:
-    """Sums of the values of the batch by id, in the places of its ids, F times (n_table,).
+def _places(tables: Sequence[Tensor], ids: list[Tensor]) -> Tensor:
+    """Rows of the ids of a batch in all tables one after the other, F times (n_rows,) -> (F * n_rows,)."""
+    ends = tf.cumsum([tf.shape(table)[0] for table in tables], exclusive=True)
+    return tf.concat([field + end for field, end in zip(ids, tf.unstack(ends), strict=True)], 0)
 
-    The other places of `sums` keep what they had, since the time to clear all would grow with the table.
+
+def _sums_by_id(sums: Tensor, places: Tensor, values: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Memory with sums of values by id, (n_rows of all tables,), and these sums, as the values F times (n_rows,).
+
+    The places of no id of the batch keep their numbers, since the time to clear all would grow with the table.
     """
-    return [
-        tf.tensor_scatter_nd_add(
-            tf.tensor_scatter_nd_update(of_field, field[:, None], tf.zeros_like(value)), field[:, None], value
-        )
-        for of_field, field, value in zip(sums, ids, values, strict=True)
-    ]
+    cleared = tf.tensor_scatter_nd_update(sums, places[:, None], tf.zeros(places.shape))
+    sums = tf.tensor_scatter_nd_add(cleared, places[:, None], tf.concat(values, 0))
+    return sums, tf.split(tf.gather(sums, places), [value.shape[0] for value in values])
 
 
 class CompiledSteps(NamedTuple):

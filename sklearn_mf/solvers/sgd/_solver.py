@@ -101,7 +101,12 @@ class SGD(Solver[Model]):
         charged = [charged_weights(weights, options.prior_ratings) for weights in by_id]
         charges = list(map(penalty_factors, by_id, charged))
         self.charged_weights = self._scattered([weights.astype(np.float32) for weights in charged])
-        self.charges = self._scattered([factors.astype(np.float32) for factors in charges])
+        #: Penalty factors by field and part; None without prior ratings, where all are 1.
+        self.charges = (
+            self._scattered([factors.astype(np.float32) for factors in charges])
+            if options.prior_ratings
+            else [[None] * self.layout.n_parts for _ in charges]
+        )
         features, ids = options.features, self.rated_ids.codes
         self.priors = regression_priors(features, ids, charged, start, CHARGE_IN_RATINGS)
 
