@@ -91,7 +91,7 @@ def elastic_net(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Te
 
 def row_penalties(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
     """Elastic net of each row, (n_ids, width), (n_ids,), scalars -> (n_ids,)."""
-    return id_weights * tf.reduce_sum(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table), 1)
+    return id_weights * row_sums(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table))
 
 
 def exact_sum(values: Tensor) -> Tensor:

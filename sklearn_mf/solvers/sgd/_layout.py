@@ -12,7 +12,7 @@ from sklearn_mf.solvers.sgd._memory import aligned
 Value = TypeVar("Value")
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-# From so many ratings of a tile on, one permutation orders each of so many segments of them.
+# From so many ratings of a tile on, one permutation orders each of so many segments of its runs.
 _SEGMENTED_FROM, _SEGMENTS = 2**17, 16
 
 
@@ -148,7 +148,8 @@ class Layout:
             filled, n_tiles = places[0], len(places) - 2
             for tile in rng.permutation(n_tiles) if n_tiles > 1 else [0]:
                 first, last = places[tile : tile + 2]
-                _write_shuffled(order[filled : filled + last - first], first, rng)
+                in_segments = self.run * (last - first) >= _SEGMENTED_FROM
+                _write_shuffled(order[filled : filled + last - first], first, rng, in_segments)
                 filled += last - first
         return order
 
@@ -162,14 +163,16 @@ class Layout:
         return parts
 
 
-def _write_shuffled(order: NDArray[np.int32], first: np.int64, rng: np.random.Generator) -> None:
+def _write_shuffled(
+    order: NDArray[np.int32], first: np.int64, rng: np.random.Generator, in_segments: bool
+) -> None:
     """Write the numbers from the first on in random order, in place, (n,).
 
     Many numbers are cut into segments of equal length. The order takes one number of each segment in turn,
     and all segments follow one permutation, each from a random place on, which is several times as fast as a
     permutation of all numbers. The few numbers that no segment has come last.
     """
-    if len(order) < _SEGMENTED_FROM:
+    if not in_segments:
         # A permutation of int64 takes less time than a shuffle of int32, and is the same.
         order[:] = first + rng.permutation(len(order))
         return

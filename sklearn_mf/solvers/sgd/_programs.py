@@ -99,16 +99,42 @@ def _learn(
     whether there is a lasso penalty or a lower bound.
     """
 
-    def learn(number: Tensor, sums: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+    def learn(
+        number: Tensor, sums: Tensor, tables: list[Tensor], buffers: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
         """Take a step down the gradient of one batch."""
-        chosen = tf.gather(ratings, tf.slice(order, [number * batch_size], [batch_size]))
-        batch = _training(_unpacked(chosen, len(tables), run))
-        return number + 1, *_step(tables, sums, batch, id_steps, scalars, proximal)
+        chosen = _written(
+            buffers[0], tf.gather(ratings, tf.slice(order, [number * batch_size], [batch_size]))
+        )
+        batch = _training(_unpacked(chosen[:-1], len(tables), run))
+        rows = list(map(_written, buffers[1:], _rows(tables, batch.ids)))
+        before = tables, [row[:-1] for row in rows]
+        sums, tables = _step(*before, sums, batch, id_steps, scalars, proximal)
+        return number + 1, sums, tables, [chosen, *rows]
 
+    sizes = [batch_size, *([batch_size * run] * (len(tables) - 1))]
+    buffers = [
+        _buffer(values, size) for values, size in zip([ratings, *tables], [batch_size, *sizes], strict=True)
+    ]
     sums = tf.concat([tf.zeros_like(table[:, 0]) for table in tables], 0)
-    state = [batches[0], sums, *tables]
-    _, _, *tables = tf.while_loop(lambda number, *_: number < batches[1], learn, state)
-    return tables
+    state = batches[0], sums, tables, buffers
+    return tf.while_loop(lambda number, *_: number < batches[1], learn, state)[2]
+
+
+def _buffer(values: Tensor, size: int) -> Tensor:
+    """Memory for so many rows of an array and one more, (n, ...) -> (size + 1, ...)."""
+    return tf.zeros([size + 1, tf.shape(values)[1]], values.dtype)
+
+
+def _written(buffer: Tensor, rows: Tensor) -> Tensor:
+    """Buffer, (n + 1, width), with the rows, (n, width), written into it.
+
+    XLA cuts a gather from a large array into a piece for each core, which puts half of the rows into the
+    cache of the other core. It does not cut one whose result is written into a part of other memory.
+    """
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=buffer, begin=[0, 0], end=[rows.shape[0], 0], strides=[1, 1], value=rows, end_mask=0b10
+    )
 
 
 def _score(
@@ -196,21 +222,22 @@ def _less(rows: Sequence[Tensor], means: list[Tensor | None]) -> list[Tensor]:
 
 
 def _step(
-    tables: Sequence[Tensor],
+    tables: list[Tensor],
+    rows: list[Tensor],
     sums: Tensor,
     batch: Batch,
     id_steps: IdSteps,
     scalars: SGDScalars,
     proximal: bool,
-) -> tuple[Tensor, ...]:
+) -> tuple[Tensor, list[Tensor]]:
     """Memory for sums by id, (n_rows of all tables,), and tables, F times (n_table, width), after a step.
 
-    The step goes down the gradient of J in the rows of a batch.
+    The step goes down the gradient of J in the rows of a batch, F times (n_rows, width).
     """
     ids, z, w = batch
     charges = _charges_of(id_steps.charges, ids)
     l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
-    rows, means = _rows(tables, ids), _means_of(id_steps.means, ids)
+    means = _means_of(id_steps.means, ids)
     # The gradients of two fields are the rows of the other, which need not be repeated.
     gradients = prediction_gradients(rows if len(rows) == 2 else _spread(rows, z), scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
@@ -233,12 +260,12 @@ def _step(
         for table, field, descent in zip(tables, ids, descents, strict=True)
     ]
     if not proximal:
-        return sums, *moved
+        return sums, moved
     charged = [weight * charge for weight, charge in zip(id_weights, charges, strict=True)]
     sums, of_ids = _sums_by_id(sums, places, charged)
     l1 = scalars.l1 * (1 - scalars.ridge_share)
     thresholds = [l1 * step * weight for step, weight in zip(steps, of_ids, strict=True)]
-    return sums, *_proximal_step(moved, ids, means, thresholds, scalars.lower_bounds)
+    return sums, _proximal_step(moved, ids, means, thresholds, scalars.lower_bounds)
 
 
 def _descents(
@@ -302,9 +329,9 @@ def _places(tables: Sequence[Tensor], ids: list[Tensor]) -> Tensor:
 
 
 def _sums_by_id(sums: Tensor, places: Tensor, values: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Memory with sums of values by id, (n_rows of all tables,), and these sums, as the values F times (n_rows,).
+    """Memory with sums of values by id, (n_rows of all tables,), and these sums, F times (n_rows,).
 
-    The places of no id of the batch keep their numbers, since the time to clear all would grow with the table.
+    The other places keep their numbers, since the time to clear all would grow with the tables.
     """
     cleared = tf.tensor_scatter_nd_update(sums, places[:, None], tf.zeros(places.shape))
     sums = tf.tensor_scatter_nd_add(cleared, places[:, None], tf.concat(values, 0))

@@ -226,8 +226,11 @@ class SGD(Solver[Model]):
         n_scored = layout.batch_size * (_SCORED if _SCORED * layout.batch_size <= layout.n_window else 1)
         score = partial(self.programs.score, tables, ratings, n_scored=n_scored, run=layout.run)
         with tf.device(tables[0].device):
-            parts = [tf.constant(block.places[part], tf.int32) for part in ([0, -2], [-2, -1])]
-            return [float(score(part, scalars.has_bias)) for part in parts]
+            parts = [block.places[part] for part in ([0, -2], [-2, -1])]
+            return [
+                float(score(tf.constant(part, tf.int32), scalars.has_bias)) if np.ptp(part) else 0.0
+                for part in parts
+            ]
 
     def snapshot(self) -> Model:
         """Model of the present embeddings and biases."""

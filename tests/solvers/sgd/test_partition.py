@@ -94,10 +94,9 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert (layout.order(1, 2) != layout.order(2, 2)).any()
 
 
-def test_many_ratings_are_visited_once_in_turns_of_one_from_each_segment(monkeypatch):
-    monkeypatch.setattr(_layout, "_SEGMENTED_FROM", 100)
+def test_many_runs_are_visited_once_in_turns_of_one_from_each_segment():
     order = np.empty(16 * 10 + 3, dtype=np.int32)
-    _layout._write_shuffled(order, 1000, np.random.default_rng(0))
+    _layout._write_shuffled(order, 1000, np.random.default_rng(0), in_segments=True)
     assert sorted(order) == list(range(1000, 1163))
     segments = (order[:160] - 1000).reshape(10, 16) // 10
     assert (segments == np.arange(16)).all()
