@@ -162,7 +162,7 @@ BUGS = (
         "SGD: a step forgets the weight of its rating",
         (
             ("(w * left * step)[:, None] * partner", "(left * step)[:, None] * partner"),
-            ("(w * errors * step)[:, None] * gradient", "(errors * step)[:, None] * gradient"),
+            ("_spread(gradients, z), w * errors, decays", "_spread(gradients, z), errors, decays"),
         ),
         ("tests/solvers/sgd/test_solver.py", "tests/core/test_sgd.py"),
     ),
