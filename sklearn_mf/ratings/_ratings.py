@@ -1,8 +1,9 @@
 """The ratings that a solver sees: coded, sorted and merged."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from sklearn_mf.ratings._field_cells import Exchange, FieldCells
+from sklearn_mf.utils._threads import n_threads
 
-# Ratings whose weights are added up at a time: bounds the memory.
+# Type of the numbers of an array.
+Number = TypeVar("Number", bound=np.generic)
+
+# Ratings that are added up or gathered at a time: bounds the memory.
 _CHUNK = 2**18
 # Most ratings in memory: their row numbers are int32.
 _MOST_IN_MEMORY = 2**31 - 1
@@ -74,11 +79,12 @@ class Ratings:
         order = _order_by_ids(codes, n_ids)
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
-            columns[:, field] = column[order]
+            _gather(column, order, columns[:, field])
         same = _same_as_previous(list(columns.T))
         _sort_repeated(order, same, targets, weights)
         weights = weights[order] if weights.strides[0] else weights
-        ratings = cls(columns, targets[order], weights, n_ids, np.broadcast_to(0.0, len(order)))
+        sorted_targets = _gather(targets, order, np.empty_like(targets))
+        ratings = cls(columns, sorted_targets, weights, n_ids, np.broadcast_to(0.0, len(order)))
         ratings = _merged(ratings, same, how)
         return replace(ratings, weights=_compact(ratings.weights))
 
@@ -166,8 +172,24 @@ def _order_by_ids(codes: list[NDArray[np.int32]], n_ids: tuple[int, ...]) -> NDA
         return np.lexsort(codes[::-1])
     order: NDArray[np.integer] = sorted_by(codes[-1], n_ids[-1])[0]
     for column, n in zip(codes[-2::-1], n_ids[-2::-1], strict=True):
-        order = order[sorted_by(column[order], n)[0]]
+        by_column, _ = sorted_by(_gather(column, order, np.empty_like(column)), n)
+        order = _gather(order, by_column, np.empty_like(order))
     return order
+
+
+def _gather(values: NDArray[Number], rows: NDArray[np.integer], out: NDArray[Number]) -> NDArray[Number]:
+    """Write values[rows] into `out`, (n,) each, and return it; of many rows, several parts side by side."""
+
+    def write(part: slice) -> None:
+        out[part] = values.take(rows[part])
+
+    if len(rows) <= _CHUNK:
+        write(slice(None))
+        return out
+    parts = list(gen_batches(len(rows), _CHUNK))
+    with ThreadPoolExecutor(n_threads(len(parts))) as threads:
+        list(threads.map(write, parts))
+    return out
 
 
 def _sort_repeated(

@@ -187,7 +187,7 @@ def plan_layout(
     n_ids, n_train, n_rows = sources[0].n_ids, len(sources[0]), sum(map(len, sources))
     largest = min(rounded_up(n_train, _LARGE), _largest_batch())
     size = choose_batch_size(n_train) if isinstance(batch_size, str) else min(batch_size, largest)
-    rounded = rounded_up(n_rows + 1, _LARGE)  # the last is padding
+    rounded = rounded_up(n_rows + 1, _LARGE)
     n_parts = n_parts or choose_n_parts(len(n_ids), rounded, size)
     n_window = _choose_window(sum(n_ids), n_parts, size)
     training = _tile_training(n_ids, n_train, width, n_parts, n_window, rounded <= n_window)
@@ -198,7 +198,8 @@ def plan_layout(
         Tiled(source, tiling, tiling.counts(source)) for source, tiling in zip(sources, tilings, strict=True)
     ]
     counts = [each.counts for each in tiled]
-    rounded = rounded_up(sum(int(each.sum()) for each in counts) + 1, _LARGE // run)
+    n_runs = sum(int(each.sum()) for each in counts) + 1  # the last is padding
+    rounded = rounded_up(n_runs * run, _LARGE) // run
     n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size // run, rounded, n_window // run)
     n_tables = tuple(rounded_up(-(-n // n_parts) + 1, _LARGE_TABLE) for n in n_ids)
     return Layout(n_parts, n_tables, size // run, run, n_window, windows), tiled

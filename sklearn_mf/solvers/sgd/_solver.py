@@ -223,7 +223,8 @@ class SGD(Solver[Model]):
     def _score(self, scalars: SGDScalars, ratings: Tensor, block: Block) -> list[float]:
         """Squared errors of a block in training and held out."""
         tables, layout = block.stratum.pick(self.tables), self.layout
-        n_scored = layout.batch_size * (_SCORED if _SCORED * layout.batch_size <= layout.n_window else 1)
+        are_many = _SCORED * layout.batch_size <= layout.n_window // 4
+        n_scored = layout.batch_size * (_SCORED if are_many else 1)
         score = partial(self.programs.score, tables, ratings, n_scored=n_scored, run=layout.run)
         with tf.device(tables[0].device):
             parts = [block.places[part] for part in ([0, -2], [-2, -1])]
