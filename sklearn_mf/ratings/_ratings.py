@@ -18,6 +18,8 @@ Number = TypeVar("Number", bound=np.generic)
 
 # Ratings that are added up or gathered at a time: bounds the memory.
 _CHUNK = 2**18
+# Ratings from which on parts of them are gathered side by side, which takes more memory.
+_SIDE_BY_SIDE_FROM = 2**23
 # Most ratings in memory: their row numbers are int32.
 _MOST_IN_MEMORY = 2**31 - 1
 # Up to this many ratings, as those of one newcomer, a sort by comparison beats a counting sort over all ids.
@@ -79,12 +81,11 @@ class Ratings:
         order = _order_by_ids(codes, n_ids)
         columns = np.empty((len(order), len(codes)), dtype=np.int32)
         for field, column in enumerate(codes):
-            _gather(column, order, columns[:, field])
+            columns[:, field] = _gather(column, order)
         same = _same_as_previous(list(columns.T))
         _sort_repeated(order, same, targets, weights)
         weights = weights[order] if weights.strides[0] else weights
-        sorted_targets = _gather(targets, order, np.empty_like(targets))
-        ratings = cls(columns, sorted_targets, weights, n_ids, np.broadcast_to(0.0, len(order)))
+        ratings = cls(columns, _gather(targets, order), weights, n_ids, np.broadcast_to(0.0, len(order)))
         ratings = _merged(ratings, same, how)
         return replace(ratings, weights=_compact(ratings.weights))
 
@@ -172,24 +173,23 @@ def _order_by_ids(codes: list[NDArray[np.int32]], n_ids: tuple[int, ...]) -> NDA
         return np.lexsort(codes[::-1])
     order: NDArray[np.integer] = sorted_by(codes[-1], n_ids[-1])[0]
     for column, n in zip(codes[-2::-1], n_ids[-2::-1], strict=True):
-        by_column, _ = sorted_by(_gather(column, order, np.empty_like(column)), n)
-        order = _gather(order, by_column, np.empty_like(order))
+        order = _gather(order, sorted_by(_gather(column, order), n)[0])
     return order
 
 
-def _gather(values: NDArray[Number], rows: NDArray[np.integer], out: NDArray[Number]) -> NDArray[Number]:
-    """Write values[rows] into `out`, (n,) each, and return it; of many rows, several parts side by side."""
+def _gather(values: NDArray[Number], rows: NDArray[np.integer]) -> NDArray[Number]:
+    """values[rows], (n,); of many rows, several parts side by side."""
+    if len(rows) < _SIDE_BY_SIDE_FROM:
+        return values.take(rows)
+    gathered = np.empty(len(rows), dtype=values.dtype)
 
-    def write(part: slice) -> None:
-        out[part] = values.take(rows[part])
+    def gather(part: slice) -> None:
+        gathered[part] = values.take(rows[part])
 
-    if len(rows) <= _CHUNK:
-        write(slice(None))
-        return out
     parts = list(gen_batches(len(rows), _CHUNK))
     with ThreadPoolExecutor(n_threads(len(parts))) as threads:
-        list(threads.map(write, parts))
-    return out
+        list(threads.map(gather, parts))
+    return gathered
 
 
 def _sort_repeated(

@@ -23,20 +23,22 @@ def sum_and_pair_products(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def prediction_terms(rows: Sequence[Tensor], has_bias: Tensor) -> Tensor:
     """Terms whose sum along a row is z_hat: the pair products, and the biases in the last column.
 
-    F times (n, width), scalar that is 1 where ids have biases -> (n, width), or (n, 16) where 16 divides a
-    larger width: there, the columns that cannot be the biases are summed first.
+    F times (n, width), scalar that is 1 where ids have biases -> (n, width).
     """
-    if not _has_lanes(rows[0]):
-        return _terms(rows, has_bias)
-    _, products = sum_and_pair_products([row[:, :-_LANES] for row in rows])
-    return lane_sums(products) + _terms([row[:, -_LANES:] for row in rows], has_bias)
-
-
-def _terms(rows: Sequence[Tensor], has_bias: Tensor) -> Tensor:
-    """Pair products, and in the last column the sums of the biases, F times (n, width) -> (n, width)."""
     total, products = sum_and_pair_products(rows)
     bias = bias_column(total)
     return products * (1 - bias) + total * (has_bias * bias)
+
+
+def prediction_lanes(rows: Sequence[Tensor], has_bias: Tensor) -> Tensor:
+    """Fewer terms of the same sums, for XLA: (n, 16) where 16 divides a larger width, else (n, width).
+
+    The columns that cannot be the biases need no indicator and are summed first.
+    """
+    if not _has_lanes(rows[0]):
+        return prediction_terms(rows, has_bias)
+    _, products = sum_and_pair_products([row[:, :-_LANES] for row in rows])
+    return lane_sums(products) + prediction_terms([row[:, -_LANES:] for row in rows], has_bias)
 
 
 def prediction_errors(rows: Sequence[Tensor], z: Tensor, has_bias: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ def elastic_net(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Te
 
 def row_penalties(table: Tensor, id_weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
     """Elastic net of each row, (n_ids, width), (n_ids,), scalars -> (n_ids,)."""
-    return id_weights * row_sums(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table))
+    return id_weights * tf.reduce_sum(l1 * tf.abs(table) + 0.5 * l2 * tf.square(table), 1)
 
 
 def exact_sum(values: Tensor) -> Tensor:

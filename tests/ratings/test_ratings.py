@@ -75,6 +75,17 @@ def test_counts_add_up_and_whole_weights_equal_repetition(table, random):
     assert (summed.weights == 1).all()
 
 
+def test_parts_that_are_gathered_side_by_side_give_the_same_bits(monkeypatch):
+    rng = np.random.default_rng(0)
+    codes = [rng.integers(0, n, 2000).astype(np.int32) for n in (60, 50)]
+    columns = codes, rng.normal(size=2000), rng.integers(1, 4, 2000).astype(float), (60, 50)
+    whole = Ratings.merge(*columns)
+    assert len(whole.targets) < 2000, "cells repeat"
+    monkeypatch.setattr(_ratings, "_SIDE_BY_SIDE_FROM", 0)
+    monkeypatch.setattr(_ratings, "_CHUNK", 300)
+    assert same(Ratings.merge(*columns), whole)
+
+
 def test_ratings_are_standardized():
     ratings = merge([(0, 0), (1, 1), (2, 2)], [1, 2, 6], [1, 2, 3])
     assert ratings.mean_weight == 2

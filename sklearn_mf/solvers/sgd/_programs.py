@@ -10,9 +10,8 @@ from sklearn_mf.solvers._objective import (
     elastic_net,
     exact_sum,
     lane_sums,
-    prediction_errors,
     prediction_gradients,
-    prediction_terms,
+    prediction_lanes,
     row_sums,
     soft_threshold,
 )
@@ -150,7 +149,8 @@ def _score(
         """Add the squared errors of the next rows; a slice at the end of a window begins with scored ones."""
         start = tf.minimum(first, tf.shape(ratings)[0] - n_scored)
         batch = _unpacked(tf.slice(ratings, [start, 0], [n_scored, ratings.shape[1]]), len(tables), run)
-        errors = prediction_errors(_spread(_rows(tables, batch.ids), batch.z), batch.z, has_bias)
+        rows_of_ratings = _spread(_rows(tables, batch.ids), batch.z)
+        errors = row_sums(prediction_lanes(rows_of_ratings, has_bias)) - batch.z
         of_runs = _summed(tf.abs(batch.w) * errors * errors, batch.ids[0])
         numbers = start + tf.range(n_scored)
         is_next = tf.cast((numbers >= first) & (numbers < rows[1]), tf.float32)
@@ -241,7 +241,7 @@ def _step(
     # The gradients of two fields are the rows of the other, which need not be repeated.
     gradients = prediction_gradients(rows if len(rows) == 2 else _spread(rows, z), scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
-    terms = prediction_terms(_spread(rows, z), scalars.has_bias)
+    terms = prediction_lanes(_spread(rows, z), scalars.has_bias)
     parts = [terms, *(lane_sums(gradient * gradient) for gradient in gradients)]
     predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), [part.shape[0] for part in parts])
     errors = predictions - z
