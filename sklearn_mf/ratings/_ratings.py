@@ -180,11 +180,11 @@ def _order_by_ids(codes: list[NDArray[np.int32]], n_ids: tuple[int, ...]) -> NDA
 def _gather(values: NDArray[Number], rows: NDArray[np.integer]) -> NDArray[Number]:
     """values[rows], (n,); of many rows, several parts side by side."""
     if len(rows) < _SIDE_BY_SIDE_FROM:
-        return values.take(rows)
+        return values[rows]
     gathered = np.empty(len(rows), dtype=values.dtype)
 
     def gather(part: slice) -> None:
-        gathered[part] = values.take(rows[part])
+        gathered[part] = values[rows[part]]
 
     parts = list(gen_batches(len(rows), _CHUNK))
     with ThreadPoolExecutor(n_threads(len(parts))) as threads:

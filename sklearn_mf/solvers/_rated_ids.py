@@ -104,12 +104,12 @@ class NumberedRatings:
 
 
 def chunks(ratings: Ratings) -> Iterator[slice]:
-    """Runs of rows, of a size that bounds the memory of work on one of them."""
+    """Slices of rows, of a size that bounds the memory of work on one of them."""
     return gen_batches(len(ratings.targets), _CHUNK)
 
 
 def chunks_of_ids(ratings: Ratings) -> Iterator[slice]:
-    """Runs of rows as `chunks`, each of all ratings of some ids of the first field."""
+    """Slices of rows as `chunks`, each of all ratings of some ids of the first field, or of one id."""
     ids = ratings.codes[:, 0]
     starts = np.unique(np.searchsorted(ids, ids[::_CHUNK]))
     return itertools.starmap(slice, itertools.pairwise([*starts.tolist(), len(ids)]))

@@ -91,6 +91,12 @@ def spread_over_more_ids(ratings, start, factor):
     return replace(ratings, codes=codes, n_ids=n_ids), wide, places
 
 
+def in_runs_of_eight(monkeypatch):
+    """Let SGD visit few ratings in runs too, however many places remain empty."""
+    monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
+    monkeypatch.setattr(_partition, "_ROOM", 9)
+
+
 def visited(ratings, choice, epoch):
     """Rows of the ratings in the batches of an epoch of gradient descent, batch by batch."""
     source = NumberedRatings(ratings, RatedIds.of(ratings))

@@ -23,9 +23,10 @@ def pack_ratings(layout: Layout, tiled: list[Tiled], intercept: float, scale: fl
     training, padding = tiled[0].ratings.ratings, [n - 1 for n in layout.n_tables]
     empty = np.array([*padding[1:], 0, 0], dtype=np.int32)
     packed = memory_beside(training, (layout.n_padded, 1 + len(empty) * layout.run))
-    packed[:] = np.append(np.int32(padding[0]), empty.repeat(layout.run))
-    divisors = training.mean_weight, -1.0
-    for number, (source, divisor) in enumerate(zip(tiled, divisors, strict=False)):
+    for rows in _padding(layout):
+        packed[rows] = np.append(np.int32(padding[0]), empty.repeat(layout.run))
+    divisors = [training.mean_weight, -1.0][: len(tiled)]
+    for number, (source, divisor) in enumerate(zip(tiled, divisors, strict=True)):
         ratings = source.ratings.ratings
         for rows, runs, places in places_of(layout, number, source):
             ids = source.ratings.codes(rows) // layout.n_parts
@@ -37,6 +38,14 @@ def pack_ratings(layout: Layout, tiled: list[Tiled], intercept: float, scale: fl
             of_runs = [column[runs] for column in numbers.T]
             packed[places] = np.column_stack([ids[runs[:, 0], 0], *of_runs])
     return packed
+
+
+def _padding(layout: Layout) -> Iterator[slice]:
+    """Padded rows after the runs of each block that are its own or, after the last block, its window's."""
+    for window, end in zip(layout.windows, layout.ends(), strict=True):
+        blocks = window.blocks
+        for block, after in zip(blocks, [*(block.places[0] for block in blocks[1:]), end], strict=True):
+            yield slice(window.first + block.places[-1], window.first + after)
 
 
 def places_of(

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 64, 512
 # stale gradients.
 _STEPS_AN_EPOCH = 256
 # Ratings of one id of the first field that are visited together, at most, and where there are so many
-# training ratings; the runs have room for up to this multiple of the ratings.
+# training ratings; the runs have places for about this multiple of the ratings at most.
 _RUN, _RUNS_FROM, _ROOM = 8, 2**19, 1.25
 # Parts per field, so that two cores learn side by side; only from this many padded ratings on, and up to so
 # many fields.
@@ -27,8 +28,8 @@ _PARTS, _PARTED_FROM, _PARTED_FIELDS = 2, 2**18, 3
 _CACHED_BYTES, _TILE_BYTES, _TILE_RATINGS = 2**24, 2**21, 2**17
 # Rows of ratings and of the tables from which on memory matters more than a compilation.
 _LARGE, _LARGE_TABLE = 2**20, 2**12
-# Rows of a window: at least the first, so many for each row of the tables, which a window copies, and so many
-# batches of each stratum; at most the last, whose rows int32 numbers count.
+# Places for ratings in a window: at least the first, so many for each row of the tables, which it copies,
+# and so many batches of each stratum; at most the last, whose rows int32 numbers count.
 _WINDOW, _VISITS_OF_A_ROW, _BATCHES, _LARGEST_WINDOW = 2**21, 16, 8, 2**30
 
 
@@ -105,8 +106,8 @@ class Tiling(NamedTuple):
     def runs(self, codes: NDArray[np.int32]) -> tuple[NDArray[np.signedinteger], NDArray[np.int32]]:
         """Ratings in each run, (n_runs, run), and tile of each, (n_runs,), by tile; `codes` as in `groups`.
 
-        Those of a group are dealt out to its runs, so that a run has ratings from all of them; n stands in
-        empty places.
+        Those of a group are dealt out to its runs in turn, so that a run has ratings from the whole range of
+        the other ids; n stands in empty places.
         """
         order, tiles, firsts, lengths, n_runs = self.groups(codes)
         ends = np.repeat(firsts + lengths, n_runs)
@@ -184,25 +185,40 @@ def plan_layout(
     that holding out costs no compilation. `width` is the number of floats in a row of a table, and None in
     place of `n_parts` chooses.
     """
-    n_ids, n_train, n_rows = sources[0].n_ids, len(sources[0]), sum(map(len, sources))
+    n_ids, n_train = sources[0].n_ids, len(sources[0])
     largest = min(rounded_up(n_train, _LARGE), _largest_batch())
     size = choose_batch_size(n_train) if isinstance(batch_size, str) else min(batch_size, largest)
-    rounded = rounded_up(n_rows + 1, _LARGE)
+    rounded = rounded_up(sum(map(len, sources)) + 1, _LARGE)
     n_parts = n_parts or choose_n_parts(len(n_ids), rounded, size)
     n_window = _choose_window(sum(n_ids), n_parts, size)
-    training = _tile_training(n_ids, n_train, width, n_parts, n_window, rounded <= n_window)
-    run = _choose_run(training, n_train, size)
-    scored = Tiling(n_ids, n_parts, [1] * len(n_ids))
-    tilings = [each._replace(run=run) for each in (training, *(scored for _ in sources[1:]))]
-    tiled = [
-        Tiled(source, tiling, tiling.counts(source)) for source, tiling in zip(sources, tilings, strict=True)
-    ]
-    counts = [each.counts for each in tiled]
-    n_runs = sum(int(each.sum()) for each in counts) + 1  # the last is padding
-    rounded = rounded_up(n_runs * run, _LARGE) // run
-    n_window, windows = _plan_windows(n_parts, len(n_ids), counts, size // run, rounded, n_window // run)
+    tile = partial(_tile, sources, width, n_parts, n_window, size)
+    tiled = tile(is_one=rounded <= n_window)
+    if rounded <= n_window < _n_places(tiled):  # with the empty places of the runs
+        tiled = tile(is_one=False)
+    run, rounded, counts = tiled[0].tiling.run, _n_places(tiled), [each.counts for each in tiled]
+    n_window, windows = _plan_windows(
+        n_parts, len(n_ids), counts, size // run, rounded // run, n_window // run
+    )
     n_tables = tuple(rounded_up(-(-n // n_parts) + 1, _LARGE_TABLE) for n in n_ids)
     return Layout(n_parts, n_tables, size // run, run, n_window, windows), tiled
+
+
+def _tile(
+    sources: list[NumberedRatings], width: int, n_parts: int, n_window: int, batch_size: int, is_one: bool
+) -> list[Tiled]:
+    """Tile the sources for one window, or for several, and count their runs."""
+    n_ids, n_train = sources[0].n_ids, len(sources[0])
+    training = _tile_training(n_ids, n_train, width, n_parts, n_window, is_one)
+    run = _choose_run(training, n_train, batch_size)
+    scored = Tiling(n_ids, n_parts, [1] * len(n_ids))
+    tilings = [each._replace(run=run) for each in (training, *(scored for _ in sources[1:]))]
+    return [Tiled(*pair, pair[1].counts(pair[0])) for pair in zip(sources, tilings, strict=True)]
+
+
+def _n_places(tiled: list[Tiled]) -> int:
+    """Places of all runs and of one of padding, rounded up."""
+    n_runs = sum(int(each.counts.sum()) for each in tiled) + 1
+    return rounded_up(n_runs * tiled[0].tiling.run, _LARGE)
 
 
 def _choose_run(tiling: Tiling, n_ratings: int, batch_size: int) -> int:
@@ -249,8 +265,8 @@ def _plan_windows(
 ) -> tuple[int, tuple[Window, ...]]:
     """Rows of a window, and the windows: one where all ratings fit into it, else some for each round.
 
-    `counts`, (n_strata, n_tiles) for each source, are the ratings of each tile; `rounded` is their number,
-    rounded up.
+    `counts`, (n_strata, n_tiles) for each source, are the runs of each tile; `rounded` is their number,
+    rounded up, and `batch_size` the runs of a batch.
     """
     rounds, sizes = rounds_of(n_parts, n_fields), sum(each.sum(1) for each in counts)
     if rounded <= n_window:
@@ -267,7 +283,7 @@ def _plan_windows(
 
 
 def _choose_window(n_ids: int, n_parts: int, batch_size: int) -> int:
-    """Rows of a window where the ratings do not fit into one."""
+    """Places for ratings in a window where they do not fit into one."""
     least = max(_WINDOW, rounded_up(_VISITS_OF_A_ROW * n_ids, _LARGE), _BATCHES * n_parts * batch_size)
     return min(least, _LARGEST_WINDOW)
 
@@ -292,7 +308,7 @@ def _window(
 def _places(counts: list[NDArray[np.int64]], part: int, n_parts: int) -> NDArray[np.int64]:
     """Places of a block that holds one of equal parts of a stratum, from 0, (n_tiles_of_the_part + 2,).
 
-    `counts` are the ratings of each tile of the stratum: of training and, perhaps, held out.
+    `counts` are the runs of each tile of the stratum: of training and, perhaps, held out.
     """
     starts = np.append(0, np.cumsum(counts[0]))
     cuts = np.array([part, part + 1])

@@ -105,7 +105,7 @@ def _learn(
         chosen = _written(
             buffers[0], tf.gather(ratings, tf.slice(order, [number * batch_size], [batch_size]))
         )
-        batch = _training(_unpacked(chosen[:-1], len(tables), run))
+        batch = _unpacked(chosen[:-1], len(tables), run)
         rows = list(map(_written, buffers[1:], _rows(tables, batch.ids)))
         before = tables, [row[:-1] for row in rows]
         sums, tables = _step(*before, sums, batch, id_steps, scalars, proximal)
@@ -180,11 +180,6 @@ def _unpacked(packed: Tensor, n_fields: int, run: int) -> Batch:
     return Batch([first[:, 0], *ids], tf.bitcast(z, tf.float32), tf.bitcast(w, tf.float32))
 
 
-def _training(batch: Batch) -> Batch:
-    """The batch with weights of 0 for held-out ratings, which may share the last batch of a block."""
-    return batch._replace(w=tf.maximum(batch.w, 0.0))
-
-
 def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
     """Rows of the ids of a batch, F times (n_table, ...), F times (n_rows,) -> F times (n_rows, ...)."""
     return [tf.gather(table, field) for table, field in zip(tables, ids, strict=True)]
@@ -230,7 +225,7 @@ def _step(
     scalars: SGDScalars,
     proximal: bool,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Memory for sums by id, (n_rows of all tables,), and tables, F times (n_table, width), after a step.
+    """Memory for sums by id, of the size of all tables, and tables, F times (n_table, width), after a step.
 
     The step goes down the gradient of J in the rows of a batch, F times (n_rows, width).
     """
@@ -250,7 +245,7 @@ def _step(
         _summed(w * (square + ridge), field)
         for square, ridge, field in zip(_spread(squares, z), _spread(l2, z), ids, strict=True)
     ]
-    places = _places(tables, ids)
+    places = _joint_places(tables, ids)
     sums, of_ids = _sums_by_id(sums, places, curvatures)
     steps = _capped_steps(_rows(id_steps.rates, ids), of_ids)
     decays = [ridge * weight for ridge, weight in zip(l2, id_weights, strict=True)]
@@ -289,7 +284,7 @@ def _descents(
 
 
 def _capped_steps(rates: list[Tensor], curvatures: list[Tensor]) -> list[Tensor]:
-    """Steps of a batch from rates and summed curvatures of the ids, F times (batch,) each -> the same.
+    """Steps of a batch from rates and summed curvatures of the ids, F times (n_rows,) each -> the same.
 
     The sum L of the curvatures of an id bounds its block of the Gauss-Newton matrix, and F times the blocks
     bound the whole: a step of at most 1 / (F L) cannot overshoot, however often an id repeats and whatever
@@ -308,7 +303,7 @@ def _proximal_step(
 ) -> list[Tensor]:
     """Tables, F times (n_table, width), after the proximal step in the rows of a batch.
 
-    The rows shrink by `thresholds`, F times (batch,), to `means`, F times (batch, width), or to 0.
+    The rows shrink by `thresholds`, F times (n_rows,), to `means`, F times (n_rows, width), or to 0.
     """
     columns = [threshold[:, None] for threshold in thresholds]
     distances = map(soft_threshold, _less(_rows(tables, ids), means), columns)
@@ -322,14 +317,14 @@ def _proximal_step(
     ]
 
 
-def _places(tables: Sequence[Tensor], ids: list[Tensor]) -> Tensor:
-    """Rows of the ids of a batch in all tables one after the other, F times (n_rows,) -> (F * n_rows,)."""
+def _joint_places(tables: Sequence[Tensor], ids: list[Tensor]) -> Tensor:
+    """Rows of the ids of a batch in all tables one after the other, F times (n_rows,) -> (n_places,)."""
     ends = tf.cumsum([tf.shape(table)[0] for table in tables], exclusive=True)
     return tf.concat([field + end for field, end in zip(ids, tf.unstack(ends), strict=True)], 0)
 
 
 def _sums_by_id(sums: Tensor, places: Tensor, values: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Memory with sums of values by id, (n_rows of all tables,), and these sums, F times (n_rows,).
+    """Memory with sums of values by id, of the size of all tables, and these sums, F times (n_rows,).
 
     The other places keep their numbers, since the time to clear all would grow with the tables.
     """

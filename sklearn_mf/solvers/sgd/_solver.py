@@ -28,8 +28,8 @@ from sklearn_mf.utils._threads import n_threads
 _SHORT, _ALIGNED = 48, 16
 # The rate falls by this factor each epoch, to no less than the floor (a share of the first rate).
 _DECAY, _FLOOR = 0.87, 0.1
-# Batches that are scored at a time: each needs the time of many small operations.
-_SCORED = 16
+# Ratings that are scored at a time where there are many: each call of an operation takes some time.
+_SCORED = 2**13
 # Lasso takes over from ridge in the course of this many epochs: the all-zero model is a stationary point,
 # into which a small random start would fall.
 _RAMP = 8
@@ -99,14 +99,12 @@ class SGD(Solver[Model]):
         by_id = [weights / mean_weight for weights in training.id_weights()]
         self.is_trained = [weights > 0 for weights in by_id]
         charged = [charged_weights(weights, options.prior_ratings) for weights in by_id]
-        charges = list(map(penalty_factors, by_id, charged))
         self.charged_weights = self._scattered([weights.astype(np.float32) for weights in charged])
         #: Penalty factors by field and part; None without prior ratings, where all are 1.
-        self.charges = (
-            self._scattered([factors.astype(np.float32) for factors in charges])
-            if options.prior_ratings
-            else [[None] * self.layout.n_parts for _ in charges]
-        )
+        self.charges: list[list[Tensor | None]] = [[None] * self.layout.n_parts for _ in charged]
+        if options.prior_ratings:
+            factors = map(penalty_factors, by_id, charged)
+            self.charges = self._scattered([each.astype(np.float32) for each in factors])
         features, ids = options.features, self.rated_ids.codes
         self.priors = regression_priors(features, ids, charged, start, CHARGE_IN_RATINGS)
 
@@ -223,8 +221,7 @@ class SGD(Solver[Model]):
     def _score(self, scalars: SGDScalars, ratings: Tensor, block: Block) -> list[float]:
         """Squared errors of a block in training and held out."""
         tables, layout = block.stratum.pick(self.tables), self.layout
-        are_many = _SCORED * layout.batch_size <= layout.n_window // 4
-        n_scored = layout.batch_size * (_SCORED if are_many else 1)
+        n_scored = _SCORED // layout.run if layout.n_window * layout.run >= 4 * _SCORED else layout.batch_size
         score = partial(self.programs.score, tables, ratings, n_scored=n_scored, run=layout.run)
         with tf.device(tables[0].device):
             parts = [block.places[part] for part in ([0, -2], [-2, -1])]

@@ -12,6 +12,7 @@ from tests.solvers.problems import (
     PENALTIES,
     Silent,
     features_of,
+    in_runs_of_eight,
     options,
     problem,
     reference_of,
@@ -90,8 +91,11 @@ def test_converged_coefficients_are_the_ridge_regression_of_the_rows(dim, n_part
     assert model.coefficients[0] is None
 
 
+@pytest.mark.parametrize("in_runs", [False, True])
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-def test_a_run_follows_the_reference(penalty):
+def test_a_run_follows_the_reference(penalty, in_runs, monkeypatch):
+    if in_runs:
+        in_runs_of_eight(monkeypatch)
     ratings, start = problem(n_ratings=300)
     choice = choice_of(ratings, penalty)
     model, _ = solve(ratings, start, choice)

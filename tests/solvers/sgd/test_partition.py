@@ -10,6 +10,7 @@ from sklearn_mf.solvers import _rated_ids
 from sklearn_mf.solvers._rated_ids import NumberedRatings, RatedIds
 from sklearn_mf.solvers._tensors import shared
 from sklearn_mf.solvers.sgd import _layout, _memory, _packing, _partition
+from tests.solvers.problems import in_runs_of_eight
 
 
 def ratings_of(n, n_ids=(9, 5)):
@@ -125,8 +126,7 @@ def test_strata_of_a_round_share_no_id_and_all_rounds_have_every_rating_once(
     in_small_windows(monkeypatch, 2 * n_window if in_runs else n_window)
     monkeypatch.setattr(_partition, "_BATCHES", 1)
     if in_runs:
-        monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
-        monkeypatch.setattr(_partition, "_ROOM", 9)
+        in_runs_of_eight(monkeypatch)
     ratings = ratings_of_sizes(900, *n_ids)
     is_held_out = np.random.default_rng(0).random(len(ratings.targets)) < 0.2
     train, held_out = ratings.take(~is_held_out), ratings.take(is_held_out)
@@ -258,6 +258,18 @@ def test_runs_are_as_long_as_the_ids_have_ratings(n_users, run, monkeypatch):
     assert 1 <= run * block.places[-2] / len(ratings.targets) <= 1.25
 
 
+def test_empty_places_that_make_several_windows_make_tiles_of_all_ids_too(monkeypatch):
+    in_small_windows(monkeypatch, 3968)
+    in_runs_of_eight(monkeypatch)
+    monkeypatch.setattr(_partition, "_TILE_RATINGS", 300)
+    ratings = ratings_of_sizes(1900, 900, 400)
+    assert _partition.rounded_up(len(ratings.targets) + 1, 2**20) == 3968
+    source = NumberedRatings(ratings, RatedIds.of(ratings))
+    layout, (tiled,) = _partition.plan_layout([source], 16, 10)
+    assert len(layout.windows) > 1
+    assert tiled.tiling.n_mixed > 1
+
+
 def test_tables_in_the_cache_are_one_tile():
     layout, *_ = arranged(ratings_of_sizes(300, 41, 30))
     assert [block.places.shape for _, block in blocks_of(layout)] == [(3,)]
@@ -305,8 +317,7 @@ def test_row_numbers_of_many_ratings_stay_below_the_limit(monkeypatch):
 def test_the_places_do_not_depend_on_the_number_of_rows_read_at_a_time(n_parts, in_runs, monkeypatch):
     in_small_windows(monkeypatch, 800 if in_runs else 400)
     if in_runs:
-        monkeypatch.setattr(_partition, "_RUNS_FROM", 0)
-        monkeypatch.setattr(_partition, "_ROOM", 9)
+        in_runs_of_eight(monkeypatch)
     monkeypatch.setattr(_partition, "_CACHED_BYTES", 0)
     monkeypatch.setattr(_partition, "_TILE_BYTES", 400)
     ratings = ratings_of_sizes(1000, 41, 30)

@@ -18,6 +18,7 @@ from sklearn_mf.solvers.sgd._solver import SGD
 from tests.solvers.problems import (
     PENALTIES,
     Silent,
+    in_runs_of_eight,
     options,
     problem,
     reference_of,
@@ -69,12 +70,24 @@ def test_reference_gradient_is_the_derivative_of_J(n_fields):
         np.testing.assert_allclose(slope, gradient[place] / len(ratings.targets), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("compiled", "n_parts"), [(True, 1), (True, 2), (False, 1), (False, 3)])
+@pytest.mark.parametrize(
+    ("compiled", "n_parts", "in_runs"),
+    [
+        (True, 1, False),
+        (True, 2, False),
+        (False, 1, False),
+        (False, 3, False),
+        (True, 2, True),
+        (False, 1, True),
+    ],
+)
 @pytest.mark.parametrize(
     ("n_fields", "penalty"),
     [*((2, penalty) for penalty in PENALTIES), *itertools.product((1, 3), ("l2", "elasticnet"))],
 )
-def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monkeypatch):
+def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, in_runs, monkeypatch):
+    if in_runs:
+        in_runs_of_eight(monkeypatch)
     monkeypatch.setattr(_programs, "_COMPILE_FROM", 0 if compiled else 2**30)
     ratings, start = problem(n_fields, n_ratings=300)
     l1, l2 = PENALTIES[penalty]
@@ -90,9 +103,11 @@ def test_a_run_follows_the_reference(n_fields, penalty, compiled, n_parts, monke
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
-@pytest.mark.parametrize("n_parts", [1, 2])
+@pytest.mark.parametrize(("n_parts", "in_runs"), [(1, False), (2, False), (2, True)])
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-def test_a_run_with_prior_ratings_follows_the_reference(penalty, n_parts):
+def test_a_run_with_prior_ratings_follows_the_reference(penalty, n_parts, in_runs, monkeypatch):
+    if in_runs:
+        in_runs_of_eight(monkeypatch)
     ratings, start = problem(n_ratings=300)
     l1, l2 = PENALTIES[penalty]
     choice = options(l1, l2, n_parts=n_parts, prior_ratings=7.0, max_iter=12)
