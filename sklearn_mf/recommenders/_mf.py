@@ -113,7 +113,7 @@ class MFRecommender(PartialFitMixin, RatingRegressorMixin, BaseRecommender):
     learning_rate : float, default=0.06
         Step of one rating in the first epoch of an id; it falls by 13 % per epoch to a tenth. Used by "sgd".
     batch_size : int or "auto", default="auto"
-        Ratings in one step, at most. "auto" takes 64 to 512, more where there are more ratings. Used by "sgd".
+        Most ratings in one step. "auto" takes 64 to 512, more where there are more ratings. Used by "sgd".
     max_iter : int, default=20
         Maximum number of passes of the second phase over the ratings: epochs of "sgd", sweeps over all fields
         otherwise. A larger number continues the same run. The first phase has a fixed number of sweeps.

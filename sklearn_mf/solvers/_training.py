@@ -137,7 +137,7 @@ class SGDOptions(Penalty):
     learning_rate : float
         Step of one rating in the first epoch.
     batch_size : int or "auto"
-        Ratings in one step, at most.
+        Most ratings in one step.
     seed : int
         Seed of the visiting order.
     max_iter : int or None
