@@ -6,8 +6,8 @@ PYTHON is an interpreter with cmfrec, or libmf, NumPy and pandas. Ratings and se
 cases of suite.py at rank 64; the fits take turns. A pass of "als", of "sgd", of cmfrec's ALS by conjugate
 gradient and of LIBMF is (fit of 11 passes - fit of 1) / 10, in wall-clock and in CPU seconds of all threads.
 For "sgd" and LIBMF, whose passes are short, the fits have 41 passes and 1; at 20M all fits have 4 and 1. The
-CPU seconds tell more where other work shares the machine. "als,
-padded" does without the compiled conjugate gradient. `--whole` adds fits of 15 passes at the largest size.
+CPU seconds tell more where other work shares the machine. "als, padded" does without the compiled conjugate
+gradient. `--whole` adds fits of 15 passes at the largest size.
 Memory is the peak of a second fit above the columns, in a process whose first fit compiled the programs of
 the same shapes; the rest of the peak of the first fit is the compilation's, and depends little on the size.
 """

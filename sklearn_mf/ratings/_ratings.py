@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from sklearn_mf.ratings._field_cells import Exchange, FieldCells
-from sklearn_mf.utils._threads import n_threads
+from sklearn_mf.utils._threads import SIDE_BY_SIDE_FROM, n_threads
 
 # Type of the numbers of an array.
 Number = TypeVar("Number", bound=np.generic)
 
 # Ratings that are added up or gathered at a time: bounds the memory.
 _CHUNK = 2**18
-# Ratings from which on parts of them are gathered side by side, which takes more memory.
-_SIDE_BY_SIDE_FROM = 2**23
 # Most ratings in memory: their row numbers are int32.
 _MOST_IN_MEMORY = 2**31 - 1
 # Up to this many ratings, as those of one newcomer, a sort by comparison beats a counting sort over all ids.
@@ -179,11 +177,12 @@ def _order_by_ids(codes: list[NDArray[np.int32]], n_ids: tuple[int, ...]) -> NDA
 
 def _gather(values: NDArray[Number], rows: NDArray[np.integer]) -> NDArray[Number]:
     """values[rows], (n,); of many rows, several parts side by side."""
-    if len(rows) < _SIDE_BY_SIDE_FROM:
+    if len(rows) < SIDE_BY_SIDE_FROM:
         return values[rows]
     gathered = np.empty(len(rows), dtype=values.dtype)
 
     def gather(part: slice) -> None:
+        """Write a part."""
         gathered[part] = values[rows[part]]
 
     parts = list(gen_batches(len(rows), _CHUNK))

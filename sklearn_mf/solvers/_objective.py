@@ -51,8 +51,11 @@ def prediction_gradients(rows: Sequence[Tensor], has_bias: Tensor) -> list[Tenso
 
     It is the sum of the rows of the other fields, and 1 in the place of the bias.
     """
-    total = tf.add_n(rows) if len(rows) != 2 else None
-    others = rows[::-1] if total is None else [total - row for row in rows]
+    if len(rows) == 2:
+        others = rows[::-1]
+    else:
+        total = tf.add_n(rows)
+        others = [total - row for row in rows]
     bias = bias_column(rows[0])
     return [other * (1 - bias) + has_bias * bias for other in others]
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+#: Ratings from which on their preparation runs side by side, which takes more memory.
+SIDE_BY_SIDE_FROM = 2**23
 _MOST_THREADS = 16
 
 

@@ -81,7 +81,7 @@ def test_parts_that_are_gathered_side_by_side_give_the_same_bits(monkeypatch):
     columns = codes, rng.normal(size=2000), rng.integers(1, 4, 2000).astype(float), (60, 50)
     whole = Ratings.merge(*columns)
     assert len(whole.targets) < 2000, "cells repeat"
-    monkeypatch.setattr(_ratings, "_SIDE_BY_SIDE_FROM", 0)
+    monkeypatch.setattr(_ratings, "SIDE_BY_SIDE_FROM", 0)
     monkeypatch.setattr(_ratings, "_CHUNK", 300)
     assert same(Ratings.merge(*columns), whole)
 

@@ -31,7 +31,7 @@ from sklearn_mf.solvers.als._parts import CellsOnDisk, FieldParts, Part, PartSol
 from sklearn_mf.solvers.als._segments import cut_into_segments, segment_bounds
 from sklearn_mf.solvers.als._sweep import ALSScalars, common_program, program
 from sklearn_mf.solvers.als._unobserved import UnobservedCells
-from sklearn_mf.utils._threads import n_threads
+from sklearn_mf.utils._threads import SIDE_BY_SIDE_FROM, n_threads
 
 # Type of the numbers of an array.
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -40,8 +40,6 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 # its ids differ. Coordinate descent takes many small steps a block: fewer blocks outweigh their padding.
 _BLOCK_FLOATS = {"segments": 2**21, "gradient": 2**21, "blocks": 2**21, "cholesky": 2**21, "descent": 2**23}
 _SPREAD = {"segments": 1.1, "gradient": 1.1, "blocks": 1.1, "cholesky": 1.2, "descent": 2.0}
-# Ratings from which on the fields are grouped side by side, which takes more memory.
-_SIDE_BY_SIDE_FROM = 2**23
 
 
 class FieldTables:
@@ -61,7 +59,7 @@ class FieldTables:
         self.rows = [rows_of(ids, n_ids) for ids, n_ids in zip(self.ids, ratings.n_ids, strict=True)]
         self.tables = self._tables_of(start)
         parts, fields = partial(self._parts, ratings), range(ratings.n_fields)
-        if len(ratings.targets) < _SIDE_BY_SIDE_FROM:
+        if len(ratings.targets) < SIDE_BY_SIDE_FROM:
             self.fields = list(map(parts, fields, bounds))
         else:
             with ThreadPoolExecutor(n_threads(ratings.n_fields)) as threads:

@@ -107,14 +107,12 @@ def _learn(
         )
         batch = _unpacked(chosen[:-1], len(tables), run)
         rows = list(map(_written, buffers[1:], _rows(tables, batch.ids)))
-        before = tables, [row[:-1] for row in rows]
-        sums, tables = _step(*before, sums, batch, id_steps, scalars, proximal)
+        own = [row[:-1] for row in rows]
+        sums, tables = _step(tables, own, sums, batch, id_steps, scalars, proximal)
         return number + 1, sums, tables, [chosen, *rows]
 
-    sizes = [batch_size, *([batch_size * run] * (len(tables) - 1))]
-    buffers = [
-        _buffer(values, size) for values, size in zip([ratings, *tables], [batch_size, *sizes], strict=True)
-    ]
+    buffers = [_buffer(values, batch_size) for values in (ratings, tables[0])]
+    buffers += [_buffer(table, batch_size * run) for table in tables[1:]]
     sums = tf.concat([tf.zeros_like(table[:, 0]) for table in tables], 0)
     state = batches[0], sums, tables, buffers
     return tf.while_loop(lambda number, *_: number < batches[1], learn, state)[2]
@@ -181,8 +179,12 @@ def _unpacked(packed: Tensor, n_fields: int, run: int) -> Batch:
 
 
 def _rows(tables: Sequence[Tensor], ids: list[Tensor]) -> list[Tensor]:
-    """Rows of the ids of a batch, F times (n_table, ...), F times (n_rows,) -> F times (n_rows, ...)."""
-    return [tf.gather(table, field) for table, field in zip(tables, ids, strict=True)]
+    """Rows of the ids of a batch, F times (n_table, ...), F times (n_rows,) -> F times (n_rows, ...).
+
+    None is in the place of None.
+    """
+    pairs = zip(tables, ids, strict=True)
+    return [None if table is None else tf.gather(table, field) for table, field in pairs]
 
 
 def _spread(values: Sequence[Tensor], ratings: Tensor) -> list[Tensor]:
@@ -199,16 +201,10 @@ def _summed(values: Tensor, rows: Tensor) -> Tensor:
     return tf.reduce_sum(tf.reshape(values, [n_rows, n // n_rows, *values.shape[1:]]), 1)
 
 
-def _means_of(means: list[Tensor | None], ids: list[Tensor]) -> list[Tensor | None]:
-    """Prior means of the ids of a batch, F times (n_rows, width), or None."""
-    pairs = zip(means, ids, strict=True)
-    return [None if mean is None else tf.gather(mean, field) for mean, field in pairs]
-
-
 def _charges_of(charges: list[Tensor | None], ids: list[Tensor]) -> list[Tensor]:
     """Charges of the ids of a batch, F times (n_rows,); 1 in the place of None."""
-    pairs = zip(charges, ids, strict=True)
-    return [tf.ones(field.shape) if charge is None else tf.gather(charge, field) for charge, field in pairs]
+    pairs = zip(_rows(charges, ids), ids, strict=True)
+    return [tf.ones(field.shape) if charge is None else charge for charge, field in pairs]
 
 
 def _less(rows: Sequence[Tensor], means: list[Tensor | None]) -> list[Tensor]:
@@ -232,11 +228,11 @@ def _step(
     ids, z, w = batch
     charges = _charges_of(id_steps.charges, ids)
     l2 = [(scalars.l2 + scalars.l1 * scalars.ridge_share) * charge for charge in charges]
-    means = _means_of(id_steps.means, ids)
+    means, of_ratings = _rows(id_steps.means, ids), _spread(rows, z)
     # The gradients of two fields are the rows of the other, which need not be repeated.
-    gradients = prediction_gradients(rows if len(rows) == 2 else _spread(rows, z), scalars.has_bias)
+    gradients = prediction_gradients(rows if len(rows) == 2 else of_ratings, scalars.has_bias)
     # One product for all sums: XLA would take small ones apart and then not vectorise them.
-    terms = prediction_lanes(_spread(rows, z), scalars.has_bias)
+    terms = prediction_lanes(of_ratings, scalars.has_bias)
     parts = [terms, *(lane_sums(gradient * gradient) for gradient in gradients)]
     predictions, *squares = tf.split(row_sums(tf.concat(parts, 0)), [part.shape[0] for part in parts])
     errors = predictions - z

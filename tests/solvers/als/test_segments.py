@@ -67,7 +67,7 @@ def test_a_sweep_equals_that_over_padded_rows(ratings):
 
 def test_fields_grouped_side_by_side_are_the_same(ratings, monkeypatch):
     in_turn, expected = swept(ratings, "gradient")
-    monkeypatch.setattr(_field_tables, "_SIDE_BY_SIDE_FROM", 0)
+    monkeypatch.setattr(_field_tables, "SIDE_BY_SIDE_FROM", 0)
     side_by_side, objectives = swept(ratings, "gradient")
     assert objectives == expected
     for ours, theirs in zip(side_by_side.tables, in_turn.tables, strict=True):

@@ -344,7 +344,7 @@ def test_small_problems_of_any_size_share_one_graph():
 
     run(50, 3), run(333, 9), run(20, 2)  # graphs of the first shape, of some, and of any
     before = traces(_programs._any_shape)
-    for n_ratings, dim in ((130, 7), (90, 5)):
+    for n_ratings, dim in ((130, 7), (90, 5), (240, 11)):
         run(n_ratings, dim)
     assert traces(_programs._any_shape) == before
 
